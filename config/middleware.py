@@ -1,0 +1,110 @@
+"""What every request and answer gets, in the order of `settings.MIDDLEWARE`."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.cache import add_never_cache_headers
+from django.utils.translation import get_language_from_path, get_language_from_request
+
+from config import errors
+
+View = Callable[[HttpRequest], HttpResponse]
+
+PERMISSIONS_POLICY = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()"
+
+
+def headers(get_response: View) -> View:
+    """Add the security headers that Django has no setting for."""
+    always = {"Permissions-Policy": PERMISSIONS_POLICY}
+    if settings.SITE_URL.startswith("https://"):
+        # Not left to SecurityMiddleware: behind nginx it cannot see that the visitor came over https.
+        always["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}"
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        for name, value in always.items():
+            response[name] = value
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        if in_admin(request):
+            # Django's CSRF check reads the referrer and the origin; under no-referrer no one could log in.
+            response["Referrer-Policy"] = "same-origin"
+        elif settings.ONION_URL:
+            response["Onion-Location"] = settings.ONION_URL + request.path
+        return response
+
+    return middleware
+
+
+def static_headers(headers: dict[str, str], path: str, url: str) -> None:
+    """Static files answer before `headers` could know them; WhiteNoise asks here."""
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers.pop("Access-Control-Allow-Origin", None)
+
+
+def language_from_path(get_response: View) -> View:
+    """Speak the language of the URL; elsewhere (admin, unknown paths) the one the browser asks for.
+
+    Unlike Django's LocaleMiddleware it never varies a public answer: a URL has one language.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        language = get_language_from_path(request.path_info) or get_language_from_request(request)
+        with translation.override(language):
+            request.LANGUAGE_CODE = language
+            response = get_response(request)
+        response.headers.setdefault("Content-Language", language)
+        return response
+
+    return middleware
+
+
+class refusals:  # noqa: N801  (a middleware named like its siblings)
+    """Turn away what no view should see, and dress what went wrong in a page that says what to do."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not in_admin(request):
+            if too_large(request):
+                return errors.page(request, 413)
+            if request.method not in ("GET", "HEAD", "OPTIONS") and from_another_site(request):
+                return errors.page(request, 403)
+        response = self.get_response(request)
+        if response.status_code == 405 and not response.content:
+            page = errors.page(request, 405)
+            page["Allow"] = response["Allow"]
+            return page
+        if response.status_code >= 400 and "Cache-Control" not in response:
+            add_never_cache_headers(response)
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, OperationalError | InterfaceError):
+            # The database is away or full: a passing state that a visitor can wait for.
+            return errors.page(request, 503)
+        return None
+
+
+def in_admin(request: HttpRequest) -> bool:
+    return request.path_info.startswith(f"/{settings.ADMIN_PATH}/")
+
+
+def too_large(request: HttpRequest) -> bool:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return length.isdecimal() and int(length) > settings.MAX_BODY_BYTES
+
+
+def from_another_site(request: HttpRequest) -> bool:
+    """Whether a browser says that a foreign page made it send this.
+
+    Browsers send `Origin: null` for our own forms under `no-referrer`, so null passes; `Sec-Fetch-Site` tells the rest.
+    """
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        return True
+    host = request.get_host()
+    ours = ("null", settings.SITE_URL, settings.ONION_URL, f"https://{host}", f"http://{host}")
+    return request.headers.get("Origin", "null") not in ours

@@ -1,0 +1,228 @@
+"""The one settings file: the environment decides.
+
+LOCAL=1, set by the Makefile alone, is a trial on one machine. Without it every secret comes from the environment, and
+the checks in `petition/checks.py` refuse to start without them.
+"""
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from config import cluster
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+LOCAL = env.bool("LOCAL", False)
+VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+if LOCAL:
+    env.read_env(VAR_DIR / "local.env")
+    if sys.argv[1:2] == ["worker"]:
+        # As in production, only the worker can read a recipient back.
+        env.read_env(VAR_DIR / "worker.env")
+else:
+    env.read_env(BASE_DIR / ".env")
+
+# Who we are. An empty value is reported by a system check, which says what to set, rather than by a traceback here.
+SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000" if LOCAL else "").rstrip("/")
+SITE_HOST = urlsplit(SITE_URL).hostname or ""
+ONION_URL = env.str("ONION_URL", "").rstrip("/")
+BIND_ADDRESS = env.str("GRANIAN_HOST", "127.0.0.1")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if LOCAL else [])
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+ADMIN_PATH = env.str("ADMIN_PATH", "admin").strip("/")
+DONATE_URL = env.str("DONATE_URL", "")
+EXIT_URL = env.str("EXIT_URL", "")
+
+# Secrets.
+DEBUG = False
+SECRET_KEY = env.str("SECRET_KEY", "")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+EMAIL_DIGEST_KEY = env.str("EMAIL_DIGEST_KEY", "")
+RECIPIENT_PUBLIC_KEY = env.str("RECIPIENT_PUBLIC_KEY", "")
+RECIPIENT_SECRET_KEYS = env.list("RECIPIENT_SECRET_KEYS", default=[])
+
+# Numbers that operators choose. A rate is "count/period": s, m, h or d.
+RATE_PER_NETWORK = env.str("RATE_PER_NETWORK", "300/h")
+BURST_PER_NETWORK = env.str("BURST_PER_NETWORK", "30/m")
+MAILS_PER_ADDRESS = env.str("MAILS_PER_ADDRESS", "5/d")
+HOLD_PER_NETWORK = env.str("HOLD_PER_NETWORK", "200/h")
+CODE_TRIES = "5/h"
+CONFIRMATION_DAYS = 7
+GRACE_HOURS = 24  # confirming works this long after a petition closed
+QUIET_DAYS = 30  # how long an address that said "I did not sign this" gets no mail
+ABUSE_SIGNAL_DAYS = 30
+PARKED_MAIL_DAYS = 6
+MAX_BODY_BYTES = 100_000
+
+INSTALLED_APPS = [
+    "petition",
+    "campaign",
+    "parler",
+    "pgtrigger",
+    "csp",
+    "django_countries",
+    "django_ratelimit",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "config.middleware.headers",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
+    "config.middleware.language_from_path",
+    "django.middleware.common.CommonMiddleware",
+    "config.middleware.refusals",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "config.context.site",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# One PostgreSQL. Threads of the app server keep their connection; Django's pool needs another driver.
+DATABASES = {
+    "default": env.db_url("DATABASE_URL", default=cluster.url(VAR_DIR / "postgres") if LOCAL else "postgresql:///")
+    | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = {
+    "default": env.cache_url("CACHE_URL")
+    if env.str("CACHE_URL", "")
+    else {"BACKEND": "config.cache.PostgresCache", "LOCATION": "petition_cache"}
+}
+
+# The client network is worked out by `petition.limits`, and hashed with a salt of the day: a bare hash of an IPv4
+# address is reversed by trying all of them.
+RATELIMIT_HASH_ALGORITHM = "petition.identity.daily_hash"
+
+# Mail.
+if env.str("EMAIL_URL", ""):
+    vars().update(env.email_url("EMAIL_URL"))
+elif LOCAL:
+    EMAIL_BACKEND = "config.devmail.EmailBackend"
+EMAIL_FILE_PATH = str(VAR_DIR / "mail")
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"confirm@{SITE_HOST or 'localhost'}")
+
+# Languages.
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("ru", _("Russian"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+PARLER_LANGUAGES = {
+    None: tuple({"code": code} for code, _name in LANGUAGES),
+    "default": {"fallbacks": ["en"], "hide_untranslated": False},
+}
+PARLER_ENABLE_CACHING = False
+
+# Files.
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_ADD_HEADERS_FUNCTION = "config.middleware.static_headers"
+
+# What a browser is told. `config.middleware` adds the headers that have no setting.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "style-src": [SELF],
+        "script-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_HSTS_SECONDS = 31_536_000 if SITE_URL.startswith("https://") else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = False
+X_FRAME_OPTIONS = "DENY"
+
+# Staff. Their cookies never reach a public page.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"/{ADMIN_PATH}/"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE_URL.startswith("https://")
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = [url for url in (SITE_URL, ONION_URL) if "://" in url]
+CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+
+SILENCED_SYSTEM_CHECKS = [
+    "django_ratelimit.W001",  # PostgresCache is shared, and its add and incr are one atomic statement each
+    "security.W003",  # public forms carry no authority; the admin's own views check CSRF themselves
+    "security.W005",  # subdomains are the operator's to decide
+    "security.W008",  # nginx redirects to https; the app is not reachable without it
+    "security.W021",  # preloading HSTS is the operator's to decide
+]
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"private": {"()": "config.logs.Private"}},
+    "formatters": {
+        "private": {
+            "()": "config.logs.PrivateFormatter",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["private"], "formatter": "private"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    # Django's own handlers would write paths, and mail tracebacks to the admins.
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+    },
+}

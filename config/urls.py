@@ -1,0 +1,31 @@
+from django.conf import settings
+from django.conf.urls.i18n import i18n_patterns
+from django.contrib import admin
+from django.urls import include, path
+
+from campaign.views import start
+from config import devmail
+from petition.health import healthz
+from petition.views import count_json
+
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.forbidden"
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.server_error"
+
+urlpatterns = [
+    path("", start, name="start"),
+    path("healthz", healthz, name="healthz"),
+    path("petitions/<slug:slug>/count.json", count_json, name="count-json"),
+    path(f"{settings.ADMIN_PATH}/", admin.site.urls),
+    *i18n_patterns(
+        path("", include("petition.urls")),
+        path("", include("campaign.urls")),
+    ),
+]
+
+if settings.LOCAL:
+    urlpatterns += [
+        path("dev/mail/", devmail.inbox, name="dev-mail"),
+        path("dev/mail/<uuid:name>/", devmail.html_part, name="dev-mail-html"),
+    ]

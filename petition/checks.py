@@ -1,0 +1,187 @@
+"""What would hurt silently stops the start instead. Each check has an id and says what to do."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, ProgrammingError, connection
+from nacl.public import PrivateKey
+
+from petition import identity
+from petition.models import KeyFingerprint
+
+KEY = re.compile(r"[0-9a-fA-F]{64}\Z")
+RATE = re.compile(r"(0|[1-9][0-9]*/[smhd])\Z")
+MAKE_KEY = "python -c 'import secrets; print(secrets.token_hex(32))'"
+
+
+@register(Tags.security)
+def site_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.LOCAL or re.match(r"https://[^/]+\Z", settings.SITE_URL):
+        return []
+    return [
+        Error(
+            "SITE_URL is not an https:// URL.",
+            hint="Links in mails are built from SITE_URL; set it in the environment, without a path.",
+            id="petition.E001",
+        )
+    ]
+
+
+@register(Tags.security)
+def secrets_are_set(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    try:
+        secret_key = settings.SECRET_KEY
+    except ImproperlyConfigured:
+        secret_key = ""
+    if len(secret_key) < 50:
+        yield Error(
+            "SECRET_KEY is missing or shorter than 50 characters.",
+            hint=f"It signs the links in mails. Make one with: {MAKE_KEY}",
+            id="petition.E002",
+        )
+    if not KEY.match(settings.EMAIL_DIGEST_KEY):
+        yield Error(
+            "EMAIL_DIGEST_KEY is not 64 hexadecimal digits.",
+            hint=f"Addresses are stored as digests under it. Make one with: {MAKE_KEY}. Keep it: it can never change.",
+            id="petition.E003",
+        )
+    if not KEY.match(settings.RECIPIENT_PUBLIC_KEY):
+        yield Error(
+            "RECIPIENT_PUBLIC_KEY is not 64 hexadecimal digits.",
+            hint="Make a pair of keys with: manage.py make_recipient_keys",
+            id="petition.E004",
+        )
+
+
+@register(Tags.security)
+def services_are_set(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    database = settings.DATABASES["default"]
+    if not (database["ENGINE"].endswith("postgresql") and database["NAME"]):
+        yield Error(
+            "DATABASE_URL is missing or names no PostgreSQL database.",
+            hint="Set it in the environment, for example postgresql://user@/petition?host=/run/postgresql",
+            id="petition.E005",
+        )
+    if (not settings.LOCAL and "smtp" not in settings.EMAIL_BACKEND) or not (settings.LOCAL or settings.EMAIL_HOST):
+        yield Error(
+            "EMAIL_URL is missing or names no mail server.",
+            hint="Set it in the environment, for example smtps://user:password@mail.example.org:587",
+            id="petition.E006",
+        )
+    if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
+        yield Error(
+            "ALLOWED_HOSTS is missing or allows every host.",
+            hint="Set it to the host names of this site, separated by commas.",
+            id="petition.E007",
+        )
+
+
+@register(Tags.security)
+def local_stays_local(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    """LOCAL has no second factor and mails to files: nobody else may reach it."""
+    if not settings.LOCAL:
+        return
+    if not is_loopback(urlsplit(settings.SITE_URL).hostname or ""):
+        yield Error(
+            "LOCAL is set, but SITE_URL is not this machine.",
+            hint="LOCAL=1 is for trying things out. Unset LOCAL, or SITE_URL.",
+            id="petition.E008",
+        )
+    if not is_loopback(settings.BIND_ADDRESS):
+        yield Error(
+            "LOCAL is set, but the server would listen on other than the loopback address.",
+            hint="Unset LOCAL, or GRANIAN_HOST.",
+            id="petition.E009",
+        )
+
+
+@register(Tags.security)
+def numbers_are_readable(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    for name in ("RATE_PER_NETWORK", "BURST_PER_NETWORK", "MAILS_PER_ADDRESS", "HOLD_PER_NETWORK"):
+        if not RATE.match(getattr(settings, name)):
+            yield Error(
+                f"{name} is not a rate.",
+                hint="Write it as count/period with s, m, h or d for the period, for example 300/h; 0 is no limit.",
+                id="petition.E010",
+            )
+    for proxy in settings.TRUSTED_PROXIES:
+        try:
+            if proxy != "unix":
+                ip_network(proxy)
+        except ValueError:
+            yield Error(
+                "TRUSTED_PROXIES holds something that is no network.",
+                hint='Write networks like 127.0.0.1/32, separated by commas, and "unix" for a unix socket.',
+                id="petition.E011",
+            )
+
+
+@register(Tags.database)
+def key_fits_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """With another key every duplicate would count, and nobody could withdraw."""
+    if not (kwargs.get("databases") and KEY.match(settings.EMAIL_DIGEST_KEY)):
+        return []
+    try:
+        stored = KeyFingerprint.objects.filter(name="email_digest").first()
+    except (ProgrammingError, OperationalError):
+        # Not migrated, or away: the migration or the first query will say so.
+        return []
+    if stored and stored.fingerprint == identity.key_fingerprint():
+        return []
+    if stored is None:
+        message, hint = "The database does not know its EMAIL_DIGEST_KEY yet.", "Run: manage.py load_campaign"
+    else:
+        message = "EMAIL_DIGEST_KEY is not the one this database was filled with."
+        hint = "Restore the old key; without it nobody can be recognised and nobody can withdraw."
+    return [Error(message, hint=hint, id="petition.E012")]
+
+
+@register(Tags.database)
+def database_logs_are_private(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not kwargs.get("databases"):
+        return []
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('log_min_error_statement'), current_setting('log_error_verbosity')")
+            if cursor.fetchone() == ("panic", "terse"):
+                return []
+    except OperationalError:
+        return []
+    return [
+        Warning(
+            "The log of PostgreSQL may quote names.",
+            hint="ALTER SYSTEM SET log_min_error_statement = panic; ALTER SYSTEM SET log_error_verbosity = terse;",
+            id="petition.W001",
+        )
+    ]
+
+
+def recipient_keys() -> list[CheckMessage]:
+    """For the worker alone, which is the only one to hold the secret keys."""
+    public = {
+        PrivateKey(bytes.fromhex(key)).public_key.encode().hex()
+        for key in settings.RECIPIENT_SECRET_KEYS
+        if KEY.match(key)
+    }
+    if settings.RECIPIENT_PUBLIC_KEY.lower() in public:
+        return []
+    return [
+        Error(
+            "RECIPIENT_SECRET_KEYS holds no key for RECIPIENT_PUBLIC_KEY.",
+            hint="The worker could open no recipient. Give it the secret key that was made with the public one.",
+            id="petition.E013",
+        )
+    ]
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,130 @@
+"""Confirming: the link or the code in the mail shows that the address is the signer's own."""
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+
+from django.conf import settings
+from django.core.signing import BadSignature, Signer
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from petition import limits
+from petition.models import AddressMark, Petition, Signature
+
+# Without 0 and O, 1, I and L, 2 and Z, 5 and S, 8 and B: nobody has to guess when typing from another screen.
+CODE_LETTERS = "34679ACDEFGHJKMNPQRTUVWXY"
+CODE_LENGTH = 8
+
+HELD_BUSY_NETWORK = "busy network"
+HELD_RETURNED = "returned after an invalidated signature was withdrawn"
+
+
+class State(Enum):
+    """What a link leads to."""
+
+    PENDING = auto()
+    USED = auto()
+    UNDER_REVIEW = auto()
+    WITHDRAWN = auto()
+    EXPIRED = auto()
+    CLOSED = auto()
+    FORGED = auto()
+
+
+@dataclass(frozen=True)
+class Link:
+    """`row` is the pending signature while PENDING; `petition` is set unless FORGED."""
+
+    state: State
+    petition: Petition = None  # type: ignore[assignment]  # as said above
+    row: Signature = None  # type: ignore[assignment]  # as said above
+
+
+def make_token(signature: Signature) -> str:
+    """What the link carries: the same each time it is made, so that a repeated mail repeats its link.
+
+    It names the row and its address's digest, so that a link still has an answer when the row is gone.
+    """
+    digest = base64.urlsafe_b64encode(bytes(signature.email_digest)).rstrip(b"=").decode()
+    hours = int(signature.created_at.timestamp()) // 3600
+    return _signer().sign(f"{signature.petition_id}.{signature.pk}.{hours}.{digest}")
+
+
+def find(token: str) -> Link:
+    """What the holder of this link can do. Changes nothing."""
+    try:
+        petition_id, pk, hours, digest = _signer().unsign(token).split(".")
+    except BadSignature:
+        return Link(State.FORGED)
+    email_digest = base64.urlsafe_b64decode(digest + "=")
+    petition = Petition.objects.get(pk=petition_id)
+    signed_at = datetime.fromtimestamp(int(hours) * 3600, UTC)
+    rows = list(Signature.objects.of_address(petition.pk, email_digest))
+    return _link(petition, rows, int(pk), signed_at)
+
+
+def _link(petition: Petition, rows: list[Signature], pk: int, signed_at: datetime) -> Link:
+    if confirmed := next((row for row in rows if not row.is_pending), None):
+        return Link(State.USED if confirmed.is_counted else State.UNDER_REVIEW, petition, confirmed)
+    signature = next((row for row in rows if row.pk == pk), None)
+    # The hour of signing is rounded down, so the last started hour belongs to the signer.
+    if timezone.now() >= signed_at + timedelta(days=settings.CONFIRMATION_DAYS, hours=1):
+        return Link(State.EXPIRED, petition)
+    if signature is None:
+        return Link(State.WITHDRAWN, petition)
+    return Link(State.PENDING if petition.can_be_confirmed else State.CLOSED, petition, signature)
+
+
+def confirm(signature: Signature) -> bool:
+    """Start counting this signature, or hold it for review if its network is busy or its address returned.
+
+    Return False, changing nothing, if its address is confirmed already or the row is gone.
+    """
+    return signature.confirm(held_reason=_reason_to_hold(signature))
+
+
+def _reason_to_hold(signature: Signature) -> str:
+    if AddressMark.objects.active().filter(email_digest=signature.email_digest, kind=AddressMark.Kind.HOLD).exists():
+        return HELD_RETURNED
+    if signature.network_digest is None:
+        return ""
+    busy = limits.over("confirmed", bytes(signature.network_digest).hex(), settings.HOLD_PER_NETWORK)
+    return HELD_BUSY_NETWORK if busy is not None else ""
+
+
+def disown(signature: Signature) -> None:
+    """ "I did not sign this": delete the pending row, and send this address nothing for a while."""
+    AddressMark.remember(bytes(signature.email_digest), AddressMark.Kind.NO_MAIL)
+    Signature.objects.pending().filter(pk=signature.pk).delete()
+
+
+def make_code(signature: Signature) -> str:
+    """The code for typing, as XXXX-XXXX. Derived, never stored; one for each row."""
+    mac = salted_hmac("petition.confirmation.code", f"{signature.petition_id}.{signature.pk}", algorithm="sha256")
+    number = int.from_bytes(mac.digest())
+    letters = ""
+    for _ in range(CODE_LENGTH):
+        number, position = divmod(number, len(CODE_LETTERS))
+        letters += CODE_LETTERS[position]
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def seconds_to_wait_for_code(typed_address: str, network: str) -> int | None:
+    """Count one try at a code, however broken; None if it may be made, else after how many seconds."""
+    return limits.over("code", f"{typed_address.strip().lower()} {network}", settings.CODE_TRIES)
+
+
+def find_by_code(petition: Petition, email_digest: bytes, code: str) -> Link | None:
+    """What the holder of this address and code can do; None if they do not belong together."""
+    typed = "".join(letter for letter in code.upper() if letter.isalnum())
+    rows = list(Signature.objects.of_address(petition.pk, email_digest))
+    for row in rows:
+        if constant_time_compare(make_code(row).replace("-", ""), typed):
+            return _link(petition, rows, row.pk, row.created_at)
+    return None
+
+
+def _signer() -> Signer:
+    return Signer(salt="petition.confirmation", sep=".")

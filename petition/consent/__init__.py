@@ -1,0 +1,18 @@
+"""The wordings that signers agreed to: one folder per version, one file per language. A used version never changes."""
+
+from functools import cache
+from pathlib import Path
+
+from django.utils.translation import get_language
+
+CURRENT = 1
+
+
+@cache
+def _read(version: int, language: str) -> str:
+    return (Path(__file__).parent / str(version) / f"{language}.txt").read_text().strip()
+
+
+def wording(version: int = CURRENT) -> str:
+    """The text beside the box, in the active language. Raises FileNotFoundError if a language lacks it."""
+    return _read(version, get_language() or "en")

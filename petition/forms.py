@@ -1,0 +1,164 @@
+import difflib
+import re
+import unicodedata
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.functional import lazy
+from django.utils.translation import gettext_lazy as _
+from django_countries import countries
+
+from petition import consent, identity
+from petition.models import Source
+
+# Where a slip of the finger is likely to end. What is listed is never doubted, so near misses that exist are in it.
+COMMON_DOMAINS = """
+    gmail.com googlemail.com mail.com email.com ymail.com yahoo.com yahoo.co.uk yahoo.de yahoo.fr yahoo.es yahoo.it
+    hotmail.com hotmail.co.uk hotmail.fr hotmail.de hotmail.es hotmail.it outlook.com outlook.de outlook.fr outlook.es
+    live.com live.de live.fr live.nl msn.com icloud.com me.com mac.com aol.com gmx.de gmx.net gmx.at gmx.ch gmx.com
+    web.de t-online.de freenet.de posteo.de posteo.net mailbox.org orange.fr free.fr laposte.net wanadoo.fr libero.it
+    tiscali.it ziggo.nl hetnet.nl telenet.be skynet.be wp.pl onet.pl interia.pl seznam.cz centrum.cz ukr.net i.ua
+    mail.ru list.ru bk.ru inbox.ru internet.ru yandex.ru yandex.com ya.ru rambler.ru proton.me protonmail.com pm.me
+    tutanota.com tuta.com tuta.io riseup.net fastmail.com hey.com zoho.com comcast.net verizon.net att.net
+""".split()
+LIKENESS = 0.85  # gmial.com and gmail.com; below it unrelated names are taken for slips
+
+LINK = re.compile(
+    r"https?:|www\.|://|\b[\w-]+\.(com|net|org|ru|info|biz|io|me|рф|su|top|xyz|site|online|shop)\b", re.IGNORECASE
+)
+
+
+def likely_domain(address: str) -> str | None:
+    """The common mail domain that this address probably meant; None if its own is common or like none."""
+    domain = address.rpartition("@")[2].lower()
+    if domain in COMMON_DOMAINS:
+        return None
+    return next(iter(difflib.get_close_matches(domain, COMMON_DOMAINS, n=1, cutoff=LIKENESS)), None)
+
+
+def country_choices() -> list[tuple[str, str]]:
+    return [("", _("Prefer not to say")), *((code, name) for code, name in countries)]
+
+
+def refuse_broken_text(text: str) -> None:
+    """Control characters and what is left of broken encodings belong in no name and no words."""
+    if any(
+        unicodedata.category(letter) in ("Cc", "Cs", "Cn", "Co") or letter == "\ufffd"
+        for letter in text
+        if letter not in "\r\n\t"
+    ):
+        raise ValidationError(_("This contains characters that cannot be shown. Please remove them."))
+
+
+class AddressField(forms.EmailField):
+    """An address that a digest can be made of."""
+
+    default_error_messages = {
+        "required": _("Enter your email address."),
+        "invalid": _("Enter an email address like name@example.org."),
+    }
+
+    def __init__(self) -> None:
+        super().__init__(
+            label=_("Email address"),
+            max_length=254,
+            error_messages={"max_length": _("This is too long for an email address. Please check it.")},
+            widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false", "autocapitalize": "none"}),
+        )
+
+    def clean(self, value: object) -> str:
+        address = super().clean(value)
+        if not isinstance(address, str) or not address:
+            return ""
+        try:
+            identity.normalise(address)
+        except ValueError as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+        return address
+
+
+class SignForm(forms.Form):
+    """What a supporter may type. `cleaned_data` holds the fields of `signing.Answers`, and the honeypot."""
+
+    email = AddressField()
+    name = forms.CharField(
+        label=_("Your name"),
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+        error_messages={"max_length": _("Please shorten your name to %(limit_value)d characters.")},
+    )
+    shows_name = forms.BooleanField(label=_("Show my name and my words on this site"), required=False)
+    words = forms.CharField(
+        label=_("Words of support"),
+        required=False,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        error_messages={
+            "max_length": _("Please shorten your words to %(limit_value)d characters. Now there are %(show_value)d.")
+        },
+    )
+    country = forms.ChoiceField(
+        label=_("Country"),
+        required=False,
+        choices=country_choices,
+        error_messages={"invalid_choice": _("Choose a country from the list, or leave it open.")},
+    )
+    consent = forms.BooleanField(
+        label=lazy(consent.wording, str)(),
+        error_messages={"required": _("Tick the box to agree. Without your consent we may not store your signature.")},
+    )
+    website = forms.CharField(required=False)
+    source = forms.CharField(required=False, widget=forms.HiddenInput)
+    email_as_typed = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def clean_email(self) -> str:
+        address = self.cleaned_data["email"]
+        meant = likely_domain(address)
+        if meant and self.data.get("email_as_typed", "").strip() != address:
+            raise ValidationError(
+                _("Did you mean %(suggestion)s? If so, correct the address. If it is right, press Sign again."),
+                code="likely_typo",
+                params={"suggestion": f"{address.rpartition('@')[0]}@{meant}"},
+            )
+        return address
+
+    def clean_name(self) -> str:
+        name = " ".join(self.cleaned_data["name"].split())
+        refuse_broken_text(name)
+        if name.startswith(("=", "+", "-", "@")):
+            raise ValidationError(_("A name cannot start with = + - or @."), code="formula")
+        if LINK.search(name):
+            raise ValidationError(_("A name cannot contain a link. Please leave it out."), code="link")
+        return name
+
+    def clean_words(self) -> str:
+        refuse_broken_text(self.cleaned_data["words"])
+        return self.cleaned_data["words"]
+
+    def clean_source(self) -> str:
+        return Source.known(self.cleaned_data["source"])
+
+    @property
+    def doubts_address(self) -> bool:
+        """Whether the only thing to say about the address is that it looks like a slip."""
+        return self.has_error("email", "likely_typo")
+
+
+class WithdrawForm(forms.Form):
+    email = AddressField()
+
+
+class CodeForm(forms.Form):
+    email = AddressField()
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "spellcheck": "false", "autocapitalize": "characters"}
+        ),
+        error_messages={
+            "required": _("Enter the code from the mail."),
+            "max_length": _("The code has eight letters and digits, like XXXX-XXXX."),
+        },
+    )

@@ -1,0 +1,99 @@
+"""How much one network may ask for, and which network a request comes from."""
+
+from collections.abc import Callable
+from functools import wraps
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django_ratelimit.core import get_usage
+
+from config import errors
+
+IPAddress = IPv4Address | IPv6Address
+
+# A provider hands whole /48 networks to one customer, so a /64 alone would be no limit.
+WIDER_NETWORK_FACTOR = 10
+
+
+def client_address(request: HttpRequest) -> IPAddress | None:
+    """The address of the client; None if it cannot be told (a unix socket without a forwarded address).
+
+    X-Forwarded-For is read from the right as long as the speaker is one of TRUSTED_PROXIES, so what a client adds to it
+    changes nothing. "unix" in TRUSTED_PROXIES trusts a peer on a unix socket.
+    """
+    peer = request.META.get("REMOTE_ADDR", "")
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    address = _parse(peer)
+    trusted = _is_trusted(address) if address else "unix" in settings.TRUSTED_PROXIES
+    while trusted and forwarded:
+        before = _parse(forwarded.pop().strip())
+        if before is None:
+            break
+        address, trusted = before, _is_trusted(before)
+    return address
+
+
+def network(address: IPAddress | None) -> str:
+    """The network that is limited and digested: IPv4 /32, IPv6 /64."""
+    if address is None:
+        return "unknown"
+    return str(IPv6Network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address)
+
+
+def client_network(request: HttpRequest) -> str:
+    return network(client_address(request))
+
+
+def seconds_to_wait(request: HttpRequest, group: str) -> int | None:
+    """Count this request; None if its network may go on, else after how many seconds it may.
+
+    Raises no error for a strange address. Not to be called inside a transaction: a counter would be rolled back.
+    """
+    address = client_address(request)
+    limited = [(network(address), 1)]
+    if isinstance(address, IPv6Address):
+        limited.append((str(IPv6Network((address, 48), strict=False)), WIDER_NETWORK_FACTOR))
+    waits = [
+        over(f"{group}:{name}", key, times(rate, factor))
+        for key, factor in limited
+        for name, rate in (("rate", settings.RATE_PER_NETWORK), ("burst", settings.BURST_PER_NETWORK))
+    ]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def over(group: str, key: str, rate: str) -> int | None:
+    """Count one use of `key`; None within the rate, else how many seconds until its window ends. "0" is no limit."""
+    if rate.partition("/")[0] == "0":
+        return None
+    usage = get_usage(None, group=group, key=lambda group, request: key, rate=rate, increment=True)
+    return max(usage["time_left"], 1) if usage["should_limit"] else None
+
+
+def times(rate: str, factor: int) -> str:
+    count, slash, period = rate.partition("/")
+    return f"{int(count) * factor}{slash}{period}"
+
+
+def limited(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Answer 429 to a POST from a network over its limits, before anything is read or stored."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        wait = seconds_to_wait(request, view.__name__) if request.method == "POST" else None
+        return view(request, *args, **kwargs) if wait is None else errors.page(request, 429, retry_after=wait)
+
+    return wrapper
+
+
+def _parse(text: str) -> IPAddress | None:
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_trusted(address: IPAddress) -> bool:
+    return any(address in ip_network(proxy) for proxy in settings.TRUSTED_PROXIES if proxy != "unix")

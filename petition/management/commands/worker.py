@@ -1,0 +1,82 @@
+import logging
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+from django.core.mail import get_connection
+from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
+from django.db import InterfaceError, OperationalError, connection
+
+from petition import outbox, retention, tally
+from petition.checks import recipient_keys
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.3
+FOLD_SECONDS = 1
+PURGE_SECONDS = 3_600
+AWAY_SECONDS = (1, 2, 5, 15, 30)
+
+
+class Command(BaseCommand):
+    help = "Send the mail that is due, fold the ledger, and purge what has had its time. Any number may run."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="do what is due now, then stop")
+
+    def handle(self, **options: Any) -> str | None:
+        self.check(databases=["default"])
+        if errors := recipient_keys():
+            raise SystemCheckError("\n".join(str(error) for error in errors))
+        if options["once"]:
+            return self.drain()
+        self.run()
+        return None
+
+    def drain(self) -> str:
+        sent = folded = 0
+        try:
+            while dealt_with := outbox.deliver_due():
+                sent += dealt_with
+        except outbox.ServerAway as error:
+            self.stderr.write(f"The mail server is away ({error}); the rest of the mail waits.")
+        while rows := tally.fold():
+            folded += rows
+        purged = sum(retention.purge().values())
+        return f"Dealt with {sent} mails, folded {folded} changes, purged {purged} rows."
+
+    def run(self) -> None:
+        self.stopping = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        mail_server = get_connection()
+        fold_at = purge_at = mail_at = 0.0
+        away = 0
+        while not self.stopping:
+            now, busy = time.monotonic(), 0
+            try:
+                if now >= mail_at:
+                    busy = outbox.deliver_due(mail_server)
+                    away = 0
+                if now >= fold_at:
+                    tally.fold()
+                    fold_at = now + FOLD_SECONDS
+                if now >= purge_at:
+                    retention.purge()
+                    purge_at = now + PURGE_SECONDS
+            except outbox.ServerAway as error:
+                pause = AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)]
+                away, mail_at = away + 1, now + pause
+                logger.warning("The mail server is away (%s); trying again in %s seconds", error, pause)
+            except (OperationalError, InterfaceError) as error:
+                # The database restarts now and then; a new connection is made at the next turn.
+                logger.warning("The database is away (%s)", type(error).__name__)
+                connection.close()
+                time.sleep(FOLD_SECONDS)
+            if not busy:
+                time.sleep(POLL_SECONDS)
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True

@@ -1,0 +1,20 @@
+from .mail import AddressMark, OutgoingMail
+from .petition import Petition, Source
+from .privacy import DailySalt, KeyFingerprint
+from .signature import Signature
+from .tally import DayTally, HourTally, Measure, TallyChange, TotalTally
+
+__all__ = [
+    "AddressMark",
+    "DailySalt",
+    "DayTally",
+    "HourTally",
+    "KeyFingerprint",
+    "Measure",
+    "OutgoingMail",
+    "Petition",
+    "Signature",
+    "Source",
+    "TallyChange",
+    "TotalTally",
+]

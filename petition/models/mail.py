@@ -1,0 +1,99 @@
+from datetime import timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
+    def waiting(self) -> Self:
+        return self.filter(parked_at=None)
+
+    def parked(self) -> Self:
+        """What a server refused for good, or for too long."""
+        return self.filter(parked_at__isnull=False)
+
+    def parked_too_long(self) -> Self:
+        return self.filter(parked_at__lt=timezone.now() - timedelta(days=settings.PARKED_MAIL_DAYS))
+
+
+class OutgoingMail(models.Model):
+    """A mail that is owed to somebody. Sent means deleted; the text is made when it is sent."""
+
+    class Kind(models.TextChoices):
+        SIGN = "sign", _("after signing")
+        WITHDRAW = "withdraw", _("to withdraw")
+
+    petition = models.ForeignKey("petition.Petition", models.CASCADE, db_index=False, verbose_name=_("petition"))
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    recipient = models.BinaryField(help_text="A libsodium sealed box: only the worker can open it.")
+    email_digest = models.BinaryField(max_length=32)
+    # No constraint: a signature may be withdrawn while its mail waits, and the worker then sends nothing.
+    signature = models.ForeignKey(
+        "petition.Signature",
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("signature"),
+    )
+    language = models.CharField(_("language"), max_length=10)
+    due_at = models.DateTimeField(_("due at"), default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, db_default=0)
+    last_status = models.PositiveSmallIntegerField(
+        _("last status"),
+        null=True,
+        help_text=_("The SMTP status code of the last attempt; its text would quote the address."),
+    )
+    parked_at = models.DateTimeField(_("parked at"), null=True)
+
+    objects = OutgoingMailQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("outgoing mail")
+        verbose_name_plural = _("outgoing mails")
+        indexes = [models.Index("due_at", condition=Q(parked_at=None), name="waiting_mail_by_due_at")]
+
+    def __str__(self) -> str:
+        return f"mail {self.pk}"
+
+
+class AddressMarkQuerySet(models.QuerySet["AddressMark"]):
+    def active(self) -> Self:
+        return self.filter(expires_at__gt=timezone.now())
+
+
+class AddressMark(models.Model):
+    """What we remember about an address for 30 days after its signature is gone."""
+
+    class Kind(models.TextChoices):
+        NO_MAIL = "no_mail", _("asked for no mail")
+        HOLD = "hold", _("held if it returns")
+
+    email_digest = models.BinaryField(max_length=32)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    expires_at = models.DateTimeField(_("expires at"))
+
+    objects = AddressMarkQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("address mark")
+        verbose_name_plural = _("address marks")
+        constraints = [models.UniqueConstraint("email_digest", "kind", name="one_mark_of_a_kind_per_address")]
+
+    def __str__(self) -> str:
+        return f"mark {self.pk}"
+
+    @classmethod
+    def remember(cls, email_digest: bytes, kind: str) -> None:
+        """Mark this address, or extend its mark, for 30 days from now."""
+        expires_at = timezone.now() + timedelta(days=settings.QUIET_DAYS)
+        AddressMark.objects.bulk_create(
+            [AddressMark(email_digest=email_digest, kind=kind, expires_at=expires_at)],
+            update_conflicts=True,
+            unique_fields=["email_digest", "kind"],
+            update_fields=["expires_at"],
+        )

@@ -1,0 +1,77 @@
+import re
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from parler.models import TranslatableModel, TranslatedFields
+
+SOURCE_PATTERN = r"[a-z0-9-]{1,24}"
+
+
+class Petition(TranslatableModel):
+    slug = models.SlugField(_("short name in links"), unique=True)
+    opened_at = models.DateTimeField(_("opened at"), default=timezone.now)
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+    paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
+    collected_before = models.PositiveIntegerField(
+        _("collected before"), default=0, help_text=_("Signatures collected elsewhere before this site opened.")
+    )
+    collected_before_on = models.DateField(_("collected before, as of"), null=True, blank=True)
+    goal = models.PositiveIntegerField(
+        _("goal"), null=True, blank=True, help_text=_("Empty: the next round number above the total.")
+    )
+
+    translations = TranslatedFields(
+        title=models.CharField(_("title"), max_length=200),
+        addressee=models.CharField(_("addressee"), max_length=200, blank=True),
+        demand=models.TextField(_("demand"), help_text=_("Plain paragraphs, separated by an empty line.")),
+        thanks=models.TextField(_("thanks"), blank=True),
+        collected_before_source=models.CharField(
+            _("source of the signatures collected before"), max_length=200, blank=True
+        ),
+    )
+
+    class Meta:
+        verbose_name = _("petition")
+        verbose_name_plural = _("petitions")
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @property
+    def is_closed(self) -> bool:
+        return self.closed_at is not None and self.closed_at <= timezone.now()
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None or self.opened_at > timezone.now()
+
+    @property
+    def can_be_confirmed(self) -> bool:
+        """Whether a link still counts: those who signed at the last minute have a day to open their mail."""
+        grace = timedelta(hours=settings.GRACE_HOURS)
+        return self.closed_at is None or timezone.now() < self.closed_at + grace
+
+
+class Source(models.Model):
+    """A partner whose links carry `?from=<slug>`, so that organisers see what each one brings."""
+
+    slug = models.CharField(
+        _("tag"), max_length=24, primary_key=True, validators=[RegexValidator(rf"^{SOURCE_PATTERN}\Z")]
+    )
+    title = models.CharField(_("partner"), max_length=100)
+
+    class Meta:
+        verbose_name = _("source")
+        verbose_name_plural = _("sources")
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @classmethod
+    def known(cls, tag: str) -> str:
+        """The tag, if organisers created it, else an empty one: a mistake in a link is not the signer's."""
+        return tag if re.fullmatch(SOURCE_PATTERN, tag) and cls.objects.filter(pk=tag).exists() else ""

@@ -1,0 +1,186 @@
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import IntegrityError, models, transaction
+from django.db.models import Q
+from django.db.models.functions import Length
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from . import ledger
+from .petition import Petition
+
+TIMES = ("created_at", "confirmed_at", "held_at", "released_at", "invalidated_at", "reviewed_at", "approved_at")
+BATCH = 5_000
+
+
+def this_hour() -> datetime:
+    """Now, as far as a signature may remember it: to the hour."""
+    return timezone.now().replace(minute=0, second=0, microsecond=0)
+
+
+class WholeHour(models.Func):
+    """True or NULL if a time is stored to the hour."""
+
+    template = "(MOD(EXTRACT(EPOCH FROM %(expressions)s), 3600) = 0)"
+    output_field = models.BooleanField()
+
+
+class SignatureQuerySet(models.QuerySet["Signature"]):
+    def pending(self) -> Self:
+        return self.filter(confirmed_at=None)
+
+    def confirmed(self) -> Self:
+        return self.filter(confirmed_at__isnull=False)
+
+    def counted(self) -> Self:
+        """The signatures the public tally includes."""
+        return self.confirmed().filter(held_at=None, invalidated_at=None)
+
+    def held(self) -> Self:
+        return self.filter(held_at__isnull=False)
+
+    def invalidated(self) -> Self:
+        return self.filter(invalidated_at__isnull=False)
+
+    def of_address(self, petition_id: int, email_digest: bytes) -> Self:
+        return self.filter(petition_id=petition_id, email_digest=email_digest)
+
+    def lapsed(self) -> Self:
+        """Pending ones whose link has been expired for a day."""
+        return self.pending().filter(created_at__lt=timezone.now() - timedelta(days=settings.CONFIRMATION_DAYS + 1))
+
+    def purge(self) -> int:
+        """Delete these rows in batches, so that no lock is held for long; return how many."""
+        purged = 0
+        while batch := self.filter(pk__in=list(self.values_list("pk", flat=True)[:BATCH])).delete()[0]:
+            purged += batch
+        return purged
+
+    def clear_abuse_signals(self) -> int:
+        """Forget by which network and mail domain these rows came; return how many had a signal."""
+        cleared = 0
+        marked = self.filter(network_digest__isnull=False)
+        while batch := self.filter(pk__in=list(marked.values_list("pk", flat=True)[:BATCH])).update(
+            network_digest=None, domain_digest=None
+        ):
+            cleared += batch
+        return cleared
+
+    def older_than_abuse_signals(self) -> Self:
+        return self.filter(created_at__lt=timezone.now() - timedelta(days=settings.ABUSE_SIGNAL_DAYS))
+
+    def hold(self, reason: str) -> int:
+        """Keep these out of the count until somebody has looked; return how many changed."""
+        return self.counted().update(held_at=this_hour(), held_reason=reason, released_at=None)
+
+    def release(self) -> int:
+        return self.held().update(held_at=None, released_at=this_hour())
+
+    def invalidate(self, reason: str) -> int:
+        """Stop counting these; return how many changed."""
+        return (
+            self.confirmed().filter(invalidated_at=None).update(invalidated_at=this_hour(), invalidated_reason=reason)
+        )
+
+    def restore(self) -> int:
+        """Undo an invalidation; return how many changed."""
+        return self.invalidated().update(invalidated_at=None, invalidated_reason="")
+
+
+class Signature(models.Model):
+    """One person's signature. A readable address is never part of it; all times are to the hour."""
+
+    petition = models.ForeignKey(Petition, models.PROTECT, db_index=False, verbose_name=_("petition"))
+    email_digest = models.BinaryField(max_length=32)
+    name = models.CharField(_("name"), max_length=100, blank=True, default="", db_default="")
+    words = models.CharField(_("words of support"), max_length=500, blank=True, default="", db_default="")
+    shows_name = models.BooleanField(_("shows name"), default=False, db_default=False)
+    country = models.CharField(_("country"), max_length=2, blank=True, default="", db_default="")
+    language = models.CharField(_("language"), max_length=10)
+    source = models.CharField(_("source"), max_length=24, blank=True, default="", db_default="")
+    consent_version = models.PositiveSmallIntegerField(_("consent version"))
+    created_at = models.DateTimeField(_("signed at"), default=this_hour)
+    confirmed_at = models.DateTimeField(_("confirmed at"), null=True, blank=True)
+    held_at = models.DateTimeField(_("held at"), null=True, blank=True)
+    held_reason = models.CharField(_("reason for holding"), max_length=200, blank=True, default="", db_default="")
+    released_at = models.DateTimeField(_("released at"), null=True, blank=True)
+    invalidated_at = models.DateTimeField(_("invalidated at"), null=True, blank=True)
+    invalidated_reason = models.CharField(
+        _("reason for invalidating"), max_length=200, blank=True, default="", db_default=""
+    )
+    reviewed_at = models.DateTimeField(_("reviewed at"), null=True, blank=True)
+    approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
+    domain_digest = models.BinaryField(max_length=32, null=True)
+    network_digest = models.BinaryField(max_length=32, null=True)
+
+    objects = SignatureQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("signature")
+        verbose_name_plural = _("signatures")
+        constraints = [
+            models.UniqueConstraint(
+                "petition",
+                "email_digest",
+                condition=Q(confirmed_at__isnull=False),
+                name="one_confirmed_signature_per_address",
+            ),
+            models.CheckConstraint(
+                condition=Q(held_at=None) | Q(confirmed_at__isnull=False), name="only_confirmed_signatures_are_held"
+            ),
+            models.CheckConstraint(
+                condition=Q(invalidated_at=None) | Q(confirmed_at__isnull=False),
+                name="only_confirmed_signatures_are_invalidated",
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_at=None) | Q(reviewed_at__isnull=False),
+                name="only_reviewed_signatures_are_approved",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(*(WholeHour(time) for time in TIMES)), name="signature_times_are_whole_hours"
+            ),
+            models.CheckConstraint(condition=Q(email_digest__length=32), name="an_email_digest_has_32_bytes"),
+        ]
+        indexes = [
+            # Serves the lookup by address, and the purge by age without touching the table.
+            models.Index("email_digest", "created_at", condition=Q(confirmed_at=None), name="pending_signatures"),
+            models.Index("created_at", condition=Q(network_digest__isnull=False), name="signatures_with_signals"),
+        ]
+        triggers = ledger.triggers()
+
+    def __str__(self) -> str:
+        return f"signature {self.pk}"
+
+    @property
+    def is_pending(self) -> bool:
+        return self.confirmed_at is None
+
+    @property
+    def is_counted(self) -> bool:
+        return not self.is_pending and self.held_at is None and self.invalidated_at is None
+
+    def confirm(self, held_reason: str = "") -> bool:
+        """Start counting this signature, or hold it for review if a reason is given.
+
+        Return False, changing nothing, if this row is gone or one of its address is confirmed already. Other pending
+        rows of the address are deleted. Not to be called inside a transaction: two rows of one address that are
+        confirmed at once would wait for each other.
+        """
+        hour = this_hour()
+        try:
+            with transaction.atomic():
+                changed = (
+                    Signature.objects.pending()
+                    .filter(pk=self.pk)
+                    .update(confirmed_at=hour, held_at=hour if held_reason else None, held_reason=held_reason)
+                )
+        except IntegrityError:
+            return False
+        if changed:
+            Signature.objects.pending().of_address(self.petition_id, bytes(self.email_digest)).delete()
+        return changed == 1
+
+
+models.BinaryField.register_lookup(Length)

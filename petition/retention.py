@@ -1,0 +1,25 @@
+"""What is deleted by the clock. `docs/privacy.md` promises these times."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.core.cache import cache
+from django.utils import timezone
+
+from petition.models import AddressMark, DailySalt, OutgoingMail, Signature
+
+SALT_DAYS = 2
+
+
+def purge() -> dict[str, int]:
+    """Delete what has had its time; return how many of each."""
+    today = datetime.now(UTC).date()
+    purged = {
+        "lapsed signatures": Signature.objects.lapsed().purge(),
+        "abuse signals": Signature.objects.older_than_abuse_signals().clear_abuse_signals(),
+        "parked mails": OutgoingMail.objects.parked_too_long().delete()[0],
+        "address marks": AddressMark.objects.filter(expires_at__lte=timezone.now()).delete()[0],
+        "daily salts": DailySalt.objects.filter(day__lte=today - timedelta(days=SALT_DAYS)).delete()[0],
+    }
+    if hasattr(cache, "delete_expired"):
+        purged["expired counters"] = cache.delete_expired()
+    return purged

@@ -1,0 +1,65 @@
+"""Signing: one statement writes the pending signature and the mail that is owed for it.
+
+It is the same for every address, known or not, so that neither the answer nor its time tells who has signed. What the
+mail says, and whether there is one, is the worker's decision (`petition.outbox`).
+"""
+
+from dataclasses import dataclass
+
+from django.db import connection
+from django.utils import timezone
+
+from petition import consent, identity
+from petition.models import Petition
+from petition.models.signature import this_hour
+
+SIGN = """
+    WITH pending AS (
+        INSERT INTO petition_signature (
+            petition_id, email_digest, domain_digest, network_digest, name, words, shows_name, country, language,
+            source, consent_version, created_at
+        ) VALUES (
+            %(petition)s, %(email_digest)s, %(domain_digest)s, %(network_digest)s, %(name)s, %(words)s, %(shows_name)s,
+            %(country)s, %(language)s, %(source)s, %(consent_version)s, %(hour)s
+        ) RETURNING id, petition_id, email_digest, language
+    )
+    INSERT INTO petition_outgoingmail (petition_id, kind, recipient, email_digest, signature_id, language, due_at)
+    SELECT petition_id, 'sign', %(recipient)s, email_digest, id, language, %(now)s FROM pending
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What a signer told us. `country` is ISO 3166-1 alpha-2 or empty, `source` a known tag or empty."""
+
+    email: str
+    name: str = ""
+    shows_name: bool = False
+    words: str = ""
+    country: str = ""
+    source: str = ""
+
+
+def sign(petition: Petition, answers: Answers, *, language: str, network: str) -> None:
+    """Store a pending signature and owe its mail. Costs one statement."""
+    email_digest = identity.email_digest(answers.email)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            SIGN,
+            {
+                "petition": petition.pk,
+                "email_digest": email_digest,
+                "domain_digest": identity.domain_digest(answers.email),
+                "network_digest": identity.network_digest(network),
+                "name": answers.name,
+                "words": answers.words,
+                "shows_name": answers.shows_name,
+                "country": answers.country,
+                "language": language,
+                "source": answers.source,
+                "consent_version": consent.CURRENT,
+                "hour": this_hour(),
+                "recipient": identity.seal(answers.email),
+                "now": timezone.now(),
+            },
+        )

@@ -1,0 +1,153 @@
+"""The public number: reading it, folding the ledger into it, and proving it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+
+from django.db import connection, transaction
+
+# One folder at a time. Any number will do, as long as nothing else uses it.
+FOLDER_LOCK = 7_401_850_417
+
+STEPS = (100, 125, 150, 175, 200, 250, 300, 400, 500, 750)  # hundredths of a power of ten
+
+
+@dataclass(frozen=True)
+class Count:
+    """`as_of` is the database's time; `goal` is always above the total unless an organiser chose it."""
+
+    slug: str
+    collected_before: int
+    confirmed_here: int
+    goal: int
+    as_of: datetime
+
+    @property
+    def total(self) -> int:
+        return self.collected_before + self.confirmed_here
+
+
+CURRENT = """
+    SELECT slug, collected_before, goal, now(),
+        coalesce((SELECT counted FROM petition_totaltally t WHERE t.petition_id = p.id), 0)
+        + coalesce((SELECT sum(amount) FROM petition_tallychange c
+                    WHERE c.petition_id = p.id AND c.measure = 'counted'), 0)
+    FROM petition_petition p WHERE slug = %s
+"""
+
+
+def current(slug: str) -> Count | None:
+    """The count at this moment, folded plus unfolded in one snapshot; None if there is no such petition."""
+    with connection.cursor() as cursor:
+        cursor.execute(CURRENT, [slug])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    slug, collected_before, goal, as_of, counted = row
+    return Count(slug, collected_before, int(counted), goal or next_goal(collected_before + int(counted)), as_of)
+
+
+def next_goal(total: int) -> int:
+    """The next round number above the total, at least 100."""
+    return next(goal for power in count() for step in STEPS if (goal := step * 10**power) > total)
+
+
+FOLD = """
+    WITH moved AS (
+        DELETE FROM petition_tallychange WHERE id IN (SELECT id FROM petition_tallychange ORDER BY id LIMIT %s)
+        RETURNING petition_id, hour, country, language, source, measure, amount
+    ), hours AS (
+        INSERT INTO petition_hourtally AS t (petition_id, hour, measure, amount)
+        SELECT petition_id, hour, measure, sum(amount) FROM moved GROUP BY 1, 2, 3
+        ON CONFLICT (petition_id, hour, measure) DO UPDATE SET amount = t.amount + EXCLUDED.amount
+    ), days AS (
+        INSERT INTO petition_daytally AS t (petition_id, day, country, language, source, measure, amount)
+        SELECT petition_id, (hour AT TIME ZONE 'UTC')::date, country, language, source, measure, sum(amount)
+        FROM moved GROUP BY 1, 2, 3, 4, 5, 6
+        ON CONFLICT (petition_id, day, country, language, source, measure)
+        DO UPDATE SET amount = t.amount + EXCLUDED.amount
+    ), totals AS (
+        INSERT INTO petition_totaltally AS t (petition_id, counted)
+        SELECT petition_id, sum(amount) FROM moved WHERE measure = 'counted' GROUP BY 1
+        ON CONFLICT (petition_id) DO UPDATE SET counted = t.counted + EXCLUDED.counted
+    )
+    SELECT count(*) FROM moved
+"""
+FOLD_ROWS = 20_000
+
+
+def fold() -> int:
+    """Move up to 20,000 ledger rows into the tallies; return how many. 0 too while another process folds."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [FOLDER_LOCK])
+        if not cursor.fetchone()[0]:
+            return 0
+        cursor.execute(FOLD, [FOLD_ROWS])
+        return cursor.fetchone()[0]
+
+
+# What the rows of Signature say, against what the ledger and its tallies say, each in the shape of its table. The
+# differences are found in one statement, hence one snapshot; what is signed meanwhile writes its own ledger.
+RECOUNT = """
+    WITH counted AS (
+        SELECT petition_id, confirmed_at AS hour, (confirmed_at AT TIME ZONE 'UTC')::date AS day, country, language,
+            source, count(*) AS amount
+        FROM petition_signature
+        WHERE confirmed_at IS NOT NULL AND held_at IS NULL AND invalidated_at IS NULL
+        GROUP BY 1, 2, 3, 4, 5, 6
+    ), unfolded AS (
+        SELECT petition_id, hour, (hour AT TIME ZONE 'UTC')::date AS day, country, language, source,
+            -sum(amount) AS amount
+        FROM petition_tallychange WHERE measure = 'counted'
+        GROUP BY 1, 2, 3, 4, 5, 6
+    ), owed AS (
+        SELECT * FROM counted UNION ALL SELECT * FROM unfolded
+    ), hours AS (
+        INSERT INTO petition_hourtally AS t (petition_id, hour, measure, amount)
+        SELECT petition_id, hour, 'counted', sum(amount) FROM (
+            SELECT petition_id, hour, amount FROM owed
+            UNION ALL SELECT petition_id, hour, -amount FROM petition_hourtally WHERE measure = 'counted'
+        ) AS difference GROUP BY 1, 2 HAVING sum(amount) <> 0
+        ON CONFLICT (petition_id, hour, measure) DO UPDATE SET amount = t.amount + EXCLUDED.amount
+        RETURNING 1
+    ), days AS (
+        INSERT INTO petition_daytally AS t (petition_id, day, country, language, source, measure, amount)
+        SELECT petition_id, day, country, language, source, 'counted', sum(amount) FROM (
+            SELECT petition_id, day, country, language, source, amount FROM owed
+            UNION ALL SELECT petition_id, day, country, language, source, -amount
+            FROM petition_daytally WHERE measure = 'counted'
+        ) AS difference GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0
+        ON CONFLICT (petition_id, day, country, language, source, measure)
+        DO UPDATE SET amount = t.amount + EXCLUDED.amount
+        RETURNING 1
+    ), differences AS (
+        SELECT petition_id, sum(amount) AS amount FROM (
+            SELECT petition_id, amount FROM owed
+            UNION ALL SELECT petition_id, -counted FROM petition_totaltally
+        ) AS difference GROUP BY 1 HAVING sum(amount) <> 0
+    ), totals AS (
+        INSERT INTO petition_totaltally AS t (petition_id, counted) SELECT petition_id, amount FROM differences
+        ON CONFLICT (petition_id) DO UPDATE SET counted = t.counted + EXCLUDED.counted
+    )
+    SELECT (SELECT coalesce(sum(amount), 0) FROM counted), (SELECT coalesce(sum(amount), 0) FROM differences),
+        (SELECT count(*) FROM hours), (SELECT count(*) FROM days)
+"""
+
+
+@dataclass(frozen=True)
+class Recount:
+    """`difference` is what was added to the totals; `hours` and `days` how many cells were wrong."""
+
+    counted: int
+    difference: int
+    hours: int
+    days: int
+
+
+def recount() -> Recount:
+    """Compare the tallies with the signatures, add what is missing, and say what was found. Scans every signature."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The folder waits meanwhile: both would update the same tallies in another order.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FOLDER_LOCK])
+        cursor.execute(RECOUNT)
+        return Recount(*(int(number) for number in cursor.fetchone()))

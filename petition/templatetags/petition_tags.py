@@ -1,0 +1,41 @@
+from datetime import date
+
+from django import template
+from django.utils.translation import pgettext
+
+from petition import tally
+from petition.forms import SignForm
+from petition.models import Petition, Source
+
+register = template.Library()
+
+
+@register.simple_tag
+def current_petition() -> Petition | None:
+    """The petition that the site is about: the one opened last."""
+    return Petition.objects.order_by("-opened_at").first()
+
+
+@register.inclusion_tag("petition/tags/tally.html")
+def tally_of(petition: Petition) -> dict[str, object]:
+    """The count in its two parts, kept up to date by a script."""
+    return {"petition": petition, "count": tally.current(petition.slug)}
+
+
+@register.inclusion_tag("petition/tags/sign_form.html", takes_context=True)
+def sign_form(context: template.Context, petition: Petition, form: SignForm | None = None) -> dict[str, object]:
+    """The form, empty or with what was typed; in its place a word when the petition is closed or paused."""
+    tag = context["request"].GET.get("from", "") if form is None else ""
+    return {"petition": petition, "form": form or SignForm(initial={"source": Source.known(tag)})}
+
+
+@register.filter
+def season(day: date) -> str:
+    """A day as people remember it: spring 2018."""
+    names = (
+        pgettext("season", "winter %(year)s"),
+        pgettext("season", "spring %(year)s"),
+        pgettext("season", "summer %(year)s"),
+        pgettext("season", "autumn %(year)s"),
+    )
+    return names[day.month % 12 // 3] % {"year": day.year}
