@@ -1,0 +1,89 @@
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.utils import timezone
+
+from petition import identity
+from petition.models import Petition, Signature
+from petition.models.signature import this_hour
+
+numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def fresh_salt_and_counters(request):
+    """Each test has a database of its own, so what processes remember of another is forgotten."""
+    identity._salt = None
+    if {"db", "transactional_db"} & set(request.fixturenames):
+        request.getfixturevalue("_django_db_helper")
+        cache.clear()
+
+
+@pytest.fixture
+def petition(db):
+    return make_petition()
+
+
+def make_petition(**overrides):
+    values = {
+        "slug": "chechnya",
+        "opened_at": timezone.now() - timedelta(days=1),
+        "collected_before": 150_000,
+        "title": "Investigate",
+        "demand": "An efficient investigation.",
+        "collected_before_source": "an example",
+        **overrides,
+    }
+    petition = Petition.objects.language("en").create(**values)
+    petition.set_current_language("ru")
+    petition.title, petition.demand, petition.collected_before_source = "Расследуйте", "Расследование.", "пример"
+    petition.save()
+    petition.set_current_language("en")
+    return petition
+
+
+@pytest.fixture
+def make_signature(petition):
+    """Signatures whose values decide nothing; spell out those that do."""
+
+    def make(*, email=None, confirmed=False, **overrides):
+        values = {
+            "petition": petition,
+            "email_digest": identity.email_digest(email or f"signer{next(numbers)}@example.org"),
+            "language": "en",
+            "consent_version": 1,
+            **overrides,
+        }
+        if confirmed:
+            values.setdefault("confirmed_at", this_hour())
+        return Signature.objects.create(**values)
+
+    return make
+
+
+@pytest.fixture
+def sign_data():
+    """What a browser sends for the shortest valid form."""
+
+    def data(**overrides):
+        return {"email": f"signer{next(numbers)}@example.org", "consent": "on", "website": "", **overrides}
+
+    return data
+
+
+@pytest.fixture
+def counted_rows():
+    """How many signatures count, straight from the rows."""
+
+    def rows():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM petition_signature"
+                " WHERE confirmed_at IS NOT NULL AND held_at IS NULL AND invalidated_at IS NULL"
+            )
+            return cursor.fetchone()[0]
+
+    return rows

@@ -1,0 +1,216 @@
+"""A supporter signs."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from petition.models import OutgoingMail, Signature, Source
+
+URL = "/en/petitions/chechnya/sign/"
+INBOX = "/en/petitions/chechnya/check-inbox/"
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_shortest_form_writes_one_pending_signature_and_one_mail(client, petition, sign_data):
+    response = client.post(URL, sign_data())
+
+    assert (response.status_code, response["Location"]) == (303, INBOX)
+    signature = Signature.objects.get()
+    mail = OutgoingMail.objects.get()
+    assert signature.is_pending
+    assert (mail.kind, mail.signature_id, bytes(mail.email_digest)) == (
+        "sign",
+        signature.pk,
+        bytes(signature.email_digest),
+    )
+
+
+def test_everything_typed_is_stored(client, petition, sign_data):
+    Source.objects.create(slug="partner", title="A partner")
+
+    client.post(
+        "/ru/petitions/chechnya/sign/",
+        sign_data(name="  Анна   К. ", shows_name="on", words="Я с вами", country="ES", source="partner"),
+    )
+
+    signature = Signature.objects.get()
+    assert (signature.name, signature.shows_name, signature.words) == ("Анна К.", True, "Я с вами")
+    assert (signature.country, signature.source, signature.language) == ("ES", "partner", "ru")
+
+
+def test_no_row_holds_the_address(client, petition, sign_data):
+    client.post(URL, sign_data(email="anna.k@example.org"))
+
+    rows = repr([*Signature.objects.values(), *OutgoingMail.objects.values()])
+    assert "anna" not in rows
+    assert "example" not in rows
+
+
+def test_a_signature_remembers_the_hour_and_no_more(client, petition, sign_data):
+    client.post(URL, sign_data())
+
+    signed_at = Signature.objects.get().created_at
+    assert (signed_at.minute, signed_at.second, signed_at.microsecond) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("missing", ["email", "consent"])
+def test_address_and_consent_are_required(client, petition, sign_data, missing):
+    response = client.post(URL, sign_data(**{missing: "", "name": "Anna", "words": "With you"}))
+
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "<title>Error:" in page
+    assert f'href="#id_{missing}"' in page
+    assert 'value="Anna"' in page
+    assert "With you" in page
+    assert not Signature.objects.exists()
+
+
+def test_errors_speak_the_language_of_the_page(client, petition, sign_data):
+    page = client.post("/ru/petitions/chechnya/sign/", sign_data(email="anna")).content.decode()
+
+    assert "<title>Ошибка:" in page
+    assert "name@example.org" in page
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=1+1",
+        "+7",
+        "-Anna",
+        "@anna",
+        " =Anna",
+        "www.example.org",
+        "https://example.org",
+        "buy example.com",
+        "a\x00b",
+        "a\ufffdb",
+        "a\u202eb" + "\x07",
+    ],
+)
+def test_a_name_is_no_formula_no_link_and_no_rubbish(client, petition, sign_data, name):
+    response = client.post(URL, sign_data(name=name))
+
+    assert response.status_code == 422
+    assert 'href="#id_name"' in response.content.decode()
+    assert not Signature.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["Анна-Мария", "José Ñandú", "محمد", "李小龍", "ஆனந்தி", "O'Neil, Jr.", "Zoë 😀", "Ng", "👩‍👩‍👧", "X Æ A-12"]
+)
+def test_a_name_may_be_in_any_script(client, petition, sign_data, name):
+    assert client.post(URL, sign_data(name=name)).status_code == 303
+    assert Signature.objects.get().name == name
+
+
+@pytest.mark.parametrize(("length", "status"), [(500, 303), (501, 422)])
+def test_words_of_support_have_500_characters_at_most(client, petition, sign_data, length, status):
+    assert client.post(URL, sign_data(words="ж" * length)).status_code == status
+
+
+@pytest.mark.parametrize(("length", "status"), [(254, 303), (255, 422)])
+def test_an_address_has_254_characters_at_most(client, petition, sign_data, length, status):
+    domain = ".".join(["b" * 60] * 3) + ".de"
+    email = "a" * 60 + "@" + domain
+    email = email + "x" * (length - len(email))
+
+    assert client.post(URL, sign_data(email=email)).status_code == status
+
+
+def test_a_likely_slip_is_offered_back_once(client, petition, sign_data):
+    data = sign_data(email="anna@gmial.com")
+
+    page = client.post(URL, data)
+    assert page.status_code == 422
+    assert "anna@gmail.com" in page.content.decode()
+    assert 'name="email_as_typed" value="anna@gmial.com"' in page.content.decode()
+
+    assert client.post(URL, {**data, "email_as_typed": "anna@gmial.com"}).status_code == 303
+
+
+def test_another_slip_after_the_first_is_offered_back_too(client, petition, sign_data):
+    data = sign_data(email="anna@hotmial.com", email_as_typed="anna@gmial.com")
+
+    assert client.post(URL, data).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "domain", ["gmail.com", "mail.com", "mail.ru", "ymail.com", "yandex.ru", "example.org", "uni-mainz.de", "почта.рф"]
+)
+def test_an_address_that_is_no_slip_passes(client, petition, sign_data, domain):
+    assert client.post(URL, sign_data(email=f"anna@{domain}")).status_code == 303
+
+
+def test_the_honeypot_is_answered_alike_and_writes_nothing(client, petition, sign_data):
+    response = client.post(URL, sign_data(website="https://spam.example"))
+
+    assert (response.status_code, response["Location"]) == (303, INBOX)
+    assert not Signature.objects.exists()
+    assert not OutgoingMail.objects.exists()
+
+
+@pytest.mark.parametrize("source", ["nobody", "<script>", "x" * 999])
+def test_an_unknown_source_is_not_counted_and_not_refused(client, petition, sign_data, source):
+    assert client.post(URL, sign_data(source=source)).status_code == 303
+    assert Signature.objects.get().source == ""
+
+
+def test_a_known_source_travels_from_the_link_into_the_form(client, petition):
+    Source.objects.create(slug="partner", title="A partner")
+
+    assert 'name="source" value="partner"' in client.get(f"{URL}?from=partner").content.decode()
+    assert 'name="source" value="nobody"' not in client.get(f"{URL}?from=nobody").content.decode()
+
+
+def test_a_closed_petition_says_so_with_the_final_count(client, petition, sign_data):
+    petition.closed_at = timezone.now() - timedelta(minutes=1)
+    petition.save()
+
+    response = client.post(URL, sign_data())
+
+    assert response.status_code == 410
+    assert "150,000" in response.content.decode()
+    assert not Signature.objects.exists()
+
+
+def test_a_paused_petition_asks_to_come_back(client, petition, sign_data):
+    petition.paused_at = timezone.now()
+    petition.save()
+
+    response = client.post(URL, sign_data())
+
+    assert response.status_code == 503
+    assert int(response["Retry-After"]) > 0
+    assert not Signature.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://["},
+    ],
+)
+def test_a_form_on_another_site_cannot_sign(client, petition, sign_data, headers):
+    assert client.post(URL, sign_data(), headers=headers).status_code == 403
+    assert not Signature.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "same-origin", "Origin": "null"}, {"Origin": "http://testserver"}, {}]
+)
+def test_our_own_form_can(client, petition, sign_data, headers):
+    assert client.post(URL, sign_data(), headers=headers).status_code == 303
+
+
+def test_the_check_inbox_page_names_sender_and_subject(client, petition, settings):
+    page = client.get(INBOX).content.decode()
+
+    assert settings.DEFAULT_FROM_EMAIL in page
+    assert "Please confirm your email address" in page
