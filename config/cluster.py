@@ -30,8 +30,9 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
@@ -111,17 +112,18 @@ def try_lock(path: Path, how: int = fcntl.LOCK_EX) -> BinaryIO | None:
     return file
 
 
-def die_with_parent(signum: int) -> Callable[[], None]:
-    """A `preexec_fn`: the child gets this signal when the calling thread ends, however it ends. Linux only."""
-    parent, libc = os.getpid(), ctypes.CDLL(None)
+def end_with(parent: int, signum: int) -> None:
+    """Have the kernel send this process a signal when `parent` ends, however it ends. Linux only.
 
-    def ask_the_kernel() -> None:
-        if sys.platform == "linux":
-            libc.prctl(1, signum)  # PR_SET_PDEATHSIG
-            if os.getppid() != parent:
-                os._exit(1)
+    Made for `preexec_fn`. The kernel goes by the thread that started the process, so that must be one that stays.
+    """
+    if sys.platform == "linux":
+        _libc.prctl(1, signum)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signum)
 
-    return ask_the_kernel
+
+_libc = ctypes.CDLL(None)
 
 
 def _url(data: Path, database: str) -> str:
@@ -256,8 +258,8 @@ def _child(data: Path, server_lock: BinaryIO, name: str, *arguments: str) -> sub
         if not all(path.st_mode & (0o100 if path.st_uid == owner.st_uid else 0o001) for path in needed):
             drop += ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
         command = [*drop, "--", *command]
-    die = die_with_parent(signal.SIGINT)
-    return subprocess.Popen(command, env=_environment(), pass_fds=[server_lock.fileno()], preexec_fn=die)
+    end = partial(end_with, os.getpid(), signal.SIGINT)
+    return subprocess.Popen(command, env=_environment(), pass_fds=[server_lock.fileno()], preexec_fn=end)
 
 
 if __name__ == "__main__":

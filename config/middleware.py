@@ -38,12 +38,6 @@ def headers(get_response: View) -> View:
     return middleware
 
 
-def static_headers(headers: dict[str, str], path: str, url: str) -> None:
-    """Static files answer before `headers` could know them; WhiteNoise asks here."""
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    headers.pop("Access-Control-Allow-Origin", None)
-
-
 def language_from_path(get_response: View) -> View:
     """Speak the language of the URL; elsewhere (admin, unknown paths) the one the browser asks for.
 

@@ -158,7 +158,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-WHITENOISE_ADD_HEADERS_FUNCTION = "config.middleware.static_headers"
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # What a browser is told. `config.middleware` adds the headers that have no setting.
 CONTENT_SECURITY_POLICY = {

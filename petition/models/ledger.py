@@ -31,12 +31,12 @@ def _append(rows: str) -> str:
     )
     return f"""
         INSERT INTO petition_tallychange (petition_id, hour, country, language, source, measure, amount)
-        SELECT petition_id, hour, country, language, source, measure, sum(amount)
+        SELECT c.petition_id, c.hour, c.country, c.language, c.source, c.measure, sum(c.amount)
         FROM {rows},
         LATERAL (VALUES {values}) AS c (petition_id, hour, country, language, source, measure, amount, applies)
-        WHERE applies
-        GROUP BY petition_id, hour, country, language, source, measure
-        HAVING sum(amount) <> 0;
+        WHERE c.applies
+        GROUP BY 1, 2, 3, 4, 5, 6
+        HAVING sum(c.amount) <> 0;
         RETURN NULL;
     """  # noqa: S608
 
