@@ -1,9 +1,11 @@
 from datetime import timedelta
 from itertools import count
 
+import pgtrigger
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.utils import timezone
 
 from petition import identity
@@ -13,8 +15,36 @@ from petition.models.signature import this_hour
 numbers = count(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def tests_may_truncate():
+    """Django empties the tables after a transactional test; our trigger refuses that to everybody else."""
+    flush = BaseDatabaseOperations.execute_sql_flush
+
+    def execute_sql_flush(operations, statements):
+        with pgtrigger.ignore("petition.Signature:refuse_truncate"):
+            flush(operations, statements)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", execute_sql_flush)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tests_may_truncate():
+    """Signatures refuse TRUNCATE, which is how Django empties the database after a test with threads."""
+    flush = DatabaseOperations.execute_sql_flush
+
+    def execute_sql_flush(self, sql_list):
+        with pgtrigger.ignore("petition.Signature:refuse_truncate"):
+            return flush(self, sql_list)
+
+    DatabaseOperations.execute_sql_flush = execute_sql_flush
+    yield
+    DatabaseOperations.execute_sql_flush = flush
+
+
 @pytest.fixture(autouse=True)
-def fresh_salt_and_counters(request):
+def _fresh_salt_and_counters(request):
     """Each test has a database of its own, so what processes remember of another is forgotten."""
     identity._salt = None
     if {"db", "transactional_db"} & set(request.fixturenames):

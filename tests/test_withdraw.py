@@ -1,0 +1,115 @@
+"""A signer withdraws: a mail proves who she is, and her signature is erased."""
+
+import pytest
+from django.utils import timezone
+
+from petition import tally, withdrawal
+from petition.models import AddressMark, OutgoingMail, Signature
+from petition.models.signature import this_hour
+
+
+def link(signature):
+    return f"/en/withdraw/{withdrawal.make_token(signature.petition_id, bytes(signature.email_digest))}/"
+
+
+def test_asking_owes_one_mail_and_deletes_nothing(client, make_signature):
+    make_signature(email="anna@example.org", confirmed=True)
+
+    response = client.post("/en/petitions/chechnya/withdraw/", {"email": "Anna@example.org"})
+
+    assert (response.status_code, response["Location"]) == (303, "/en/petitions/chechnya/withdraw/check-inbox/")
+    assert OutgoingMail.objects.get().kind == "withdraw"
+    assert Signature.objects.count() == 1
+
+
+def test_a_broken_address_is_asked_for_again(client, petition):
+    response = client.post("/en/petitions/chechnya/withdraw/", {"email": "anna"})
+
+    assert response.status_code == 422
+    assert 'value="anna"' in response.content.decode()
+    assert not OutgoingMail.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_opening_the_link_deletes_nothing(client, make_signature, method):
+    signature = make_signature(confirmed=True)
+
+    assert getattr(client, method)(link(signature)).status_code == 200
+    assert Signature.objects.count() == 1
+
+
+def test_one_press_erases_the_row_and_the_count_goes_down(client, make_signature):
+    signature = make_signature(confirmed=True)
+    make_signature(confirmed=True)
+    assert tally.current("chechnya").confirmed_here == 2
+
+    response = client.post(link(signature))
+
+    assert (response.status_code, response["Location"]) == (303, "/en/petitions/chechnya/withdrawn/")
+    assert not Signature.objects.filter(pk=signature.pk).exists()
+    assert tally.current("chechnya").confirmed_here == 1
+
+
+def test_pending_rows_of_the_address_go_too(client, make_signature):
+    signature = make_signature(email="anna@example.org", confirmed=True)
+    make_signature(email="anna@example.org")
+    other = make_signature()
+
+    client.post(link(signature))
+
+    assert list(Signature.objects.values_list("pk", flat=True)) == [other.pk]
+
+
+def test_the_second_press_finds_nothing_left(client, make_signature):
+    signature = make_signature(confirmed=True)
+    client.post(link(signature))
+
+    page = client.post(link(signature))
+
+    assert page.status_code == 200
+    assert "no signature" in page.content.decode().lower()
+
+
+def test_who_withdrew_may_sign_again_and_counts(client, make_signature, counted_rows):
+    signature = make_signature(email="anna@example.org", confirmed=True)
+    client.post(link(signature))
+
+    assert make_signature(email="anna@example.org").confirm()
+    assert counted_rows() == 1
+    assert not AddressMark.objects.exists()
+
+
+def test_an_invalidated_one_leaves_its_digest_for_thirty_days(client, make_signature):
+    signature = make_signature(confirmed=True, invalidated_at=this_hour(), invalidated_reason="fake")
+
+    client.post(link(signature))
+
+    mark = AddressMark.objects.get()
+    assert not Signature.objects.exists()
+    assert mark.kind == "hold"
+    assert 29 < (mark.expires_at - timezone.now()).total_seconds() / 86_400 <= 30
+
+
+@pytest.mark.parametrize("token", ["x", "1.aaaa.bbbb.cccc", "%00"])
+def test_a_forged_link_is_told_apart(client, make_signature, token):
+    make_signature(confirmed=True)
+
+    assert client.post(f"/en/withdraw/{token}/").status_code == 404
+    assert Signature.objects.count() == 1
+
+
+def test_a_confirmation_link_withdraws_nothing(client, make_signature):
+    from petition import confirmation
+
+    signature = make_signature(confirmed=True)
+
+    assert client.post(f"/en/withdraw/{confirmation.make_token(signature)}/").status_code == 404
+    assert Signature.objects.count() == 1
+
+
+def test_a_link_of_last_week_has_expired(client, make_signature, settings):
+    signature = make_signature(confirmed=True)
+    settings.CONFIRMATION_DAYS = -1
+
+    assert client.post(link(signature)).status_code == 410
+    assert Signature.objects.count() == 1
