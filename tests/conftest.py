@@ -16,7 +16,7 @@ numbers = count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def tests_may_truncate():
+def _tests_may_truncate():
     """Django empties the tables after a transactional test; our trigger refuses that to everybody else."""
     flush = BaseDatabaseOperations.execute_sql_flush
 
@@ -27,20 +27,6 @@ def tests_may_truncate():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseDatabaseOperations, "execute_sql_flush", execute_sql_flush)
         yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _tests_may_truncate():
-    """Signatures refuse TRUNCATE, which is how Django empties the database after a test with threads."""
-    flush = DatabaseOperations.execute_sql_flush
-
-    def execute_sql_flush(self, sql_list):
-        with pgtrigger.ignore("petition.Signature:refuse_truncate"):
-            return flush(self, sql_list)
-
-    DatabaseOperations.execute_sql_flush = execute_sql_flush
-    yield
-    DatabaseOperations.execute_sql_flush = flush
 
 
 @pytest.fixture(autouse=True)
