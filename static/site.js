@@ -1,0 +1,105 @@
+// Comfort only: every page works without it.
+"use strict";
+
+const number = new Intl.NumberFormat(document.documentElement.lang);
+const plural = new Intl.PluralRules(document.documentElement.lang);
+
+// The number on the page follows the real one.
+function follow(tally) {
+  const SECONDS = 5;
+  const QUIET_SECONDS = 60;
+  const bar = tally.querySelector("progress");
+  const status = tally.querySelector("[data-announce]");
+  let shown = null;
+  let failures = 0;
+  let timer;
+  let spokeAt = Date.now();
+
+  function show(count) {
+    for (const element of tally.querySelectorAll("[data-number]")) {
+      element.textContent = number.format(count[element.dataset.number]);
+    }
+    for (const element of tally.querySelectorAll("[data-words]")) {
+      const words = element.dataset;
+      element.textContent = words[plural.select(count[words.words])] || words.many;
+    }
+    if (bar) {
+      bar.max = count.goal;
+      bar.value = count.total;
+    }
+  }
+
+  // Politely: a screen reader hears of a new number once a minute at most.
+  function speak() {
+    if (Date.now() - spokeAt < QUIET_SECONDS * 1000) return;
+    spokeAt = Date.now();
+    status.textContent = tally.querySelector(".total").textContent.replace(/\s+/g, " ").trim();
+  }
+
+  async function ask() {
+    try {
+      const answer = await fetch(tally.dataset.tally, { cache: "no-store", credentials: "omit" });
+      if (!answer.ok) throw new Error(answer.status);
+      const count = await answer.json();
+      const key = [count.total, count.confirmed_here, count.goal].join();
+      if (shown !== key) {
+        show(count);
+        if (shown !== null) speak();
+        shown = key;
+      }
+      failures = 0;
+    } catch {
+      failures = Math.min(failures + 1, 6);
+    }
+    wait();
+  }
+
+  function wait() {
+    clearTimeout(timer);
+    if (document.hidden) return;
+    // Without the jitter, everyone who opened the page at the same moment would ask at the same moment.
+    timer = setTimeout(ask, SECONDS * 1000 * 2 ** failures * (0.75 + Math.random() / 2));
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (!document.hidden) timer = setTimeout(ask, Math.random() * 1000);
+  });
+  wait();
+}
+
+// A second press within a few seconds is a slip, not a second wish.
+function once(form) {
+  const SECONDS = 5;
+  let sentAt = 0;
+  form.addEventListener("submit", (event) => {
+    if (Date.now() - sentAt < SECONDS * 1000) {
+      event.preventDefault();
+      return;
+    }
+    sentAt = Date.now();
+    form.classList.add("sending");
+  });
+  // Coming back to a page that the browser kept as it was.
+  addEventListener("pageshow", () => {
+    sentAt = 0;
+    form.classList.remove("sending");
+  });
+}
+
+function countCharacters(field) {
+  const hint = field.parentElement.querySelector("[data-left]");
+  const show = () => {
+    // As the server counts: in characters, a line break as two.
+    const used = [...field.value.trim().replace(/\n/g, "\r\n")].length;
+    hint.textContent = hint.dataset.left.replace("#", number.format(field.dataset.limit - used));
+    hint.hidden = used === 0;
+  };
+  field.addEventListener("input", show);
+  show();
+}
+
+document.querySelectorAll("[data-tally]").forEach(follow);
+document.querySelectorAll("[data-once]").forEach(once);
+document.querySelectorAll("[data-limit]").forEach(countCharacters);
+document.querySelector("[data-errors]")?.focus();
