@@ -284,7 +284,9 @@ def test_a_code_has_no_letters_that_look_alike(make_signature):
 # Holding.
 
 
-def test_a_busy_network_is_held_beyond_its_limit_and_gets_the_same_thanks(client, make_signature, counted_rows, settings):
+def test_a_busy_network_is_held_beyond_its_limit_and_gets_the_same_thanks(
+    client, make_signature, counted_rows, settings
+):
     settings.HOLD_PER_NETWORK = "2/h"
     network = identity.network_digest("192.0.2.1")
     rows = [make_signature(network_digest=network) for _ in range(3)]

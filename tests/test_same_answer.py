@@ -42,7 +42,9 @@ def know(make_signature, settings):
 def observe(client, url, data):
     """Everything an outsider could see, and everything the database was asked."""
     rows = Signature.objects.count(), OutgoingMail.objects.count()
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         response = client.post(url, data)
     headers = {name: value for name, value in response.items() if name != "Date"}
     sql = [re.sub(r"'(?:[^']|'')*'(::\w+)?", "?", query["sql"]) for query in queries.captured_queries]
