@@ -257,6 +257,7 @@ def _child(data: Path, server_lock: BinaryIO, name: str, *arguments: str) -> sub
         needed = [path.stat() for path in (Path(command[0]), *Path(command[0]).parents, *data.parents)]
         if not all(path.st_mode & (0o100 if path.st_uid == owner.st_uid else 0o001) for path in needed):
             drop += ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+            drop += ["--securebits=+no_setuid_fixup"]  # access(), by which PostgreSQL finds its binaries, heeds it too
         command = [*drop, "--", *command]
     end = partial(end_with, os.getpid(), signal.SIGINT)
     return subprocess.Popen(command, env=_environment(), pass_fds=[server_lock.fileno()], preexec_fn=end)

@@ -117,8 +117,8 @@ def prepare(var: Path) -> None:
 
     django.setup()
     call_command("migrate", interactive=False, verbosity=0)
-    call_command("load_campaign", verbosity=0)
-    call_command("check", databases=["default"], stdout=io.StringIO())  # some look at what is loaded
+    call_command("load_campaign", stdout=io.StringIO())
+    call_command("check", databases=["default"], stdout=io.StringIO())  # now that there is something to look at
     collect_static()
     print(f"Site   {settings.SITE_URL}/")
     print(f"Mails  {settings.SITE_URL}/dev/mail/")

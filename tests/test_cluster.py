@@ -1,6 +1,7 @@
 """The embedded PostgreSQL, tried with real processes: started, shared, killed, and put in odd places."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -271,6 +272,25 @@ def test_root_needs_no_open_parents(tmp_path):
 
     assert closed.stat().st_mode & 0o777 == 0o700
     assert closed.stat().st_uid == 0
+
+
+@as_root
+def test_root_needs_no_open_folder_for_the_binaries(tmp_path, monkeypatch):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    binaries = Path(cluster._binary("postgres")).parent
+    package = binaries.parent.parent
+    shutil.copytree(binaries.parent, closed / package.name / binaries.parent.name)
+    shutil.copytree(package.with_name(f"{package.name}.libs"), closed / f"{package.name}.libs")
+    closed_binaries = closed / binaries.relative_to(package.parent)
+    monkeypatch.setattr(cluster, "_binary", lambda name: str(closed_binaries / name))
+    data = closed / "postgres"
+    cluster._make_private(data, data)
+
+    with cluster.try_lock(data / "server.lock") as lock:
+        initdb = cluster._child(data, lock, "initdb", *cluster.INITDB, "-D", str(data / "cluster"))
+
+        assert initdb.wait() == 0
 
 
 @as_root

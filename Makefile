@@ -1,0 +1,56 @@
+PYTHON ?= python3
+# What `make check` runs after the static checks; `make check SUITE=` runs those alone.
+SUITE ?= test
+
+python := .venv/bin/python
+# Shaped like production, and good for nothing.
+deployed := env -u LOCAL DATABASE_URL=postgresql:///petition EMAIL_URL=smtp://localhost:25 SITE_URL=https://example.org \
+	ALLOWED_HOSTS=example.org SECRET_KEY=check-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
+	EMAIL_DIGEST_KEY=$$(printf %064d 1) RECIPIENT_PUBLIC_KEY=$$(printf %064d 9)
+compile := $(python) -m uv pip compile pyproject.toml --quiet --generate-hashes --universal --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: export LOCAL := 1
+run: venv ## Run the product on http://127.0.0.1:8000 (PORT=…), with database, worker and example content
+	@$(python) -m config.local run
+
+test: export LOCAL := 1
+test: venv ## Run the test suite (ARGS="-k name")
+	@$(python) -m config.local test $(ARGS)
+
+check: lint $(SUITE) ## Run everything that CI runs: style, types, migrations, deployment settings, tests
+
+lint: venv
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy .
+	LOCAL=1 VAR_DIR=var/test $(python) -m config.local manage makemigrations --check --dry-run
+	@echo manage.py check --deploy; $(deployed) $(python) manage.py check --deploy --fail-level WARNING
+
+manage: export LOCAL := 1
+manage: venv ## Run a manage.py command on the local product (CMD="recount")
+	@$(python) -m config.local manage $(CMD)
+
+messages: venv ## Collect and compile the translations; needs GNU gettext
+	$(python) manage.py makemessages --locale ru --no-obsolete --add-location file --ignore var --ignore tests
+	$(python) manage.py compilemessages --locale ru --ignore .venv --ignore var
+
+lock: venv ## Pin the dependencies of pyproject.toml anew in deploy/
+	$(compile) -o deploy/requirements.txt
+	$(compile) --extra dev -o deploy/requirements-dev.txt
+
+# By content, since a checkout changes times.
+venv:
+	@if ! test -x $(python) || ! cmp -s deploy/requirements-dev.txt .venv/installed.txt; then \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+			{ echo "Python 3.11 or newer is needed; name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }; \
+		echo "Installing Python packages into .venv, which takes a minute ..."; \
+		$(python) -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv && \
+		$(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/requirements-dev.txt && \
+		cp deploy/requirements-dev.txt .venv/installed.txt; \
+	fi
+
+.PHONY: help run test check lint manage messages lock venv
