@@ -10,7 +10,7 @@ from django.core.signing import BadSignature, Signer
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from petition import limits
+from petition import identity, limits
 from petition.models import AddressMark, Petition, Signature
 
 # Without 0 and O, 1, I and L, 2 and Z, 5 and S, 8 and B: nobody has to guess when typing from another screen.
@@ -113,7 +113,12 @@ def make_code(signature: Signature) -> str:
 
 def seconds_to_wait_for_code(typed_address: str, network: str) -> int | None:
     """Count one try at a code, however broken; None if it may be made, else after how many seconds."""
-    return limits.over("code", f"{typed_address.strip().lower()} {network}", settings.CODE_TRIES)
+    try:
+        # Spelled with another tag it is the same mailbox, and has no more tries.
+        mailbox = identity.normalise(typed_address[:254])
+    except ValueError:
+        mailbox = typed_address
+    return limits.over("code", f"{mailbox} {network}", settings.CODE_TRIES)
 
 
 def find_by_code(petition: Petition, email_digest: bytes, code: str) -> Link | None:
