@@ -213,4 +213,4 @@ def test_the_check_inbox_page_names_sender_and_subject(client, petition, setting
     page = client.get(INBOX).content.decode()
 
     assert settings.DEFAULT_FROM_EMAIL in page
-    assert "Please confirm your email address" in page
+    assert "Confirming your email address" in page

@@ -1,0 +1,49 @@
+"""A real browser, where Chromium is installed."""
+
+import os
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+needs_chromium = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian's package is called chromium)"),
+]
+
+
+@contextmanager
+def chromium():
+    # Playwright's loop runs in this thread, and Django would take our own queries for a mistake.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking", "--disable-quic"]
+            )
+            yield browser
+            browser.close()
+    finally:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+def is_complaint(message):
+    # A form to correct comes with status 422, which the browser remarks upon.
+    return message.type == "error" and "status of 422" not in message.text
+
+
+@contextmanager
+def visitor(browser, base_url, **options):
+    """A page of a fresh visitor. On leaving: nothing was blocked, logged or asked of another host, and no cookie set."""
+    context = browser.new_context(base_url=base_url, **options)
+    complaints = []
+    context.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on("request", lambda request: None if request.url.startswith(base_url) else complaints.append(request.url))
+    yield context.new_page()
+    assert complaints == []
+    assert context.cookies() == []
+    context.close()
