@@ -158,7 +158,7 @@ class CodeForm(forms.Form):
             attrs={"autocomplete": "one-time-code", "spellcheck": "false", "autocapitalize": "characters"}
         ),
         error_messages={
-            "required": _("Enter the code from the mail."),
+            "required": _("Enter the code from the email."),
             "max_length": _("The code has eight letters and digits, like XXXX-XXXX."),
         },
     )
