@@ -128,7 +128,7 @@ def confirm_code(request: HttpRequest, slug: str) -> HttpResponse:
         if link := confirmation.find_by_code(petition, email_digest, form.cleaned_data["code"]):
             return pressed(request, link)
         # The same words whether the address is unknown or the code is wrong.
-        form.add_error("code", _("This code does not belong to this address. Check both, or use the link in the email."))
+        form.add_error("code", _("This code does not belong to this address. Check both, or use the link we sent."))
     return form_page(request, "petition/confirm_code.html", petition, form)
 
 
