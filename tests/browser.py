@@ -9,10 +9,11 @@ from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
-needs_chromium = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian's package is called chromium)"),
-]
+
+def needs_chromium(test):
+    """Mark a test that runs where Chromium is installed, and says why where it is not."""
+    reason = "Chromium is not installed (Debian's package is called chromium)"
+    return pytest.mark.browser(pytest.mark.skipif(CHROMIUM is None, reason=reason)(test))
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def is_complaint(message):
 
 @contextmanager
 def visitor(browser, base_url, **options):
-    """A page of a fresh visitor. On leaving: nothing was blocked, logged or asked of another host, and no cookie set."""
+    """A page of a fresh visitor. On leaving: nothing was blocked or asked of another host, and no cookie was set."""
     context = browser.new_context(base_url=base_url, **options)
     complaints = []
     context.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
