@@ -13,7 +13,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 
 class EmailBackend(BaseEmailBackend):
@@ -42,7 +42,7 @@ def _part(message: ReadMessage, kind: str) -> str:
 
 
 @never_cache
-@require_GET
+@require_safe
 def inbox(request: HttpRequest) -> HttpResponse:
     paths = sorted(Path(settings.EMAIL_FILE_PATH).glob("*.eml"), key=lambda path: path.stat().st_mtime, reverse=True)
     mails = [
@@ -52,7 +52,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def html_part(request: HttpRequest, name: uuid.UUID) -> HttpResponse:
     path = Path(settings.EMAIL_FILE_PATH) / f"{name}.eml"
     if not path.exists():

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from django.conf import settings
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers
+from django.utils.encoding import escape_uri_path
 from django.utils.translation import get_language_from_path, get_language_from_request
 
 from config import errors
@@ -27,12 +29,16 @@ def headers(get_response: View) -> View:
         response = get_response(request)
         for name, value in always.items():
             response[name] = value
-        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        # A 304 speaks for what a browser holds, and would change the policy of the live number there.
+        if response.status_code != 304:
+            response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         if in_admin(request):
             # Django's CSRF check reads the referrer and the origin; under no-referrer no one could log in.
             response["Referrer-Policy"] = "same-origin"
+            response.headers.setdefault("Cache-Control", "no-store, private")
         elif settings.ONION_URL:
-            response["Onion-Location"] = settings.ONION_URL + request.path
+            # Escaped again: a path may hold a line break, which would end the header.
+            response["Onion-Location"] = settings.ONION_URL + escape_uri_path(request.path)
         return response
 
     return middleware
@@ -53,6 +59,13 @@ def language_from_path(get_response: View) -> View:
         return response
 
     return middleware
+
+
+class StaffSessions(SessionMiddleware):
+    """Sessions for the admin alone: a public answer sets no cookie, not even to delete a broken one."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        return super().process_response(request, response) if in_admin(request) else response
 
 
 class refusals:  # noqa: N801  (a middleware named like its siblings)

@@ -86,7 +86,7 @@ MIDDLEWARE = [
     "config.middleware.language_from_path",
     "django.middleware.common.CommonMiddleware",
     "config.middleware.refusals",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.middleware.StaffSessions",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

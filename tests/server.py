@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.db import connection
+from django.http import HttpResponse
 
 from petition import identity
 from petition.models import KeyFingerprint
@@ -107,6 +108,22 @@ def web(log, *options, **overrides):
                     raise AssertionError(f"granian did not start: {log.read_text()}") from None
                 time.sleep(0.1)
         yield port
+
+
+def fetch(port, method, path, data=None, headers=None):
+    """What the server answers over a connection of its own, read as strictly as Python reads."""
+    web = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    form = {"Content-Type": "application/x-www-form-urlencoded"} if method == "POST" else {}
+    web.request(method, path, urlencode(data) if data else None, {**form, **(headers or {})})
+    answer = web.getresponse()
+    names = [name.lower() for name, _value in answer.getheaders()]
+    assert len(names) == len(set(names)), f"a header stands there twice: {names}"
+    response = HttpResponse(answer.read(), status=answer.status)
+    del response["Content-Type"]
+    for name, value in answer.getheaders():
+        response[name] = value
+    web.close()
+    return response
 
 
 @contextmanager
