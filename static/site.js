@@ -102,4 +102,10 @@ function countCharacters(field) {
 document.querySelectorAll("[data-tally]").forEach(follow);
 document.querySelectorAll("[data-once]").forEach(once);
 document.querySelectorAll("[data-limit]").forEach(countCharacters);
-document.querySelector("[data-errors]")?.focus();
+
+// Browsers that know autofocus only on fields leave the list of errors unfocused; the others need a moment for it.
+addEventListener("load", () => {
+  setTimeout(() => {
+    if (document.activeElement === document.body) document.querySelector("[data-errors]")?.focus();
+  }, 300);
+});

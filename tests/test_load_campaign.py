@@ -1,0 +1,98 @@
+"""Seeding a site, and seeding it again when people have been at work."""
+
+import re
+from datetime import date
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+
+from campaign.management.commands.load_campaign import CONTENT, PAGES, read
+from campaign.models import Page
+from petition import identity
+from petition.models import KeyFingerprint, Petition
+
+pytestmark = pytest.mark.django_db
+LANGUAGES = [code for code, _name in settings.LANGUAGES]
+
+
+def load():
+    return call_command("load_campaign", verbosity=0)
+
+
+def test_a_new_site_has_its_petition_and_pages_in_every_language():
+    load()
+
+    petition = Petition.objects.get()
+    assert (petition.slug, petition.collected_before, petition.collected_before_on) == (
+        "chechnya",
+        150_000,
+        date(2018, 4, 1),
+    )
+    for language in LANGUAGES:
+        petition.set_current_language(language)
+        assert petition.title
+        assert petition.demand
+        assert petition.thanks
+        assert petition.collected_before_source
+        assert petition.addressee == ""
+        for page in Page.objects.all():
+            page.set_current_language(language)
+            assert page.title
+            assert 0 < len(page.description) <= 300
+            assert page.body
+    assert sorted(Page.objects.values_list("slug", flat=True)) == sorted(PAGES)
+
+
+def test_it_says_what_it_did():
+    assert load().startswith("Loaded petition (en), petition (ru), home (en),")
+    assert load() == "Everything was there already; nothing has changed."
+
+
+def test_the_key_that_digests_are_made_with_is_remembered_once():
+    KeyFingerprint.objects.all().delete()
+    load()
+    assert KeyFingerprint.objects.get(name="email_digest").fingerprint == identity.key_fingerprint()
+
+    KeyFingerprint.objects.update(fingerprint="of another key")
+    load()
+    assert KeyFingerprint.objects.get(name="email_digest").fingerprint == "of another key"
+
+
+def test_what_people_edited_stays():
+    load()
+    page = Page.objects.get(slug="about")
+    page.set_current_language("ru")
+    page.body = "Переписано."
+    page.save()
+    Petition.objects.update(collected_before=160_000)
+
+    load()
+
+    assert Page.objects.get(slug="about").safe_translation_getter("body", language_code="ru") == "Переписано."
+    assert Petition.objects.get().collected_before == 160_000
+
+
+def test_a_language_that_is_missing_is_added_beside_what_people_edited():
+    load()
+    page = Page.objects.get(slug="about")
+    page.set_current_language("en")
+    page.title = "About us"
+    page.save()
+    page.delete_translation("ru")
+
+    assert load() == "Loaded about (ru)."
+
+    page = Page.objects.get(slug="about")
+    assert page.has_translation("ru")
+    assert page.safe_translation_getter("title", language_code="en") == "About us"
+
+
+@pytest.mark.parametrize("name", ["petition", *PAGES])
+def test_both_languages_tell_the_same_figures_in_the_same_sections(name):
+    def shape(language):
+        body = read(CONTENT / language / f"{name}.md", "body")["body"]
+        numbers = re.findall(r"\d+", re.sub(r"(?<=\d)[,\u00a0 ](?=\d{3}\b)", "", body))
+        return sorted(numbers), [re.match(r"[#|\-]*", block)[0] for block in body.split("\n\n")]
+
+    assert shape("en") == shape("ru")

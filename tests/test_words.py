@@ -1,0 +1,294 @@
+"""The words that people read: whole in both languages, right for every number, and silent where they must be."""
+
+import re
+import shutil
+from html import unescape
+from pathlib import Path
+
+import polib
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.template.loader import render_to_string
+from django.test import RequestFactory
+from django.urls import reverse
+from django.utils import translation
+
+from config import errors
+from petition import identity, letters
+from petition.models import OutgoingMail
+from petition.tally import Count
+
+LANGUAGES = [code for code, _name in settings.LANGUAGES]
+CATALOGUE = Path(settings.LOCALE_PATHS[0]) / "ru" / "LC_MESSAGES" / "django.po"
+TEMPLATES = Path(settings.BASE_DIR) / "templates"
+
+
+def plain(html):
+    """What a reader sees, in one line, with ordinary spaces."""
+    text = re.sub(r"<(script|style|title|head).*?</\1>", " ", html, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+# The catalogue
+
+
+def test_every_string_is_translated():
+    catalogue = polib.pofile(str(CATALOGUE))
+
+    assert [entry.msgid for entry in catalogue if not entry.translated() or entry.fuzzy or entry.obsolete] == []
+
+
+def test_the_compiled_catalogue_is_that_of_the_written_one():
+    def entries(catalogue):
+        return {(entry.msgctxt, entry.msgid): (entry.msgstr, entry.msgstr_plural) for entry in catalogue}
+
+    compiled = polib.mofile(str(CATALOGUE.with_suffix(".mo")))
+    assert entries(compiled) == entries(polib.pofile(str(CATALOGUE)))
+
+
+def test_variables_survive_translation():
+    variables = re.compile(r"%\(\w+\)[sd]|</?\w+>|#(?=$| )")
+    for entry in polib.pofile(str(CATALOGUE)):
+        for translated in [entry.msgstr] if entry.msgstr else entry.msgstr_plural.values():
+            assert sorted(variables.findall(translated)) == sorted(variables.findall(entry.msgid)), entry.msgid
+
+
+@pytest.mark.skipif(not shutil.which("xgettext"), reason="needs gettext (apt-get install gettext)")
+def test_the_catalogue_holds_every_string_of_code_and_templates(tmp_path, settings, monkeypatch):
+    for room in ("config", "petition", "campaign", "templates"):
+        shutil.copytree(settings.BASE_DIR / room, tmp_path / room)
+    settings.LOCALE_PATHS = [str(tmp_path / "locale")]
+    monkeypatch.chdir(tmp_path)
+    call_command("makemessages", locale=["ru"], no_location=True, verbosity=0)
+
+    def ids(path):
+        return {(entry.msgctxt, entry.msgid) for entry in polib.pofile(str(path))}
+
+    assert ids(tmp_path / "locale" / "ru" / "LC_MESSAGES" / "django.po") == ids(CATALOGUE)
+
+
+# Plural forms
+
+PLURALS = {
+    "en": {1: "signature", 2: "signatures", 5: "signatures", 11: "signatures", 21: "signatures", 101: "signatures"},
+    "ru": {1: "подпись", 2: "подписи", 5: "подписей", 11: "подписей", 21: "подпись", 101: "подпись"},
+}
+MINUTES = {
+    "en": {1: "a minute", 2: "2 minutes", 5: "5 minutes", 11: "11 minutes", 21: "21 minutes"},
+    "ru": {1: "минуту", 2: "2 минуты", 5: "5 минут", 11: "11 минут", 21: "21 минуту"},
+}
+DAYS = {
+    "en": {1: "1 day", 2: "2 days", 5: "5 days", 11: "11 days", 21: "21 days", 101: "101 days"},
+    "ru": {1: "1 день", 2: "2 дня", 5: "5 дней", 11: "11 дней", 21: "21 день", 101: "101 день"},
+}
+
+
+def every(table):
+    return [(language, number, words) for language in table for number, words in table[language].items()]
+
+
+@pytest.mark.parametrize(("language", "number", "words"), every(PLURALS))
+def test_the_tally_agrees_with_its_number(petition, language, number, words):
+    count = Count(petition.slug, 0, number, 1_000, as_of=None)
+    with translation.override(language):
+        html = render_to_string("petition/tags/tally.html", {"petition": petition, "count": count})
+
+    assert f"{number} {words} " in plain(html)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (1, "подтверждена"),
+        (2, "подтверждены"),
+        (5, "подтверждено"),
+        (11, "подтверждено"),
+        (21, "подтверждена"),
+        (101, "подтверждена"),
+    ],
+)
+def test_the_part_confirmed_here_agrees_with_its_number(petition, number, words):
+    count = Count(petition.slug, 150_000, number, 175_000, as_of=None)
+    with translation.override("ru"):
+        html = render_to_string("petition/tags/tally.html", {"petition": petition, "count": count})
+
+    assert f"{number} {words} здесь" in plain(html)
+
+
+@pytest.mark.parametrize(("language", "number", "words"), every(MINUTES))
+def test_the_wait_agrees_with_its_number(language, number, words):
+    request = RequestFactory().get("/")
+    request.LANGUAGE_CODE = language
+
+    html = errors.page(request, 429, retry_after=number * 60).content.decode()
+
+    assert f" {words}." in plain(html)
+
+
+@pytest.mark.parametrize(("language", "number", "words"), every(DAYS))
+def test_the_life_of_a_link_agrees_with_its_number(language, number, words):
+    with translation.override(language):
+        text = render_to_string("petition/mail/withdraw.txt", {"days": number, "site": "x", "link": "y"})
+
+    assert f" {words}." in plain(text)
+
+
+@pytest.mark.parametrize(("language", "number"), [("en", "150,123"), ("ru", "150\u00a0123")])
+def test_large_numbers_are_written_as_the_language_does(petition, language, number):
+    count = Count(petition.slug, 150_000, 123, 175_000, as_of=None)
+    with translation.override(language):
+        html = render_to_string("petition/tags/tally.html", {"petition": petition, "count": count})
+
+    assert f">{number}<" in html
+
+
+# Russian pages speak Russian
+
+LATIN_ON_PURPOSE = {"100forjustice", "English", "cookie", "IP", "XXXX", "LGBT", "http", "localhost", "confirm"}
+
+
+@pytest.mark.parametrize(
+    "view",
+    ["sign", "check-inbox", "confirm-code", "thanks", "disowned", "withdraw", "withdraw-check-inbox", "withdrawn"],
+)
+def test_no_english_shows_on_a_russian_page(client, petition, settings, view):
+    assert_russian(client.get(reverse_in("ru", f"petition:{view}", petition.slug)), settings)
+
+
+@pytest.mark.parametrize("slug", ["what-happened", "about", "privacy", "home"])
+def test_no_english_shows_on_a_russian_page_of_the_campaign(client, settings, db, slug):
+    call_command("load_campaign", verbosity=0)
+    path = reverse_in("ru", "campaign:home") if slug == "home" else reverse_in("ru", "campaign:page", slug)
+    assert_russian(client.get(path), settings)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 429, 500, 503])
+def test_no_english_shows_on_a_russian_page_of_an_error(settings, status):
+    request = RequestFactory().get("/")
+    request.LANGUAGE_CODE = "ru"
+    assert_russian(errors.page(request, status), settings)
+
+
+def test_no_english_shows_in_russian_complaints(client, petition, sign_data, settings):
+    wrong = sign_data(email="", consent="", name="=1", words="x" * 501, country="XX")
+    assert_russian(client.post(reverse_in("ru", "petition:sign", petition.slug), wrong), settings, "xxx")
+
+
+def reverse_in(language, view, *args):
+    with translation.override(language):
+        return reverse(view, args=args)
+
+
+def assert_russian(response, settings, *more):
+    text = plain(response.content.decode()).replace(settings.DEFAULT_FROM_EMAIL, "").replace(settings.SITE_URL, "")
+    found = set(re.findall(r"[A-Za-z]{2,}|[0-9]+[a-z]+", text)) - LATIN_ON_PURPOSE
+    assert {word for word in found if not word.startswith(("xxx", *more))} - {"forjustice", "ru"} == set()
+
+
+# Mails
+
+# Whatever could tell a stranger at the mailbox who or what this is about, in both languages.
+FORBIDDEN = re.compile(
+    r"petition|chechn|lgbt|\bgay|lesb|queer|homosex|trans(?!fer)|russia|tortur|kill|network|justice|campaign|support"
+    r"|\bsign|donat|investigat|persecut"
+    r"|петици|чечн|лгбт|гей|лесб|квир|гомос|транс|росси|пыт[ко]|убий|сет[иь]|справедлив|кампани|поддерж|подпис|жертв"
+    r"|расследов|преслед",
+    re.IGNORECASE,
+)
+
+
+def all_letters(petition, make_signature, language):
+    address = "somebody@example.org"
+    signature = make_signature(email=address, name="Мария Сидорова", words="Держитесь", shows_name=True)
+
+    def owed(kind):
+        return OutgoingMail(
+            petition=petition,
+            kind=kind,
+            recipient=identity.seal(address),
+            email_digest=identity.email_digest(address),
+            signature=signature,
+            language=language,
+        )
+
+    sign, withdraw = owed(OutgoingMail.Kind.SIGN), owed(OutgoingMail.Kind.WITHDRAW)
+    chosen = [
+        (sign, letters.confirm(sign, signature)),
+        (sign, letters.already_signed(sign)),
+        (sign, letters.under_review(sign)),
+        (withdraw, letters.withdraw(withdraw)),
+        (withdraw, letters.nothing_to_withdraw(withdraw)),
+    ]
+    return {letter.template: (letter, letters.message(mail, letter, address)) for mail, letter in chosen}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_mail_names_nobody_and_no_cause(petition, make_signature, language):
+    for letter, message in all_letters(petition, make_signature, language).values():
+        wire = message.message()
+        headers = {name.lower(): value for name, value in wire.items()}
+        said = [headers["subject"], headers["from"], message.body, *(part[0] for part in message.alternatives)]
+        for text in said:
+            # A token is random, so it could spell anything.
+            without_tokens = re.sub(r"(/(?:confirm|withdraw)/)[^/\s\"]+", r"\1", text)
+            assert FORBIDDEN.findall(without_tokens) == [], letter.template
+            assert "Мария" not in text
+            assert "Держитесь" not in text
+            assert petition.slug not in without_tokens
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_mail_says_why_it_came_how_to_ignore_it_and_how_to_be_deleted(petition, make_signature, language):
+    why, ignore = {
+        "en": ("You get this email because", "ignore this email"),
+        "ru": ("Вы получили это письмо, потому что", "не обращайте внимания на это письмо"),
+    }[language]
+    for letter, message in all_letters(petition, make_signature, language).values():
+        html = message.alternatives[0][0]
+        for text in (" ".join(message.body.split()), plain(html)):
+            assert why in text
+            assert ignore in text
+            assert f"{settings.SITE_URL}/{language}/withdraw/" in text
+        assert ("link" in letter.context) == (letter.context.get("link", "no link") in message.body)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_twin_in_html_says_the_same_and_loads_nothing(petition, make_signature, language):
+    for _letter, message in all_letters(petition, make_signature, language).values():
+        html = message.alternatives[0][0]
+        assert f'<html lang="{language}">' in html
+        assert not re.search(r"<img|<link|style|src=|url\(", html)
+        assert plain(html.partition("<body>")[2]) == " ".join(message.body.split())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_code_is_printed_once_where_it_can_be_typed_from(petition, make_signature, language):
+    _letter, message = all_letters(petition, make_signature, language)["confirm"]
+
+    assert len(re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b", re.sub(r"https?:\S+", "", message.body))) == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_name_the_sender_and_subject_to_look_for(client, petition, make_signature, language):
+    mails = all_letters(petition, make_signature, language)
+    for view, template in [("check-inbox", "confirm"), ("withdraw-check-inbox", "withdraw")]:
+        page = plain(client.get(reverse_in(language, f"petition:{view}", petition.slug)).content.decode())
+
+        assert mails[template][1].subject in page
+        assert settings.DEFAULT_FROM_EMAIL in page
+
+
+# Templates
+
+
+def test_no_template_carries_code_or_style_of_its_own():
+    inline = re.compile(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|javascript:")
+    for path in TEMPLATES.rglob("*.html"):
+        assert inline.findall(path.read_text()) == [], path.name
+
+
+def test_pages_stay_small():
+    static = Path(settings.BASE_DIR) / "static"
+    assert (static / "site.css").stat().st_size < 20_000
+    assert (static / "site.js").stat().st_size < 6_000
