@@ -58,6 +58,7 @@ QUIET_DAYS = 30  # how long an address that said "I did not sign this" gets no m
 ABUSE_SIGNAL_DAYS = 30
 PARKED_MAIL_DAYS = 6
 MAX_BODY_BYTES = 100_000
+PAGE_CACHE_ENTRIES = 500  # 0 is off
 
 INSTALLED_APPS = [
     "petition",
@@ -77,6 +78,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.pagecache.PageCache",
     "config.middleware.headers",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -38,6 +38,12 @@ def _fresh_salt_and_counters(request):
         cache.clear()
 
 
+@pytest.fixture(autouse=True)
+def _no_page_cache(settings):
+    """Tests see what is, not what was five seconds ago. `tests/test_pagecache.py` switches it on."""
+    settings.PAGE_CACHE_ENTRIES = 0
+
+
 @pytest.fixture
 def petition(db):
     return make_petition()

@@ -1,0 +1,83 @@
+"""A short, bounded page cache in each process, for whoever has no cache in front.
+
+It keeps finished answers, compressed and with all their headers, so a hit costs no database, no template and no
+middleware. Another cache in front says so with `Surrogate-Capability` and is served afresh: two caches in a row would
+add up their ages, and a shown count may be ten seconds old at most.
+"""
+
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
+
+View = Callable[[HttpRequest], HttpResponse]
+Key = tuple[str, str, str, bool]
+
+MAX_AGE = re.compile(r"s-maxage=(\d+)")
+FROM = re.compile(r"[a-z0-9-]{1,24}\Z")
+PAGE = re.compile(r"[0-9]{1,4}\Z")
+
+
+def cache_key(request: HttpRequest) -> Key:
+    """What makes an answer another one: the path, the page, the partner, and whether it may be compressed.
+
+    Everything else in a query is dropped, so that nobody fills the cache with made-up queries.
+    """
+    query = dict(parse_qsl(request.META.get("QUERY_STRING", ""), errors="replace"))
+    partner, number = query.get("from", ""), query.get("page", "")
+    return (
+        request.path_info,
+        partner if FROM.match(partner) else "",
+        number if PAGE.match(number) else "",
+        "gzip" in request.headers.get("Accept-Encoding", ""),
+    )
+
+
+class PageCache:
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+        # When it ends, and the answer; the one used longest ago comes first.
+        self.kept: OrderedDict[Key, tuple[float, HttpResponse]] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if (
+            request.method not in ("GET", "HEAD")
+            or "Surrogate-Capability" in request.headers
+            or not settings.PAGE_CACHE_ENTRIES
+        ):
+            return self.get_response(request)
+        key = cache_key(request)
+        kept = self.find(key)
+        if kept is None:
+            response = self.get_response(request)
+            if request.method == "GET" and response.status_code == 200:
+                self.keep(key, response)
+            return response
+        request.get_host()  # raises DisallowedHost, as it would without a cache
+        answer = HttpResponse(kept.content, headers=dict(kept.items()))
+        return get_conditional_response(request, etag=kept.get("ETag"), response=answer) or answer
+
+    def find(self, key: Key) -> HttpResponse | None:
+        with self.lock:
+            ends, response = self.kept.get(key, (0.0, None))
+            if ends < time.monotonic():
+                return None
+            self.kept.move_to_end(key)
+            return response
+
+    def keep(self, key: Key, response: HttpResponse) -> None:
+        control = response.get("Cache-Control", "")
+        seconds = MAX_AGE.search(control)
+        if not seconds or "public" not in control or response.streaming or response.cookies:
+            return
+        with self.lock:
+            self.kept[key] = time.monotonic() + int(seconds[1]), response
+            while len(self.kept) > settings.PAGE_CACHE_ENTRIES:
+                self.kept.popitem(last=False)

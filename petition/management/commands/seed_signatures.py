@@ -1,0 +1,75 @@
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+
+from petition import tally
+from petition.models import Petition, Source
+
+BATCH = 50_000
+DAYS = 400
+COUNTRIES = (
+    "DE US GB FR ES IT NL SE NO DK FI PL CZ AT CH BE IE PT GR UA RU BY KZ GE AM LT LV EE SK SI HR RS HU RO BG TR IL CA "
+    "MX BR AR CL CO PE UY AU NZ JP KR IN PH TH ID MY SG ZA NG KE MA TN"
+).split()
+LANGUAGES = ["en", "ru", "de", "es"]
+SOURCES = [f"seed-{number:02}" for number in range(1, 21)]
+
+# Signers crowd into few countries, hours and sources. Rows come in the order of time, as in life; only the last week
+# holds pending ones, since older ones lapse.
+SEED = """
+    INSERT INTO petition_signature (
+        petition_id, email_digest, domain_digest, network_digest, name, country, language, source, consent_version,
+        created_at, confirmed_at, held_at, invalidated_at, invalidated_reason
+    )
+    SELECT %(petition)s, sha256(convert_to('seed ' || n || random(), 'UTF8')),
+        CASE WHEN age < 30 THEN sha256(convert_to('domain ' || floor(1000 * random() ^ 4), 'UTF8')) END,
+        CASE WHEN age < 30 THEN sha256(convert_to('network ' || floor(200000 * random()), 'UTF8')) END,
+        'Seed ' || n, (%(countries)s)[c], (%(languages)s)[1 + CASE WHEN random() < 0.9 THEN c %% 4 ELSE 0 END],
+        CASE WHEN random() < 0.2 THEN (%(sources)s)[1 + floor(20 * random() ^ 2)] ELSE '' END, 1, hour,
+        CASE WHEN confirmed THEN hour END,
+        CASE WHEN confirmed AND luck > 0.990 AND luck < 0.995 THEN hour END,
+        CASE WHEN confirmed AND luck > 0.995 THEN hour END,
+        CASE WHEN confirmed AND luck > 0.995 THEN 'seeded as a fake' ELSE '' END
+    FROM (
+        SELECT n, random() AS luck, 1 + floor(60 * random() ^ 3)::int AS c, age, age > 7 OR random() > 0.2 AS confirmed,
+            date_trunc('hour', now() - make_interval(secs => 86400 * age), 'UTC') AS hour
+        FROM (SELECT n, %(days)s * (1 - n::float / %(all)s) AS age FROM generate_series(%(first)s, %(last)s) AS n) AS dated
+    ) AS drawn
+"""
+
+
+class Command(BaseCommand):
+    help = f"Make signatures for benches and demos, spread over {DAYS} days, 60 countries, 4 languages and 20 sources."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("number", type=int)
+        parser.add_argument("--yes", action="store_true", help="do it outside LOCAL too")
+        parser.add_argument("--petition", default="chechnya", help="its short name")
+
+    def handle(self, **options: Any) -> str:
+        if not (settings.LOCAL or options["yes"]):
+            raise CommandError("These signatures are counted like real ones. If you mean it, add --yes.")
+        petition = Petition.objects.filter(slug=options["petition"]).first()
+        if petition is None:
+            raise CommandError("There is no such petition. Run: manage.py load_campaign")
+        Source.objects.bulk_create([Source(slug=tag, title=tag) for tag in SOURCES], ignore_conflicts=True)
+        number = options["number"]
+        for first in range(1, number + 1, BATCH):
+            last = min(first + BATCH - 1, number)
+            self.seed(petition, first, last, number)
+            if sys.stderr.isatty():
+                self.stderr.write(f"\r{last} of {number}", ending="")
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE petition_signature, petition_hourtally, petition_daytally, petition_tallychange")
+        return f"Seeded {number} signatures; {tally.current(petition.slug).total} are shown."  # type: ignore[union-attr]
+
+    def seed(self, petition: Petition, first: int, last: int, number: int) -> None:
+        values = {"petition": petition.pk, "first": first, "last": last, "all": number, "days": DAYS}
+        lists = {"countries": COUNTRIES, "languages": LANGUAGES, "sources": SOURCES}
+        with connection.cursor() as cursor:
+            cursor.execute(SEED, values | lists)
+        while tally.fold():
+            pass
