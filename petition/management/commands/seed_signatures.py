@@ -36,7 +36,9 @@ SEED = """
     FROM (
         SELECT n, random() AS luck, 1 + floor(60 * random() ^ 3)::int AS c, age, age > 7 OR random() > 0.2 AS confirmed,
             date_trunc('hour', now() - make_interval(secs => 86400 * age), 'UTC') AS hour
-        FROM (SELECT n, %(days)s * (1 - n::float / %(all)s) AS age FROM generate_series(%(first)s, %(last)s) AS n) AS dated
+        FROM (
+            SELECT n, %(days)s * (1 - n::float / %(all)s) AS age FROM generate_series(%(first)s, %(last)s) AS n
+        ) AS dated
     ) AS drawn
 """
 
