@@ -3,7 +3,6 @@
 Mailboxes are shared, searched and forwarded: sender, subject and text name nobody and no cause.
 """
 
-import secrets
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
@@ -12,9 +11,10 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
+from django.utils.crypto import salted_hmac
 
 from petition import confirmation, withdrawal
-from petition.models import OutgoingMail, Petition, Signature
+from petition.models import OutgoingMail, Signature
 
 
 @dataclass(frozen=True)
@@ -23,32 +23,28 @@ class Letter:
 
     template: str
     language: str
-    petition_slug: str
     context: dict[str, str] = field(default_factory=dict)
 
 
-def confirm(mail: OutgoingMail, petition: Petition, signature: Signature) -> Letter:
+def confirm(mail: OutgoingMail, signature: Signature) -> Letter:
     link = _url(mail.language, "petition:confirm", confirmation.make_token(signature))
-    return Letter("confirm", mail.language, petition.slug, {"link": link, "code": confirmation.make_code(signature)})
+    return Letter("confirm", mail.language, {"link": link, "code": confirmation.make_code(signature)})
 
 
-def already_signed(mail: OutgoingMail, petition: Petition) -> Letter:
-    return Letter("already_signed", mail.language, petition.slug)
+def already_signed(mail: OutgoingMail) -> Letter:
+    return Letter("already_signed", mail.language)
 
 
-def under_review(mail: OutgoingMail, petition: Petition) -> Letter:
-    return Letter("under_review", mail.language, petition.slug)
+def under_review(mail: OutgoingMail) -> Letter:
+    return Letter("under_review", mail.language)
 
 
-def withdraw(mail: OutgoingMail, petition: Petition) -> Letter:
-    token = withdrawal.make_token(petition.pk, bytes(mail.email_digest))
-    return Letter(
-        "withdraw", mail.language, petition.slug, {"link": _url(mail.language, "petition:withdraw-link", token)}
-    )
+def withdraw(mail: OutgoingMail) -> Letter:
+    return Letter("withdraw", mail.language, {"link": _withdraw_link(mail)})
 
 
-def nothing_to_withdraw(mail: OutgoingMail, petition: Petition) -> Letter:
-    return Letter("nothing_to_withdraw", mail.language, petition.slug)
+def nothing_to_withdraw(mail: OutgoingMail) -> Letter:
+    return Letter("nothing_to_withdraw", mail.language)
 
 
 def subject(kind: str) -> str:
@@ -61,7 +57,8 @@ def message(mail: OutgoingMail, letter: Letter, recipient: str) -> EmailMultiAlt
     with translation.override(letter.language):
         context = letter.context | {
             "site": settings.SITE_HOST,
-            "withdraw_url": _url(letter.language, "petition:withdraw", letter.petition_slug),
+            # The page that asks for an address would name the petition, and with it the cause.
+            "withdraw_url": _withdraw_link(mail),
             "days": settings.CONFIRMATION_DAYS,
             "language": letter.language,
         }
@@ -72,13 +69,22 @@ def message(mail: OutgoingMail, letter: Letter, recipient: str) -> EmailMultiAlt
             to=[recipient],
             headers={
                 "Auto-Submitted": "auto-generated",
-                # Django's own would carry the name of this machine.
-                "Message-ID": f"<{secrets.token_hex(16)}@{sender.rpartition('@')[2].rstrip('>')}>",
+                "Message-ID": f"<{_message_id(mail)}@{sender.rpartition('@')[2].rstrip('>')}>",
                 "Date": formatdate(),
             },
         )
         composed.attach_alternative(render_to_string(f"petition/mail/{letter.template}.html", context), "text/html")
     return composed
+
+
+def _message_id(mail: OutgoingMail) -> str:
+    """The same each time this mail is sent, so that a mailbox knows a repeat. Django's own would name this machine."""
+    return salted_hmac("petition.letters.message_id", bytes(mail.recipient), algorithm="sha256").hexdigest()[:32]
+
+
+def _withdraw_link(mail: OutgoingMail) -> str:
+    token = withdrawal.make_token(mail.petition_id, bytes(mail.email_digest))
+    return _url(mail.language, "petition:withdraw-link", token)
 
 
 def _url(language: str, view: str, argument: str) -> str:

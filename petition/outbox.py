@@ -6,37 +6,43 @@ right after the server's own 250. A worker that dies in between leaves a row tha
 
 import logging
 import smtplib
-import time
 from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db.models import Q
 from django.utils import timezone
 from nacl.exceptions import CryptoError
 
 from petition import identity, letters, limits
 from petition.letters import Letter
-from petition.models import AddressMark, OutgoingMail, Petition, Signature
+from petition.models import AddressMark, OutgoingMail, Signature
+from petition.models.mail import OutgoingMailQuerySet
 
 logger = logging.getLogger(__name__)
 
 CLAIM_MINUTES = 5
-# A slow server must not keep a batch past its claim, or another worker would send it again.
-BATCH_SECONDS = 120
+# No mail is begun with less of its claim left: a slow server must not keep it past the claim, or another worker would
+# send it again.
+SPARE_MINUTES = 4
 BATCH = 50
 # Minutes until the next try after a temporary refusal: then hourly, for a day in all.
 BACKOFF = [1, 5, 15, 60, *[60] * 23]
-TEMPORARY = range(400, 500)
+PERMANENT = range(500, 600)
+# How long a mail is remembered as counted against the limit of its address: longer than it is tried.
+COUNTED_SECONDS = 172_800
 
 CLAIM = """
-    UPDATE petition_outgoingmail SET due_at = %(until)s
-    WHERE id IN (
-        SELECT id FROM petition_outgoingmail WHERE parked_at IS NULL AND due_at <= %(now)s
+    WITH due AS (
+        SELECT id, due_at FROM petition_outgoingmail WHERE parked_at IS NULL AND due_at <= %(now)s
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
-    RETURNING *
+    UPDATE petition_outgoingmail mail SET due_at = %(until)s FROM due WHERE mail.id = due.id
+    RETURNING mail.*, due.due_at AS was_due_at
 """
 
 
@@ -52,10 +58,11 @@ def claim(limit: int = BATCH) -> list[OutgoingMail]:
     return sorted(claimed, key=lambda mail: mail.pk)
 
 
-def deliver_due(connection: BaseEmailBackend | None = None) -> int:
-    """Send one batch of what is due; return how many rows were dealt with.
+def deliver_due(connection: BaseEmailBackend | None = None, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Send one batch of what is due, or its beginning if `stopping`; return how many rows were dealt with.
 
-    Raises ServerAway if the mail server is away; what was claimed is due again at once.
+    Raises ServerAway if the mail server is away. What was claimed and not begun is due again at once; a mail at which
+    anything unforeseen happens stays claimed, so that it cannot hold up the others.
     """
     mails = claim()
     if not mails:
@@ -63,20 +70,33 @@ def deliver_due(connection: BaseEmailBackend | None = None) -> int:
     connection = connection or get_connection()
     letters_by_mail = choose_letters(mails)
     waiting = deque(mails)
-    stop_at = time.monotonic() + BATCH_SECONDS
+    begin_until = mails[0].due_at - timedelta(minutes=SPARE_MINUTES)
     try:
-        while waiting and time.monotonic() < stop_at:
-            deliver(waiting[0], letters_by_mail[waiting[0].pk], connection)
-            waiting.popleft()
+        while waiting and not stopping() and timezone.now() < begin_until:
+            mail = waiting.popleft()
+            deliver(mail, letters_by_mail[mail.pk], connection)
+    except ServerAway:
+        waiting.appendleft(mail)
+        raise
     finally:
-        OutgoingMail.objects.filter(pk__in=[mail.pk for mail in waiting]).update(due_at=timezone.now())
         _close(connection)
+        release(waiting)
     return len(mails) - len(waiting)
+
+
+def release(mails: Iterable[OutgoingMail]) -> None:
+    """Give these back with the time they had, so that monitoring sees how late they are."""
+    for mail in mails:
+        _claimed(mail).update(due_at=mail.was_due_at)  # type: ignore[attr-defined]  # CLAIM adds it
+
+
+def _claimed(mail: OutgoingMail) -> OutgoingMailQuerySet:
+    """The row of this mail as long as nobody else has claimed it after us."""
+    return OutgoingMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
 
 
 def choose_letters(mails: list[OutgoingMail]) -> dict[int, Letter | None]:
     """What each mail will say, by its id; None where nobody should be written to."""
-    petitions = Petition.objects.in_bulk({mail.petition_id for mail in mails})
     digests = [mail.email_digest for mail in mails]
     quiet = {
         bytes(digest)
@@ -85,7 +105,9 @@ def choose_letters(mails: list[OutgoingMail]) -> dict[int, Letter | None]:
         .values_list("email_digest", flat=True)
     }
     known: dict[tuple[int, bytes], list[Signature]] = defaultdict(list)
-    for signature in Signature.objects.filter(petition__in=petitions, email_digest__in=digests):
+    of_addresses = Signature.objects.filter(petition__in={mail.petition_id for mail in mails}, email_digest__in=digests)
+    # Each half of this has an index of its own; without it PostgreSQL would read every signature.
+    for signature in of_addresses.filter(Q(confirmed_at=None) | Q(confirmed_at__isnull=False)):
         known[signature.petition_id, bytes(signature.email_digest)].append(signature)
 
     chosen: dict[int, Letter | None] = {}
@@ -93,32 +115,32 @@ def choose_letters(mails: list[OutgoingMail]) -> dict[int, Letter | None]:
         digest = bytes(mail.email_digest)
         signatures = known[mail.petition_id, digest]
         choose = _after_signing if mail.kind == OutgoingMail.Kind.SIGN else _to_withdraw
-        chosen[mail.pk] = choose(mail, petitions[mail.petition_id], signatures, digest in quiet)
+        chosen[mail.pk] = choose(mail, signatures, digest in quiet)
     return chosen
 
 
-def _after_signing(mail: OutgoingMail, petition: Petition, signatures: list[Signature], quiet: bool) -> Letter | None:
+def _after_signing(mail: OutgoingMail, signatures: list[Signature], quiet: bool) -> Letter | None:
     signature = next((row for row in signatures if row.pk == mail.signature_id), None)
     if quiet or signature is None:
         return None
     confirmed = next((row for row in signatures if not row.is_pending), None)
     if confirmed is None:
-        return letters.confirm(mail, petition, signature)
+        return letters.confirm(mail, signature)
     if confirmed.is_counted:
-        return letters.already_signed(mail, petition)
-    return letters.under_review(mail, petition)
+        return letters.already_signed(mail)
+    return letters.under_review(mail)
 
 
-def _to_withdraw(mail: OutgoingMail, petition: Petition, signatures: list[Signature], quiet: bool) -> Letter | None:
+def _to_withdraw(mail: OutgoingMail, signatures: list[Signature], quiet: bool) -> Letter | None:
     # A signature that stands can always be withdrawn, even by someone who asked for no mail.
     if quiet and all(row.is_pending for row in signatures):
         return None
-    return letters.withdraw(mail, petition) if signatures else letters.nothing_to_withdraw(mail, petition)
+    return letters.withdraw(mail) if signatures else letters.nothing_to_withdraw(mail)
 
 
 def _over_mail_limit(mail: OutgoingMail) -> bool:
-    # A retry of the same mail is not another one.
-    if mail.attempts:
+    # A mail that is taken up again, after a refusal or a crash, is not another one.
+    if not cache.add(f"counted:{mail.pk}", 1, COUNTED_SECONDS):
         return False
     wait = limits.over(f"mail:{mail.kind}", bytes(mail.email_digest).hex(), settings.MAILS_PER_ADDRESS)
     return wait is not None
@@ -136,10 +158,10 @@ def deliver(mail: OutgoingMail, letter: Letter | None, connection: BaseEmailBack
         park(mail, None)
         return
     try:
-        connection.open()
+        is_fresh = connection.open() is not False
     except (OSError, smtplib.SMTPException) as error:
         raise ServerAway(type(error).__name__) from error
-    # Counted only now: while the server is away the same mail is taken up many times.
+    # Counted only now: while the server is away nothing is sent.
     if _over_mail_limit(mail):
         mail.delete()
         return
@@ -148,25 +170,34 @@ def deliver(mail: OutgoingMail, letter: Letter | None, connection: BaseEmailBack
     except smtplib.SMTPRecipientsRefused as error:
         ((status, _text),) = error.recipients.values()
         refuse(mail, status)
-    except smtplib.SMTPSenderRefused as error:
-        # The sender is the same for every mail, so this is between us and the server.
-        raise ServerAway(f"it refused our sender with {error.smtp_code}") from error
-    except smtplib.SMTPResponseException as error:
+    except smtplib.SMTPDataError as error:
         refuse(mail, error.smtp_code)
         _close(connection)
-    except (OSError, smtplib.SMTPException):
-        # A dropped or silent connection may be this mail's doing, so it steps back and the next one starts afresh.
-        retry_later(mail, None)
+    except (OSError, smtplib.SMTPException) as error:
+        _close(connection)
+        if not is_fresh:
+            # A server may end a connection after any number of mails: this one gets a connection of its own.
+            deliver(mail, letter, connection)
+        elif isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPHeloError):
+            # We and our sender are the same for every mail, so this is between us and the server.
+            raise ServerAway(f"it refused us with {error.smtp_code}") from error
+        else:
+            # A dropped or silent connection may be this mail's doing, so it steps back and the next one starts afresh.
+            retry_later(mail, None)
+    except ValueError:
+        logger.exception("%s cannot be written to its recipient; parked", mail)
+        park(mail, None)
         _close(connection)
     else:
         mail.delete()
 
 
 def refuse(mail: OutgoingMail, status: int) -> None:
-    if status in TEMPORARY:
-        retry_later(mail, status)
-    else:
+    if status in PERMANENT:
         park(mail, status)
+    else:
+        # smtplib says -1 for an answer that is no status code.
+        retry_later(mail, status if status > 0 else None)
 
 
 def retry_later(mail: OutgoingMail, status: int | None) -> None:
@@ -175,15 +206,13 @@ def retry_later(mail: OutgoingMail, status: int | None) -> None:
         park(mail, status)
         return
     due_at = timezone.now() + timedelta(minutes=BACKOFF[mail.attempts])
-    OutgoingMail.objects.filter(pk=mail.pk).update(due_at=due_at, attempts=mail.attempts + 1, last_status=status)
+    _claimed(mail).update(due_at=due_at, attempts=mail.attempts + 1, last_status=status)
     logger.info("%s was put off: %s", mail, status)
 
 
 def park(mail: OutgoingMail, status: int | None) -> None:
     """Stop trying; staff see the status code until the row is purged."""
-    OutgoingMail.objects.filter(pk=mail.pk).update(
-        parked_at=timezone.now(), attempts=mail.attempts + 1, last_status=status
-    )
+    _claimed(mail).update(parked_at=timezone.now(), attempts=mail.attempts + 1, last_status=status)
     logger.warning("%s was parked: %s", mail, status)
 
 

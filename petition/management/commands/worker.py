@@ -30,9 +30,14 @@ class Command(BaseCommand):
         self.check(databases=["default"])
         if errors := recipient_keys():
             raise SystemCheckError("\n".join(str(error) for error in errors))
-        if options["once"]:
-            return self.drain()
-        self.run()
+        try:
+            if options["once"]:
+                return self.drain()
+            self.run()
+        except Exception:
+            # A bare traceback would quote values, perhaps an address; the log names types and places only.
+            logger.exception("The worker stops")
+            raise SystemExit(1) from None
         return None
 
     def drain(self) -> str:
@@ -42,9 +47,10 @@ class Command(BaseCommand):
                 sent += dealt_with
         except outbox.ServerAway as error:
             self.stderr.write(f"The mail server is away ({error}); the rest of the mail waits.")
+        # Purging writes to the ledger too, so folding comes last.
+        purged = sum(retention.purge().values())
         while rows := tally.fold():
             folded += rows
-        purged = sum(retention.purge().values())
         return f"Dealt with {sent} mails, folded {folded} changes, purged {purged} rows."
 
     def run(self) -> None:
@@ -58,7 +64,7 @@ class Command(BaseCommand):
             now, busy = time.monotonic(), 0
             try:
                 if now >= mail_at:
-                    busy = outbox.deliver_due(mail_server)
+                    busy = outbox.deliver_due(mail_server, stopping=lambda: self.stopping)
                     away = 0
                 if now >= fold_at:
                     tally.fold()
