@@ -80,10 +80,10 @@ def running(data: Path, **settings: str) -> Iterator[None]:
     _make_private(data, data)
     with _open(data / "users.lock") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        with _open(data / "starting.lock") as starting:
-            fcntl.flock(starting, fcntl.LOCK_EX)
-            _start(data, SETTINGS | settings)
         try:
+            with _open(data / "starting.lock") as starting:
+                fcntl.flock(starting, fcntl.LOCK_EX)
+                _start(data, SETTINGS | settings)
             yield
         finally:
             with suppress(BlockingIOError):

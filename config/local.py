@@ -144,8 +144,15 @@ def collect_static() -> None:
 
 
 def web() -> None:
-    """Become granian. It forks its workers, which would go on without it if it were killed."""
-    os.register_at_fork(after_in_child=partial(cluster.end_with, os.getpid(), signal.SIGKILL))
+    """Become granian, with workers that end when they are told to, and with it."""
+    granian = os.getpid()
+
+    def in_worker() -> None:
+        # Until a worker has imported the product it has granian's own handler, which notes the signal and goes on.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        cluster.end_with(granian, signal.SIGKILL)
+
+    os.register_at_fork(after_in_child=in_worker)
     sys.argv = list(GRANIAN)
     runpy.run_module("granian", run_name="__main__", alter_sys=True)
 
