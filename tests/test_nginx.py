@@ -1,0 +1,171 @@
+"""The shipped nginx.conf: the cache in front, and what people see when the app is gone."""
+
+import gzip
+import http.client
+import re
+from contextlib import ExitStack
+from urllib.parse import urlencode
+
+import pytest
+import trustme
+
+from petition.models import Source
+from tests import nginx, server
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(nginx.MISSING is not None, reason=str(nginx.MISSING)),
+]
+
+HOME = "/en/"
+
+
+class Visitor:
+    def __init__(self, port):
+        self.port = port
+
+    def get(self, path, method="GET", body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        response.body = response.read()
+        connection.close()
+        return response
+
+
+@pytest.fixture
+def site(petition, settings, tmp_path):
+    """The app behind nginx, the process of the app, and a visitor of each."""
+    ports = server.free_port(), server.free_port()
+    with (
+        server.web(tmp_path / "web.log", TRUSTED_PROXIES="127.0.0.1/32") as app_port,
+        nginx.running(tmp_path / "nginx", f"127.0.0.1:{app_port}", settings.STATIC_ROOT, ports),
+    ):
+        yield Visitor(ports[0])
+
+
+def cached(tmp_path):
+    """How each request met the cache, from the access log."""
+    return [line.split()[-1] for line in (tmp_path / "nginx" / "access.log").read_text().splitlines()]
+
+
+def test_nginx_accepts_the_file_as_shipped(tmp_path):
+    """With TLS and all; only the paths are ours."""
+    folder = tmp_path / "nginx"
+    conf = nginx.write(folder, nginx.site(folder, "127.0.0.1:9", tmp_path))
+    certificate = trustme.CA().issue_cert("petition.example.org")
+    certificate.private_key_pem.write_to_path(folder / "privkey.pem")
+    certificate.cert_chain_pems[0].write_to_path(folder / "fullchain.pem")
+
+    said = nginx.check(conf)
+
+    assert said.returncode == 0, said.stderr
+    assert "warn" not in said.stderr
+
+
+def test_the_second_visitor_is_answered_from_the_cache_in_her_language_and_encoding(site, tmp_path):
+    first = site.get(HOME, Accept_Encoding="gzip, br")
+    again = site.get(HOME, Accept_Encoding="gzip;q=1.0")
+    russian = site.get("/ru/", Accept_Encoding="gzip")
+    bare = site.get(HOME)
+
+    assert cached(tmp_path) == ["MISS", "HIT", "MISS", "MISS"]
+    assert first.getheader("Content-Encoding") == again.getheader("Content-Encoding") == "gzip"
+    assert first.body == again.body
+    assert b'lang="ru"' in gzip.decompress(russian.body)
+    assert bare.getheader("Content-Encoding") is None
+    assert b"<html" in bare.body
+
+
+def test_headers_survive_the_cache(site):
+    site.get(HOME, Accept_Encoding="gzip")
+    response = site.get(HOME, Accept_Encoding="gzip")
+
+    assert "default-src 'none'" in response.getheader("Content-Security-Policy")
+    assert response.getheader("Referrer-Policy") == "no-referrer"
+    assert response.getheader("Vary") == "Accept-Encoding"
+    assert response.getheader("Set-Cookie") is None
+    assert site.get(HOME, Accept_Encoding="gzip", If_None_Match=response.getheader("ETag")).status == 304
+
+
+def test_a_partner_has_a_page_of_its_own_and_every_other_query_is_dropped(site, tmp_path):
+    Source.objects.create(slug="partner", title="A partner")
+
+    assert b'value="partner"' in site.get(f"{HOME}?from=partner&utm_source=x").body
+    assert b'value="partner"' in site.get(f"{HOME}?x=1&from=partner").body
+    assert b'value="partner"' not in site.get(HOME).body
+    for query in ("fbclid=1", "utm_source=y", "from=<script>", "from=" + "a" * 25):
+        site.get(f"{HOME}?{query}")
+
+    assert cached(tmp_path) == ["MISS", "HIT", "MISS", "HIT", "HIT", "HIT", "HIT"]
+
+
+def test_the_count_is_cached_for_two_seconds(site, tmp_path, make_signature):
+    url = "/petitions/chechnya/count.json"
+    assert b'"confirmed_here": 0' in site.get(url).body
+    make_signature(confirmed=True)
+    assert b'"confirmed_here": 0' in site.get(url).body
+    assert cached(tmp_path) == ["MISS", "HIT"]
+
+    server.wait_until(lambda: b'"confirmed_here": 1' in site.get(url).body)
+
+
+@pytest.mark.parametrize("path", ["/", "/en/petitions/chechnya/sign/", "/en/confirm/x/", "/en/nothing/", "/healthz"])
+def test_what_is_private_or_wrong_is_never_cached(site, tmp_path, path):
+    site.get(path)
+    site.get(path)
+
+    assert "HIT" not in cached(tmp_path)
+
+
+def test_signing_goes_through_with_the_network_of_the_visitor(site, sign_data):
+
+    response = site.get(
+        "/en/petitions/chechnya/sign/",
+        "POST",
+        urlencode(sign_data()),
+        Content_Type="application/x-www-form-urlencoded",
+        X_Forwarded_For="203.0.113.9",
+    )
+
+    assert response.status == 303
+
+
+def test_a_body_beyond_any_form_is_refused_at_the_door(site):
+    assert site.get("/en/petitions/chechnya/sign/", "POST", "x" * 200_000).status == 413
+
+
+def test_static_files_come_compressed_and_for_ever(site):
+    page = site.get(HOME).body.decode()
+    path = re.search(r'href="(/static/site\.[^"]+\.css)"', page).group(1)
+
+    for encoding, name in (("br, gzip", "br"), ("gzip", "gzip"), ("", None)):
+        response = site.get(path, Accept_Encoding=encoding)
+        assert (response.status, response.getheader("Content-Encoding")) == (200, name)
+        assert "immutable" in response.getheader("Cache-Control")
+        assert response.getheader("X-Content-Type-Options") == "nosniff"
+
+
+def test_the_log_holds_no_address_and_no_query(site, tmp_path):
+    site.get(f"{HOME}?email=anna@example.org", User_Agent="Anna's browser")
+
+    log = (tmp_path / "nginx" / "access.log").read_text()
+    assert log.strip()
+    for secret in ("127.0.0.1", "anna", "Anna", HOME):
+        assert secret not in log
+
+
+def test_when_the_app_is_gone_known_pages_go_on_and_the_rest_is_told_kindly(petition, settings, tmp_path):
+    ports = server.free_port(), server.free_port()
+    site, app = Visitor(ports[0]), ExitStack()
+    app_port = app.enter_context(server.web(tmp_path / "web.log", TRUSTED_PROXIES="127.0.0.1/32"))
+    with app, nginx.running(tmp_path / "nginx", f"127.0.0.1:{app_port}", settings.STATIC_ROOT, ports):
+        before = site.get(HOME).body
+        app.close()
+
+        assert site.get(HOME).body == before
+        sorry = site.get("/en/about/")
+        assert sorry.status == 503
+        assert int(sorry.getheader("Retry-After")) > 0
+        assert "Скоро вернёмся" in sorry.body.decode()
+        assert site.get("/en/petitions/chechnya/sign/", "POST", "x=1").status == 503
