@@ -26,6 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def page(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Page.objects.exclude(slug="home"), slug=slug)
-    return render(
-        request, "campaign/page.html", {"page": found, "is_translated": found.has_translation(get_language())}
-    )
+    is_translated = found.has_translation(get_language())
+    if not is_translated:
+        found.set_current_language(found.get_available_languages().first())
+    return render(request, "campaign/page.html", {"page": found, "is_translated": is_translated})

@@ -14,6 +14,7 @@ from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import translation
 
+from campaign.models import Page
 from config import errors
 from petition import identity, letters
 from petition.models import OutgoingMail
@@ -184,6 +185,19 @@ def assert_russian(response, settings, *more):
     text = plain(response.content.decode()).replace(settings.DEFAULT_FROM_EMAIL, "").replace(settings.SITE_URL, "")
     found = set(re.findall(r"[A-Za-z]{2,}|[0-9]+[a-z]+", text)) - LATIN_ON_PURPOSE
     assert {word for word in found if not word.startswith(("xxx", *more))} - {"forjustice", "ru"} == set()
+
+
+@pytest.mark.parametrize(
+    ("language", "other", "says"), [("en", "ru", "not been translated"), ("ru", "en", "не переведена")]
+)
+def test_a_page_that_is_missing_in_a_language_says_so_and_offers_another(client, db, language, other, says):
+    page = Page.objects.language(other).create(slug="news", title="#1", body="Body")
+
+    html = client.get(reverse_in(language, "campaign:page", page.slug)).content.decode()
+
+    assert says in plain(html)
+    assert f'<div lang="{other}">\n<h1>#1</h1>' in html
+    assert f'<a class="go" href="{reverse_in(other, "campaign:page", page.slug)}" lang="{other}"' in html
 
 
 # Mails
