@@ -10,7 +10,8 @@ class Private(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("django.security"):
-            record.msg, record.args = "refused", ()
+            # Anyone can cause these, so they get no traceback to fill the log with.
+            record.msg, record.args, record.exc_info = "refused", (), None
         elif request := getattr(record, "request", None):
             match = getattr(request, "resolver_match", None)
             route = match.view_name if match else "no route"

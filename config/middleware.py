@@ -1,11 +1,12 @@
 """What every request and answer gets, in the order of `settings.MIDDLEWARE`."""
 
+import re
 from collections.abc import Callable
 
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 from django.utils.encoding import escape_uri_path
@@ -15,6 +16,9 @@ from config import errors
 
 View = Callable[[HttpRequest], HttpResponse]
 
+# What Python's parser of headers raises, beside what it means to, for parameters that nobody can read.
+UNREADABLE = (ValueError, TypeError, LookupError)
+LENGTH = re.compile(r"[0-9]{1,20}\Z")
 PERMISSIONS_POLICY = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()"
 
 
@@ -75,11 +79,15 @@ class refusals:  # noqa: N801  (a middleware named like its siblings)
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        if is_unreadable(request):
+            return errors.page(request, 400)
         if not in_admin(request):
             if too_large(request):
                 return errors.page(request, 413)
             if request.method not in ("GET", "HEAD", "OPTIONS") and from_another_site(request):
                 return errors.page(request, 403)
+            if request.method == "POST" and not is_whole_form(request):
+                return errors.page(request, 400)
         response = self.get_response(request)
         if response.status_code == 405 and not response.content:
             page = errors.page(request, 405)
@@ -100,9 +108,23 @@ def in_admin(request: HttpRequest) -> bool:
     return request.path_info.startswith(f"/{settings.ADMIN_PATH}/")
 
 
-def too_large(request: HttpRequest) -> bool:
+def is_unreadable(request: HttpRequest) -> bool:
+    """Whether the body claims a length that is no number, or a charset in which Django would fail to read it."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    return length.isdecimal() and int(length) > settings.MAX_BODY_BYTES
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    return not LENGTH.match(length) or charset.lower() != "utf-8"
+
+
+def too_large(request: HttpRequest) -> bool:
+    return int(request.META.get("CONTENT_LENGTH") or "0") > settings.MAX_BODY_BYTES
+
+
+def is_whole_form(request: HttpRequest) -> bool:
+    """Whether the form has arrived to its end and can be parsed: half an address may be somebody else's."""
+    try:
+        return len(request.body) == int(request.META.get("CONTENT_LENGTH") or "0") and request.POST is not None
+    except (UnreadablePostError, *UNREADABLE):
+        return False
 
 
 def from_another_site(request: HttpRequest) -> bool:

@@ -1,12 +1,31 @@
 import os
+from typing import Any
 
+import django
 from django.core import checks
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.core.management.base import SystemCheckError
-from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = get_wsgi_application()
+
+class Request(WSGIRequest):
+    """Django reads the content type before any middleware could turn away one that it cannot read."""
+
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        try:
+            super()._set_content_type_params(meta)  # type: ignore[misc]  # unknown to the stubs
+        except (ValueError, TypeError, LookupError):
+            # The middleware `refusals` answers this charset with 400.
+            self.content_type, self.content_params = "", {"charset": "unreadable"}
+
+
+class Handler(WSGIHandler):
+    request_class = Request
+
+
+django.setup(set_prefix=False)
+application = Handler()
 
 # `manage.py` commands check the configuration before they start; a server started by its own command must too.
 if errors := [message for message in checks.run_checks(databases=["default"]) if message.is_serious(checks.ERROR)]:

@@ -77,7 +77,7 @@ def times(rate: str, factor: int) -> str:
 
 
 def limited(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Answer 429 to a POST from a network over its limits, before anything is read or stored."""
+    """Answer 429 to a POST from a network over its limits, before anything is stored."""
 
     @wraps(view)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -476,18 +476,15 @@ class TestStaticFiles:
         assert response.status_code == 200
         check_security(response)
         assert "Access-Control-Allow-Origin" not in response.headers
-        response.close()
 
     def test_are_kept_for_good_because_their_name_changes(self, client, name):
         response = client.get(static(name))
 
         assert static(name) != f"/static/{name}"
         assert {"public", "immutable"} <= kept(response)
-        response.close()
 
     def test_are_the_same_when_nothing_changed(self, client, name):
         first = client.get(static(name))
-        first.close()
         second = client.get(static(name), headers={"If-None-Match": first["ETag"]})
 
         assert second.status_code == 304
@@ -501,7 +498,6 @@ def test_static_files_are_sent_compressed(client, coding):
 
     assert response["Content-Encoding"] == coding
     check_security(response)
-    response.close()
 
 
 def test_no_stylesheet_or_script_loads_from_elsewhere():
