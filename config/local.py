@@ -99,6 +99,9 @@ def run(var: Path) -> NoReturn:
 def test(var: Path, arguments: list[str]) -> int:
     """Run pytest on a cluster and with files of its own; its exit code."""
     with _only_one(var, "test"), _database(var, fsync="off", synchronous_commit="off", full_page_writes="off"):
+        # The tests play the worker too.
+        name, keys = (var / "worker.env").read_text().strip().split("=")
+        os.environ.setdefault(name, keys)
         return _in_foreground("-m", "config.local", "collect") or _in_foreground("-m", "pytest", *arguments)
 
 

@@ -145,7 +145,7 @@ def test_a_signal_stops_all_of_it(var, signum):
         assert left(var) == []
 
 
-@pytest.mark.parametrize("processes", [1, 2, 4, 6])
+@pytest.mark.parametrize("processes", [1, 4])
 def test_a_signal_while_it_starts_stops_all_of_it(var, processes):
     with started(var, free_port()) as run:
         wait_until(lambda: len(left(var)) >= processes)
