@@ -5,11 +5,15 @@ the checks in `petition/checks.py` refuse to start without them.
 """
 
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from config import cluster
@@ -26,6 +30,17 @@ if LOCAL:
         env.read_env(VAR_DIR / "worker.env")
 else:
     env.read_env(BASE_DIR / ".env")
+
+
+def from_url(read: Callable[..., dict[str, Any]], name: str, **options: Any) -> dict[str, Any]:
+    """What a URL in the environment says. Nothing if it cannot be read: a traceback would quote the password in it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # so would these
+            return read(name, **options)
+    except (ValueError, ImproperlyConfigured):
+        return {}
+
 
 # Who we are. An empty value is reported by a system check, which says what to set, rather than by a traceback here.
 SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000" if LOCAL else "").rstrip("/")
@@ -114,14 +129,16 @@ TEMPLATES = [
 ]
 
 # One PostgreSQL. Threads of the app server keep their connection; Django's pool needs another driver.
-DATABASES = {
-    "default": env.db_url("DATABASE_URL", default=cluster.url(VAR_DIR / "postgres") if LOCAL else "postgresql:///")
-    | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
-}
+DATABASE = from_url(
+    env.db_url, "DATABASE_URL", default=cluster.url(VAR_DIR / "postgres") if LOCAL else "postgresql:///"
+)
+if DATABASE.get("ENGINE") != "django.db.backends.postgresql":
+    DATABASE = {"ENGINE": "django.db.backends.postgresql", "NAME": ""}
+DATABASES = {"default": DATABASE | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
-    "default": env.cache_url("CACHE_URL")
+    "default": from_url(env.cache_url, "CACHE_URL") or {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
     if env.str("CACHE_URL", "")
     else {"BACKEND": "config.cache.PostgresCache", "LOCATION": "petition_cache"}
 }
@@ -131,12 +148,13 @@ CACHES = {
 RATELIMIT_HASH_ALGORITHM = "petition.identity.daily_hash"
 
 # Mail.
+EMAIL_HOST = ""  # Django's own default would take every machine for a mail server.
 if env.str("EMAIL_URL", ""):
-    vars().update(env.email_url("EMAIL_URL"))
+    vars().update(from_url(env.email_url, "EMAIL_URL"))
 elif LOCAL:
     EMAIL_BACKEND = "config.devmail.EmailBackend"
 EMAIL_FILE_PATH = str(VAR_DIR / "mail")
-EMAIL_TIMEOUT = 20
+EMAIL_TIMEOUT = 60
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"confirm@{SITE_HOST or 'localhost'}")
 
 # Languages.

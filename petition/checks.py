@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from petition.models import KeyFingerprint
 
 KEY = re.compile(r"[0-9a-fA-F]{64}\Z")
 RATE = re.compile(r"(0|[1-9][0-9]*/[smhd])\Z")
+QUOTE = "Write / # ? @ : in a password as %2F %23 %3F %40 %3A."
 MAKE_KEY = "python -c 'import secrets; print(secrets.token_hex(32))'"
 
 
@@ -61,24 +63,30 @@ def secrets_are_set(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
 
 @register(Tags.security)
 def services_are_set(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
-    database = settings.DATABASES["default"]
-    if not (database["ENGINE"].endswith("postgresql") and database["NAME"]):
+    if not settings.DATABASES["default"]["NAME"]:
         yield Error(
-            "DATABASE_URL is missing or names no PostgreSQL database.",
-            hint="Set it in the environment, for example postgresql://user@/petition?host=/run/postgresql",
+            "DATABASE_URL is missing, unreadable, or names no PostgreSQL database.",
+            hint=f"Set DATABASE_URL, for example postgresql://user@/petition?host=/run/postgresql. {QUOTE}",
             id="petition.E005",
         )
-    if (not settings.LOCAL and "smtp" not in settings.EMAIL_BACKEND) or not (settings.LOCAL or settings.EMAIL_HOST):
+    if not (settings.EMAIL_HOST if "smtp" in settings.EMAIL_BACKEND else settings.LOCAL):
         yield Error(
-            "EMAIL_URL is missing or names no mail server.",
-            hint="Set it in the environment, for example smtps://user:password@mail.example.org:587",
+            "EMAIL_URL is missing, unreadable, or names no mail server.",
+            hint=f"Set EMAIL_URL, for example smtps://user:password@mail.example.org:587. {QUOTE}",
             id="petition.E006",
         )
     if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
         yield Error(
             "ALLOWED_HOSTS is missing or allows every host.",
-            hint="Set it to the host names of this site, separated by commas.",
+            hint="Set ALLOWED_HOSTS to the host names of this site, separated by commas.",
             id="petition.E007",
+        )
+    backend = settings.CACHES["default"]["BACKEND"]
+    if backend != "config.cache.PostgresCache" and not ("redis" in backend and find_spec("redis")):
+        yield Error(
+            "CACHE_URL is unreadable or names no Redis, or the package redis is not installed.",
+            hint=f"Leave CACHE_URL out to use PostgreSQL, or write it as redis://host:6379/1. {QUOTE}",
+            id="petition.E014",
         )
 
 
@@ -125,7 +133,7 @@ def numbers_are_readable(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessa
 @register(Tags.database)
 def key_fits_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """With another key every duplicate would count, and nobody could withdraw."""
-    if not (kwargs.get("databases") and KEY.match(settings.EMAIL_DIGEST_KEY)):
+    if not (can_be_asked(kwargs) and KEY.match(settings.EMAIL_DIGEST_KEY)):
         return []
     try:
         stored = KeyFingerprint.objects.filter(name="email_digest").first()
@@ -144,7 +152,7 @@ def key_fits_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def database_logs_are_private(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if not kwargs.get("databases"):
+    if not can_be_asked(kwargs):
         return []
     try:
         with connection.cursor() as cursor:
@@ -162,18 +170,21 @@ def database_logs_are_private(app_configs: Any, **kwargs: Any) -> list[CheckMess
     ]
 
 
+def can_be_asked(options: dict[str, Any]) -> bool:
+    """Whether a check of this kind was asked for, and there is a database to look at."""
+    return bool(options.get("databases") and settings.DATABASES["default"]["NAME"])
+
+
 def recipient_keys() -> list[CheckMessage]:
     """For the worker alone, which is the only one to hold the secret keys."""
-    public = {
-        PrivateKey(bytes.fromhex(key)).public_key.encode().hex()
-        for key in settings.RECIPIENT_SECRET_KEYS
-        if KEY.match(key)
-    }
-    if settings.RECIPIENT_PUBLIC_KEY.lower() in public:
-        return []
+    keys = settings.RECIPIENT_SECRET_KEYS
+    if all(KEY.match(key) for key in keys):
+        public = {PrivateKey(bytes.fromhex(key)).public_key.encode().hex() for key in keys}
+        if settings.RECIPIENT_PUBLIC_KEY.lower() in public:
+            return []
     return [
         Error(
-            "RECIPIENT_SECRET_KEYS holds no key for RECIPIENT_PUBLIC_KEY.",
+            "RECIPIENT_SECRET_KEYS holds no key for RECIPIENT_PUBLIC_KEY, or something that is no key.",
             hint="The worker could open no recipient. Give it the secret key that was made with the public one.",
             id="petition.E013",
         )

@@ -74,6 +74,9 @@ class AddressField(forms.EmailField):
             identity.normalise(address)
         except ValueError as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+        # Quotes and encoded words are other spellings of a mailbox, and each would count as one more.
+        if '"' in address or "=?" in address:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
         return address
 
 

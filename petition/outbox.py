@@ -14,7 +14,6 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db.models import Q
 from django.utils import timezone
 from nacl.exceptions import CryptoError
 
@@ -105,9 +104,7 @@ def choose_letters(mails: list[OutgoingMail]) -> dict[int, Letter | None]:
         .values_list("email_digest", flat=True)
     }
     known: dict[tuple[int, bytes], list[Signature]] = defaultdict(list)
-    of_addresses = Signature.objects.filter(petition__in={mail.petition_id for mail in mails}, email_digest__in=digests)
-    # Each half of this has an index of its own; without it PostgreSQL would read every signature.
-    for signature in of_addresses.filter(Q(confirmed_at=None) | Q(confirmed_at__isnull=False)):
+    for signature in Signature.objects.of_addresses(digests):
         known[signature.petition_id, bytes(signature.email_digest)].append(signature)
 
     chosen: dict[int, Letter | None] = {}

@@ -54,7 +54,9 @@ def next_goal(total: int) -> int:
 
 FOLD = """
     WITH moved AS (
-        DELETE FROM petition_tallychange WHERE id IN (SELECT id FROM petition_tallychange ORDER BY id LIMIT %s)
+        -- A range, not a list: that is one pass over the ledger however wrong its statistics are.
+        DELETE FROM petition_tallychange
+        WHERE id <= (SELECT max(id) FROM (SELECT id FROM petition_tallychange ORDER BY id LIMIT %s) AS first)
         RETURNING petition_id, hour, country, language, source, measure, amount
     ), hours AS (
         INSERT INTO petition_hourtally AS t (petition_id, hour, measure, amount)

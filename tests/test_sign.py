@@ -121,6 +121,24 @@ def test_an_address_has_254_characters_at_most(client, petition, sign_data, leng
     assert client.post(URL, sign_data(email=email)).status_code == status
 
 
+@pytest.mark.parametrize(
+    "email",
+    [
+        '"anna"@gmail.com',
+        "=?utf-8?q?anna?=@gmail.com",
+        "=?utf-8?q?=61nna?=@gmail.com",
+        '"a\tb"@example.org',
+        "анна@example.org",
+    ],
+)
+def test_other_spellings_of_a_mailbox_are_not_taken_for_other_mailboxes(client, petition, sign_data, email):
+    response = client.post(URL, sign_data(email=email))
+
+    assert response.status_code == 422
+    assert "name@example.org" in response.content.decode()
+    assert not Signature.objects.exists()
+
+
 def test_a_likely_slip_is_offered_back_once(client, petition, sign_data):
     data = sign_data(email="anna@gmial.com")
 

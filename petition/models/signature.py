@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -44,8 +45,13 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
     def invalidated(self) -> Self:
         return self.filter(invalidated_at__isnull=False)
 
+    def of_addresses(self, email_digests: Iterable[bytes]) -> Self:
+        # Each half of this has an index of its own; without it PostgreSQL would read every signature.
+        halves = Q(confirmed_at=None) | Q(confirmed_at__isnull=False)
+        return self.filter(halves, email_digest__in=list(email_digests))
+
     def of_address(self, petition_id: int, email_digest: bytes) -> Self:
-        return self.filter(petition_id=petition_id, email_digest=email_digest)
+        return self.of_addresses([email_digest]).filter(petition_id=petition_id)
 
     def lapsed(self) -> Self:
         """Pending ones whose link has been expired for a day."""

@@ -1,0 +1,72 @@
+"""At any size: what a visitor or the worker waits for reads a few rows by an index, never every signature."""
+
+import re
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from petition import confirmation, outbox, retention, tally, withdrawal
+from petition.models import Signature
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def plans(petition):
+    """Run something among 20,000 signatures, and explain each of its statements."""
+    call_command("seed_signatures", "20000")
+
+    def explain(action):
+        with CaptureQueriesContext(connection) as queries:
+            action()
+        found = []
+        with connection.cursor() as cursor:
+            for query in queries.captured_queries:
+                if query["sql"].lstrip().split()[0] in ("SELECT", "UPDATE", "DELETE", "WITH", "INSERT"):
+                    cursor.execute("EXPLAIN " + query["sql"])
+                    found.append(query["sql"] + "\n" + "\n".join(line for (line,) in cursor.fetchall()))
+        return found
+
+    return explain
+
+
+def reads_every_signature(plan):
+    return "Seq Scan on petition_signature" in plan
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda row: confirmation.find(confirmation.make_token(row)),
+        lambda row: confirmation.confirm(row),
+        lambda row: confirmation.disown(row),
+        lambda row: confirmation.find_by_code(row.petition, bytes(row.email_digest), "AAAA-AAAA"),
+        lambda row: withdrawal.find(withdrawal.make_token(row.petition_id, bytes(row.email_digest))),
+        lambda row: withdrawal.withdraw(row.petition, bytes(row.email_digest)),
+        lambda row: tally.current("chechnya"),
+        lambda row: tally.fold(),
+        lambda row: (
+            withdrawal.request(row.petition, "anna@example.org", language="en"),
+            outbox.choose_letters(outbox.claim()),
+        ),
+        lambda row: Signature.objects.lapsed().purge(),
+        lambda row: retention.purge(),
+    ],
+    ids=["find", "confirm", "disown", "code", "withdraw link", "withdraw", "count", "fold", "mail", "lapsed", "purge"],
+)
+def test_no_statement_reads_every_signature(plans, action):
+    row = Signature.objects.pending().select_related("petition").latest("pk")
+
+    found = plans(lambda: action(row))
+
+    assert found
+    assert [plan for plan in found if reads_every_signature(plan)] == []
+
+
+def test_signing_reads_no_signature_at_all(plans, client, sign_data):
+    found = plans(lambda: client.post("/en/petitions/chechnya/sign/", sign_data()))
+
+    assert [plan for plan in found if re.search(r"Scan .*on petition_signature\b", plan)] == []
+    assert len([plan for plan in found if "Insert on petition_signature" in plan]) == 1
