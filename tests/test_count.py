@@ -17,6 +17,7 @@ from petition.models import DayTally, HourTally, Measure, Signature, TallyChange
 from petition.models.signature import this_hour
 
 BEFORE = 150_000
+COLUMNS = "petition_id, email_digest, language, consent_version, created_at, confirmed_at"
 HOUR = datetime(2026, 3, 1, 23, tzinfo=UTC)
 
 
@@ -115,12 +116,12 @@ def test_a_held_and_invalidated_signature_counts_only_when_both_are_lifted(make_
         ("DELETE FROM petition_signature", 0),
         ("DELETE FROM petition_signature WHERE false", 2),
         (
-            "INSERT INTO petition_signature (petition_id, email_digest, language, consent_version, created_at, confirmed_at)"
+            f"INSERT INTO petition_signature ({COLUMNS})"
             " SELECT petition_id, sha256(email_digest), language, 1, created_at, confirmed_at FROM petition_signature",
             4,
         ),
         (
-            "INSERT INTO petition_signature (petition_id, email_digest, language, consent_version, created_at, confirmed_at)"
+            f"INSERT INTO petition_signature ({COLUMNS})"
             " SELECT petition_id, email_digest, language, 1, created_at, confirmed_at FROM petition_signature"
             " WHERE confirmed_at IS NOT NULL ON CONFLICT DO NOTHING",
             2,
@@ -365,36 +366,34 @@ OPERATIONS = 60
 WRITERS = 6
 
 
+def changes(rows, some, ids):
+    """Ways to change signatures: through the ORM, in bulk and in raw SQL."""
+    lift = "UPDATE petition_signature SET held_at = NULL, invalidated_at = NULL WHERE id = ANY(%s)"
+    return [
+        lambda: [row.confirm() for row in some],
+        lambda: rows.pending().update(confirmed_at=this_hour()),
+        lambda: some.hold("burst"),
+        lambda: some.release(),
+        lambda: some.invalidate("fake"),
+        lambda: some.restore(),
+        lambda: some.filter(pk__in=ids[:1]).delete(),
+        lambda: sql("DELETE FROM petition_signature WHERE id = ANY(%s)", ids[-1:]),
+        lambda: sql(lift, ids),
+    ]
+
+
 def write_at_random(seed, petition_id):
-    """Sign, confirm, withdraw, hold, release, invalidate and restore: through the ORM, in bulk and in raw SQL."""
+    """Sign, and change what is signed, in rows that no other writer touches."""
     chance = random.Random(seed)
     rows = Signature.objects.filter(language=f"t{seed}")
     try:
         for number in range(OPERATIONS):
+            Signature.objects.create(
+                petition_id=petition_id, email_digest=bytes([seed, number]) * 16, language=f"t{seed}", consent_version=1
+            )
             ids = list(rows.values_list("pk", flat=True))
             some = rows.filter(pk__in=chance.sample(ids, min(len(ids), 3)))
-            chance.choice(
-                [
-                    lambda n=number: Signature.objects.create(
-                        petition_id=petition_id,
-                        email_digest=bytes([seed, n]) * 16,
-                        language=f"t{seed}",
-                        consent_version=1,
-                    ),
-                    lambda: [row.confirm() for row in some],
-                    lambda: rows.pending().update(confirmed_at=this_hour()),
-                    lambda: some.hold("burst"),
-                    lambda: some.release(),
-                    lambda: some.invalidate("fake"),
-                    lambda: some.restore(),
-                    lambda: some.filter(pk__in=ids[:1]).delete(),
-                    lambda: sql("DELETE FROM petition_signature WHERE id = ANY(%s)", ids[-1:]),
-                    lambda: sql(
-                        "UPDATE petition_signature SET held_at = NULL, invalidated_at = NULL WHERE language = %s",
-                        f"t{seed}",
-                    ),
-                ]
-            )()
+            chance.choice(changes(rows, some, ids))()
     finally:
         connections.close_all()
 

@@ -1,4 +1,4 @@
-"""Whoever asks with somebody's address learns nothing: response, SQL and rows are the same for seven kinds of address."""
+"""Whoever asks with somebody's address learns nothing: answer, SQL and rows are the same for seven kinds of address."""
 
 import re
 from datetime import timedelta
