@@ -34,6 +34,14 @@ manage: export LOCAL := 1
 manage: venv ## Run a manage.py command on the local product (CMD="recount")
 	@$(python) -m config.local manage $(CMD)
 
+bench: export LOCAL := 1
+bench: venv ## Measure speed beside the ceilings of this machine (ARGS="--quick"); needs wrk and nginx
+	@$(python) -m bench $(ARGS)
+
+spike: export LOCAL := 1
+spike: venv ## Rehearse the afternoon that matters (ARGS="--minutes 1"); needs wrk and nginx
+	@$(python) -m bench.spike $(ARGS)
+
 messages: venv ## Collect and compile the translations; needs GNU gettext
 	$(python) manage.py makemessages --locale ru --no-obsolete --add-location file --ignore var --ignore tests
 	$(python) manage.py compilemessages --locale ru --ignore .venv --ignore var
@@ -53,4 +61,4 @@ venv:
 		cp deploy/requirements-dev.txt .venv/installed.txt; \
 	fi
 
-.PHONY: help run test check lint manage messages lock venv
+.PHONY: help run test check lint manage bench spike messages lock venv

@@ -1,0 +1,79 @@
+"""Signers that stand ready: pending signatures to confirm, and mails to send."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+from django.db import connection, transaction
+from django.urls import reverse
+
+from bench import stage
+from petition import confirmation, letters, outbox, signing
+from petition.models import OutgoingMail, Petition
+
+# Like rows that the sign form writes, each from a network of its own.
+PENDING = """
+    INSERT INTO petition_signature (
+        petition_id, email_digest, domain_digest, network_digest, name, country, language, consent_version, created_at
+    )
+    SELECT (SELECT min(id) FROM petition_petition), sha256(convert_to(n || ' ' || random(), 'UTF8')),
+        sha256('domain'), sha256(convert_to('network ' || n || ' ' || random(), 'UTF8')), 'Anna Bench', 'DE', 'en', 1,
+        date_trunc('hour', now(), 'UTC')
+    FROM generate_series(1, %s) AS n
+    RETURNING id, petition_id, email_digest, created_at
+"""
+
+
+@dataclass(frozen=True)
+class Links:
+    """`file` holds a path on each line."""
+
+    file: Path
+    number: int
+    first: int
+
+
+def pending(database: str, number: int) -> list[tuple[int, int, bytes, datetime]]:
+    """Write pending signatures; id, petition, digest and hour of each, ids without a gap."""
+    stage.use(database)
+    with connection.cursor() as cursor:
+        cursor.execute(PENDING, [number])
+        return cursor.fetchall()
+
+
+def links(database: str, number: int) -> Links:
+    """Confirmation links to pending signatures of their own."""
+    rows = pending(database, number)
+    file = stage.VAR / "links.txt"
+    with file.open("w") as lines:
+        for pk, petition_id, digest, created_at in rows:
+            row = SimpleNamespace(pk=pk, petition_id=petition_id, email_digest=digest, created_at=created_at)
+            path = reverse("petition:confirm", args=[confirmation.make_token(row)])  # type: ignore[arg-type]
+            lines.write(path + "\n")
+    return Links(file, number, rows[0][0])
+
+
+def mails(database: str, number: int) -> None:
+    """Empty the outbox, then let so many people sign."""
+    stage.sql(database, "TRUNCATE petition_outgoingmail")
+    stage.use(database)
+    petition = Petition.objects.get()
+    word = f"{datetime.now(UTC).timestamp():.0f}"
+    with transaction.atomic():
+        for n in range(number):
+            answers = signing.Answers(email=f"{word}.{n}@example.org", name="Anna Bench", country="DE")
+            signing.sign(petition, answers, language="en", network=f"10.2.{n // 256 % 256}.{n % 256}")
+
+
+def messages(database: str) -> list[tuple[str, bytes]]:
+    """What the worker would send for the outbox: recipient and message."""
+    stage.use(database)
+    waiting = list(OutgoingMail.objects.order_by("pk"))
+    chosen = outbox.choose_letters(waiting)
+    finished = []
+    for n, mail in enumerate(waiting):
+        letter, recipient = chosen[mail.pk], f"mail.{n}@example.org"
+        if letter:
+            finished.append((recipient, letters.message(mail, letter, recipient).message().as_bytes(linesep="\r\n")))
+    return finished

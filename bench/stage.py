@@ -1,0 +1,294 @@
+"""The parts under measurement, started as production starts them, with files of their own in var/bench.
+
+The PostgreSQL is durable and set as `make run` sets it. It holds one database for each number of signatures, so that an
+empty one and a full one can be measured in turns. A seeded one is kept for the next run, without what the bench wrote.
+"""
+
+# ruff: noqa: S603, S608, T201, every command and statement here is our own, and talking is what this program is for
+import gzip
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+import django
+import psycopg2
+
+from config import cluster, local
+from tests import nginx
+
+VAR = local.PROJECT / "var" / "bench"
+LOGS = VAR / "logs"
+CEILING = VAR / "ceiling"
+HOME = "/en/"
+COUNT = "/petitions/chechnya/count.json"
+SIGN = "/en/petitions/chechnya/sign/"
+START_SECONDS = 60
+STOP_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Process:
+    """A server on 127.0.0.1; `pid` is the root of its processes."""
+
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def stage() -> Iterator[None]:
+    """PostgreSQL, secrets and static files; and this process as one of the product's."""
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, _leave)
+    if "MAKELEVEL" in os.environ:
+        cluster.end_with(os.getppid(), signal.SIGTERM)
+    for folder in (LOGS, CEILING):
+        folder.mkdir(parents=True, exist_ok=True)
+    local._make_secrets(VAR)
+    os.environ |= {"LOCAL": "1", "VAR_DIR": str(VAR), "TRUSTED_PROXIES": "127.0.0.1/32", "PYTHONUNBUFFERED": "1"}
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    os.environ.pop("DATABASE_URL", None)
+    if (lock := cluster.try_lock(VAR / "bench.lock")) is None:
+        raise SystemExit("A bench is running already.")
+    with lock, cluster.running(VAR / "postgres"):
+        django.setup()
+        yield
+
+
+def _leave(signum: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + signum)
+
+
+def url(database: str) -> str:
+    return cluster.url(VAR / "postgres").replace("/petition?", f"/{database}?")
+
+
+def postgres_pid() -> int:
+    return int((VAR / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
+
+
+def sql(database: str, *statements: str) -> list[tuple]:
+    """Run each in a transaction of its own; the rows of the last."""
+    with closing(psycopg2.connect(url(database))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+
+def use(database: str) -> None:
+    """Let the ORM of this process talk to another database."""
+    from django.db import connection
+
+    connection.close()
+    connection.settings_dict["NAME"] = database
+
+
+def prepare(rows: int, fresh: bool = False) -> str:
+    """The name of a migrated database with so many signatures and nothing of an earlier bench."""
+    database = f"rows_{rows}"
+    # Empty is empty: even dead rows would weigh. A full one is only made anew when it would come out otherwise.
+    if fresh or rows == 0 or _recipe(database) != _recipe():
+        sql("petition", f"DROP DATABASE IF EXISTS {database}", f"CREATE DATABASE {database}")
+    run("-m", "config.local", "prepare", database=database)
+    if _recipe(database) is None:
+        started = time.monotonic()
+        run("manage.py", "seed_signatures", str(rows), database=database)
+        print(f"Seeded {rows:,} signatures in {time.monotonic() - started:.0f} seconds.", flush=True)
+        sql(database, f"COMMENT ON DATABASE {database} IS '{_recipe()}'")
+    clear(database, rows)
+    return database
+
+
+def clear(database: str, rows: int) -> None:
+    """Remove what a bench wrote after the seeds, and leave no vacuum for later to disturb what is measured."""
+    from petition import tally
+
+    sql(database, f"DELETE FROM petition_signature WHERE id > {rows}", "TRUNCATE petition_outgoingmail, petition_cache")
+    use(database)
+    while tally.fold():
+        pass
+    sql(database, "VACUUM ANALYZE", "CHECKPOINT")
+
+
+def _recipe(database: str | None = None) -> str | None:
+    """What a seeded database came from, or what it would come from now; None while it is unfinished or missing."""
+    if database:
+        query = f"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{database}'"
+        return next((comment for (comment,) in sql("petition", query)), None)
+    sources = [local.PROJECT / "petition" / "management" / "commands" / "seed_signatures.py"]
+    sources += sorted((local.PROJECT / "petition" / "migrations").glob("0*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+def environment(database: str, **more: str) -> dict[str, str]:
+    return os.environ | {"DATABASE_URL": url(database)} | more
+
+
+def run(*arguments: str, database: str, **more: str) -> str:
+    """What one of our programs printed. SystemExit if it fails."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=local.PROJECT,
+        env=environment(database, **more),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@contextmanager
+def process(name: str, *arguments: str, database: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One of our programs in a process group of its own, until the block is left."""
+    with (LOGS / f"{name}.log").open("wb") as log:
+        started = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=local.PROJECT,
+            env=environment(database, **more),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=partial(cluster.end_with, os.getpid(), signal.SIGTERM),
+        )
+    try:
+        yield started
+    finally:
+        started.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            started.wait(STOP_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+
+
+@contextmanager
+def web(database: str, settings: str = "config.settings", **more: str) -> Iterator[Process]:
+    """The app server exactly as `make run` starts it."""
+    port = free_port()
+    more |= {"GRANIAN_HOST": "127.0.0.1", "GRANIAN_PORT": str(port), "DJANGO_SETTINGS_MODULE": settings}
+    with process(f"web-{database}-{settings}", "-m", "config.local", "web", database=database, **more) as started:
+        _wait_for(port, "/healthz")
+        yield Process(port, started.pid)
+
+
+@contextmanager
+def cache(app: Process) -> Iterator[tuple[Process, str]]:
+    """The shipped nginx in front of the app; and where the same nginx serves what lies in CEILING as files."""
+    ports, ceiling_port = (free_port(), free_port()), free_port()
+    files = f"""
+    server {{
+        listen 127.0.0.1:{ceiling_port};
+        root {CEILING};
+        access_log off;
+        location = /page.html {{ gzip_static on; }}
+    }}
+    """
+    folder, static, workers = VAR / f"nginx-{ports[0]}", VAR / "static", os.cpu_count() or 1
+    with nginx.running(folder, f"127.0.0.1:{app.port}", static, ports, workers=workers, more=files):
+        yield Process(ports[0], int((folder / "nginx.pid").read_text())), f"http://127.0.0.1:{ceiling_port}"
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def sink(database: str) -> Iterator[Process]:
+    port = free_port()
+    with process("sink", "-m", "bench.sink", str(port), database=database) as started:
+        _wait_for(port)
+        yield Process(port, started.pid)
+
+
+def keep_as_files(app: Process) -> None:
+    """Lay the answers of the app down as files, compressed where they came compressed, for nginx to serve."""
+    page, encoding = fetch(app, HOME)
+    if encoding != "gzip":
+        raise SystemExit("The page did not come compressed.")
+    (CEILING / "page.html.gz").write_bytes(page)
+    (CEILING / "page.html").write_bytes(gzip.decompress(page))
+    (CEILING / "count.json").write_bytes(fetch(app, COUNT)[0])
+
+
+def fetch(server: Process, path: str) -> tuple[bytes, str]:
+    """The bytes of an answer as they came, and its encoding."""
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != http.HTTPStatus.OK:
+            raise SystemExit(f"{path} answered {answer.status}")
+        return body, answer.headers.get("Content-Encoding", "")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int, path: str = "") -> None:
+    """Return once the port answers; with a path, once that is served."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError, http.client.HTTPException):
+            if not path:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                return
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+                connection.request("GET", path)
+                if connection.getresponse().status == http.HTTPStatus.OK:
+                    return
+        time.sleep(0.1)
+    raise SystemExit(f"A server did not start; see the logs in {LOGS}.")
+
+
+def cpu_seconds(root: int) -> float:
+    """The processor time that a process and everything below it have used so far, ended children included."""
+    parents, used = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # The name of the program may hold anything, so what follows the last bracket counts.
+            values = stat.read_text().rpartition(")")[2].split()
+            pid = int(stat.parent.name)
+            parents[pid], used[pid] = int(values[1]), sum(map(int, values[11:15]))
+    family = {root}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(used.get(pid, 0) for pid in family) / os.sysconf("SC_CLK_TCK")
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on."""
+    model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    version = sql("petition", "SHOW server_version")[0][0]
+    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    return {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": git.stdout.strip(),
+        "cores": os.cpu_count(),
+        "processor": model[1] if model else "",
+        "load_before": os.getloadavg()[0],
+        "python": sys.version.split()[0],
+        "django": django.get_version(),
+        "postgresql": version,
+    }

@@ -1,0 +1,221 @@
+"""What the database and the worker do by themselves: triggers, counts, exports, mail."""
+
+import smtplib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.core.management import get_commands
+from django.db import connection
+from django.db.models import Sum
+from django.utils import timezone
+
+from bench import load, signers, stage
+from bench.load import LoadError
+from bench.plan import Lane, Plan
+from bench.report import Figure, Report, Row, Target
+from bench.stage import Process
+from petition import tally
+from petition.models import DayTally, Measure
+
+UNFOLDED = 100_000
+SLOW_MAIL_SECONDS = 0.005
+
+
+def triggers(plan: Plan, database: str, report: Report) -> None:
+    """The confirming UPDATE with the ledger's triggers and without."""
+    for connections in plan.connections:
+        figures = plan.in_turns(
+            {
+                "with": _update(database, connections, plan.updates),
+                "without": _without_triggers(database, _update(database, connections, plan.updates)),
+            }
+        )
+        against = "same UPDATE without triggers"
+        row = Row("pgbench confirming", figures["with"], against, figures["without"], Target(0.6), 0, connections)
+        report.add(row)
+
+
+def _update(database: str, clients: int, updates: int) -> Lane:
+    """Confirm pending signatures, each once."""
+
+    def lane(seconds: int) -> float:
+        each = updates // clients
+        first = signers.pending(database, clients * each)[0][0]
+        stage.sql(database, "VACUUM ANALYZE petition_signature", "VACUUM petition_tallychange")
+        variables = ("-D", "n=0", "-D", f"first={first}", "-D", f"clients={clients}")
+        rate = load.pgbench(stage.url(database), "confirm.sql", "-t", str(each), *variables, clients=clients)
+        ((left,),) = stage.sql(
+            database,
+            f"SELECT count(*) FROM petition_signature WHERE id >= {first} AND confirmed_at IS NULL",  # noqa: S608
+        )
+        if left:
+            raise LoadError(f"{left} signatures were not confirmed.")
+        return rate
+
+    return lane
+
+
+def _without_triggers(database: str, lane: Lane) -> Lane:
+    def untriggered(seconds: int) -> float:
+        stage.sql(database, "ALTER TABLE petition_signature DISABLE TRIGGER USER")
+        try:
+            return lane(seconds)
+        finally:
+            stage.sql(database, "ALTER TABLE petition_signature ENABLE TRIGGER USER")
+
+    return untriggered
+
+
+def counts(plan: Plan, database: str, rows: int, report: Report) -> None:
+    """Reading the number and the series, beside reading one row by its key."""
+    stage.use(database)
+    report.add(_count_row(plan, "count read", rows))
+    with _unfolded(database, [Measure.SIGNED, Measure.CONFIRMED, Measure.COUNTED]):
+        report.add(_count_row(plan, f"count read, {UNFOLDED:,} changes unfolded", rows))
+        scans = _scans(lambda: tally.current("chechnya"))
+    with _unfolded(database, [Measure.COUNTED]):
+        row = _count_row(plan, f"count read, {UNFOLDED:,} changes unfolded, each of the count itself", rows)
+        report.add(Row(row.work, row.measured, row.against, row.ceiling, None, rows))
+    none = Target(0, at_most=True)
+    report.add(Row("count read: scans of Signature", Figure((scans,), ""), target=none, rows=rows))
+    year = plan.in_turns({"year": lambda seconds: 1000 * _seconds_of(_year)}, " ms")["year"]
+    report.add(Row("counts by day and country for a year", year, rows=rows))
+    scans = _scans(_year)
+    report.add(Row("the same: scans of Signature", Figure((scans,), ""), target=none, rows=rows))
+
+
+def _count_row(plan: Plan, work: str, rows: int) -> Row:
+    def by_key() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM petition_signature WHERE id = %s", [rows // 2])
+            cursor.fetchone()
+
+    figures = plan.in_turns(
+        {
+            "count": lambda seconds: 1e6 * _seconds_of(lambda: tally.current("chechnya")),
+            "key": lambda seconds: 1e6 * _seconds_of(by_key),
+        },
+        " µs",
+    )
+    return Row(work, figures["count"], "one row by its key", figures["key"], Target(20, at_most=True), rows)
+
+
+def _seconds_of(work: Callable[[], object], most: float = 0.5) -> float:
+    """How long one call takes, after a first one that does not count."""
+    work()
+    calls, started = 0, time.perf_counter()
+    while not calls or time.perf_counter() - started < most:
+        work()
+        calls += 1
+    return (time.perf_counter() - started) / calls
+
+
+@contextmanager
+def _unfolded(database: str, measures: list[str]) -> Iterator[None]:
+    """A ledger as a stopped folder leaves it; taken away again afterwards, since nobody signed."""
+    ((last,),) = stage.sql(database, "SELECT coalesce(max(id), 0) FROM petition_tallychange")
+    stage.sql(
+        database,
+        f"""
+        INSERT INTO petition_tallychange (petition_id, hour, country, language, source, measure, amount)
+        SELECT (SELECT min(id) FROM petition_petition), date_trunc('hour', now(), 'UTC'), 'DE', 'en', '',
+            ('{{{",".join(measures)}}}'::text[])[1 + n % {len(measures)}], 1
+        FROM generate_series(1, {UNFOLDED}) AS n
+        """,  # noqa: S608
+        "VACUUM ANALYZE petition_tallychange",
+    )
+    yield
+    stage.sql(database, f"DELETE FROM petition_tallychange WHERE id > {last}", "VACUUM petition_tallychange")  # noqa: S608
+
+
+def _year() -> list[object]:
+    """What the public series and the export are made of."""
+    since = timezone.now().date() - timedelta(days=365)
+    tallies = DayTally.objects.filter(measure=Measure.COUNTED, day__gte=since)
+    return list(tallies.values_list("day", "country").annotate(Sum("amount")).order_by("day", "country"))
+
+
+def _scans(work: Callable[[], object]) -> int:
+    """How often the plans of what this asks name the table of signatures."""
+    plans: list[str] = []
+
+    def explain(execute, sql, params, many, context):  # noqa: ANN001, ANN202, Django's hook
+        if not sql.startswith("EXPLAIN"):
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {sql}", params)
+                plans.extend(line for (line,) in cursor.fetchall())
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        work()
+    return sum("petition_signature" in line for line in plans)
+
+
+def export(plan: Plan, database: str, rows: int, report: Report) -> None:
+    if "export_counts" not in get_commands():
+        report.add(Row("full export of a year", rows=rows, note="the export is not built yet"))
+        return
+    raise NotImplementedError
+
+
+def mail(plan: Plan, database: str, rows: int, report: Report) -> None:
+    """What the workers send, beside what one connection pushes that has every message ready."""
+    signers.mails(database, plan.mails)
+    ready = signers.messages(database)
+    with stage.sink(database) as sink:
+        figures = plan.in_turns(
+            {
+                "one": lambda seconds: _drain(sink, database, plan.mails, workers=1),
+                "two": lambda seconds: _drain(sink, database, plan.mails, workers=2),
+                "alone": lambda seconds: _push(sink, ready),
+            }
+        )
+        row = Row("mail drain, one worker", figures["one"], "one SMTP connection alone", figures["alone"], Target(0.7))
+        report.add(Row(row.work, row.measured, row.against, row.ceiling, row.target, rows))
+        spike = Figure(tuple(2_000 / 60 for _ in figures["two"].values))
+        report.add(Row("mail drain, two workers", figures["two"], "what the spike takes in", spike, Target(1), rows))
+        report.add(Row("mail drain, two workers", figures["two"], "one worker", figures["one"], None, rows))
+        with smtplib.SMTP("127.0.0.1", sink.port) as smtp:
+            smtp.docmd(f"XDELAY {SLOW_MAIL_SECONDS}")
+        few = plan.mails // 3
+        figures = plan.in_turns(
+            {
+                "one": lambda seconds: _drain(sink, database, few, workers=1),
+                "alone": lambda seconds: _push(sink, ready[:few]),
+            }
+        )
+    note = f"into a server that takes {1000 * SLOW_MAIL_SECONDS:.0f} ms for each"
+    against = "one SMTP connection alone"
+    report.add(Row("mail drain, one worker", figures["one"], against, figures["alone"], None, rows, note=note))
+
+
+def _drain(sink: Process, database: str, number: int, workers: int) -> float:
+    signers.mails(database, number)
+    with smtplib.SMTP("127.0.0.1", sink.port) as smtp:
+        smtp.docmd("XRESET")
+        keys = dict([(stage.VAR / "worker.env").read_text().strip().split("=")])
+        keys["EMAIL_URL"] = f"smtp://127.0.0.1:{sink.port}"
+        with stage.process("worker-1", "manage.py", "worker", "--once", database=database, **keys) as first:
+            if workers == 2:
+                with stage.process("worker-2", "manage.py", "worker", "--once", database=database, **keys) as second:
+                    second.wait()
+            first.wait()
+        return _rate(smtp, number)
+
+
+def _push(sink: Process, messages: list[tuple[str, bytes]]) -> float:
+    with smtplib.SMTP("127.0.0.1", sink.port) as smtp:
+        smtp.docmd("XRESET")
+        for recipient, message in messages:
+            smtp.sendmail("confirm@127.0.0.1", [recipient], message)
+        return _rate(smtp, len(messages))
+
+
+def _rate(smtp: smtplib.SMTP, number: int) -> float:
+    """How fast the mails came in, from the first to the last."""
+    count, first, last = map(float, smtp.docmd("XCOUNT")[1].split())
+    if count != number:
+        raise LoadError(f"{count:.0f} of {number} mails arrived.")
+    return (number - 1) / (last - first)

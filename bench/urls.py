@@ -1,0 +1,40 @@
+"""The ceilings: what Django costs under our server, settings and middleware, and what signing costs without SQL."""
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from config.urls import handler400, handler403, handler404, handler500
+from config.urls import urlpatterns as product
+from petition import identity, limits
+from petition.forms import SignForm
+from petition.views import see_other
+
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+
+def bare(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_without_database(request: HttpRequest) -> HttpResponse:
+    """Signing with the same form, crypto and answer. Only the salt of the day is read, once a minute."""
+    form = SignForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(status=422)
+    email = form.cleaned_data["email"]
+    identity.email_digest(email)
+    identity.domain_digest(email)
+    identity.network_digest(limits.client_network(request))
+    identity.seal(email)
+    return see_other("petition:check-inbox", "chechnya")
+
+
+urlpatterns = [
+    path("en/bench/bare/", bare),
+    path("en/bench/sign/", sign_without_database),
+    *product,
+]
