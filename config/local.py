@@ -70,6 +70,8 @@ def main() -> int:
 def run(var: Path) -> NoReturn:
     """Serve until a signal comes or a part ends, which SystemExit then names."""
     port = os.environ.get("PORT") or "8000"
+    if not port.isdecimal():
+        raise SystemExit("PORT must be a number.")
     os.environ |= {"GRANIAN_HOST": "127.0.0.1", "GRANIAN_PORT": port, "PYTHONUNBUFFERED": "1"}
     os.environ.setdefault("SITE_URL", f"http://127.0.0.1:{port}")
     with _only_one(var, "run"), _outliving_children(var) as children_lock:
