@@ -1,6 +1,7 @@
 """The real server and worker, as production starts them, on the database of the test."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -119,6 +120,7 @@ def fetch(port, method, path, data=None, headers=None):
     names = [name.lower() for name, _value in answer.getheaders()]
     assert len(names) == len(set(names)), f"a header stands there twice: {names}"
     response = HttpResponse(answer.read(), status=answer.status)
+    response.json = lambda: json.loads(response.content)
     del response["Content-Type"]
     for name, value in answer.getheaders():
         response[name] = value
