@@ -96,7 +96,7 @@ def _claimed(mail: OutgoingMail) -> OutgoingMailQuerySet:
 
 def choose_letters(mails: list[OutgoingMail]) -> dict[int, Letter | None]:
     """What each mail will say, by its id; None where nobody should be written to."""
-    digests = [mail.email_digest for mail in mails]
+    digests = [bytes(mail.email_digest) for mail in mails]
     quiet = {
         bytes(digest)
         for digest in AddressMark.objects.active()
