@@ -13,12 +13,14 @@ from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 
 View = Callable[[HttpRequest], HttpResponse]
 Key = tuple[str, str, str, bool]
 
+OF_A_BODY = {"Content-Type", "Content-Length", "Content-Encoding"}  # a 304 has none
 MAX_AGE = re.compile(r"s-maxage=(\d+)")
 FROM = re.compile(r"[a-z0-9-]{1,24}\Z")
 PAGE = re.compile(r"[0-9]{1,4}\Z")
@@ -39,6 +41,15 @@ def cache_key(request: HttpRequest) -> Key:
     )
 
 
+def is_our_host(request: HttpRequest) -> bool:
+    try:
+        request.get_host()
+    except DisallowedHost:
+        # The middleware behind us has the page that says so.
+        return False
+    return True
+
+
 class PageCache:
     def __init__(self, get_response: View) -> None:
         self.get_response = get_response
@@ -55,14 +66,16 @@ class PageCache:
             return self.get_response(request)
         key = cache_key(request)
         kept = self.find(key)
-        if kept is None:
+        if kept is None or not is_our_host(request):
             response = self.get_response(request)
             if request.method == "GET" and response.status_code == 200:
                 self.keep(key, response)
             return response
-        request.get_host()  # raises DisallowedHost, as it would without a cache
         answer = HttpResponse(kept.content, headers=dict(kept.items()))
-        return get_conditional_response(request, etag=kept.get("ETag"), response=answer) or answer
+        chosen = get_conditional_response(request, etag=kept.get("ETag"), response=answer) or answer
+        for name in kept.headers.keys() - OF_A_BODY:
+            chosen[name] = kept[name]
+        return chosen
 
     def find(self, key: Key) -> HttpResponse | None:
         with self.lock:

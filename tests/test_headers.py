@@ -609,3 +609,29 @@ def test_a_real_server_sends_them(tmp_path, tokens):
             if visit.keep:
                 again = server.fetch(port, "GET", path, headers={"If-None-Match": response["ETag"]})
                 assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("visit", [visit for visit in ALL if visit.keep], ids=str)
+def test_what_the_page_cache_gives_out_is_no_different(answer, visit, settings):
+    settings.PAGE_CACHE_ENTRIES = 50
+    client = Client(raise_request_exception=False)
+    first = answer(visit, client=client)
+    again = answer(visit, client=client, Cookie="sessionid=x", Accept_Language="ru")
+    head = answer(replace(visit, method="HEAD"), client=client)
+    packed = [answer(visit, client=client, Accept_Encoding="gzip") for _ in range(2)]
+    unchanged = answer(visit, client=client, If_None_Match=first["ETag"])
+    refused = answer(visit, client=client, Host="elsewhere.example")
+
+    for response in (first, again, head, *packed):
+        assert response.status_code == 200
+        assert kept(response) == visit.keep
+        check_security(response, visit.own_resource_policy)
+    assert without_time(again) == without_time(first)
+    assert (head.content, head["Content-Length"]) == (b"", first["Content-Length"])
+    assert packed[0].headers.get("Content-Encoding") == packed[1].headers.get("Content-Encoding")
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    check_security(unchanged, visit.own_resource_policy)
+    assert refused.status_code == 400
+    check_security(refused)
+    assert strict(refused).language in LANGUAGES
