@@ -240,6 +240,11 @@ def fetch(server: Process, path: str) -> tuple[bytes, str]:
         return body, answer.headers.get("Content-Encoding", "")
 
 
+def worker_keys() -> dict[str, str]:
+    """What only a worker may hold."""
+    return dict([(VAR / "worker.env").read_text().strip().split("=")])
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -195,8 +195,7 @@ def _drain(sink: Process, database: str, number: int, workers: int) -> float:
     signers.mails(database, number)
     with smtplib.SMTP("127.0.0.1", sink.port) as smtp:
         smtp.docmd("XRESET")
-        keys = dict([(stage.VAR / "worker.env").read_text().strip().split("=")])
-        keys["EMAIL_URL"] = f"smtp://127.0.0.1:{sink.port}"
+        keys = stage.worker_keys() | {"EMAIL_URL": f"smtp://127.0.0.1:{sink.port}"}
         with stage.process("worker-1", "manage.py", "worker", "--once", database=database, **keys) as first:
             if workers == 2:
                 with stage.process("worker-2", "manage.py", "worker", "--once", database=database, **keys) as second:

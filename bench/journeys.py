@@ -1,0 +1,146 @@
+"""People on the afternoon itself: each reads, signs, waits for the mail, opens the link and presses the button.
+
+They start at fixed times, however slow the site is, as people do. Each comes from an address of its own: every one of
+127.0.0.0/8 is this machine.
+"""
+
+import asyncio
+import gzip
+import random
+import re
+import secrets
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from bench import stage
+
+LINK = re.compile(rb"/(?:en|ru)/confirm/[^\s\"<]+")
+SHOWN = {
+    "count.json": (stage.COUNT, re.compile(rb'"confirmed_here": ([0-9]+)')),
+    "page": (stage.HOME, re.compile(rb'data-number="confirmed_here">([^<]+)<')),
+}
+TIMEOUT = 30
+MAIL_SECONDS = 60
+PROBE_SECONDS = 0.5
+
+
+@dataclass
+class Diary:
+    """What happened: seconds by step, mishaps by name, when each signature was counted, and what was shown when."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    mishaps: Counter[str] = field(default_factory=Counter)
+    counted_at: list[float] = field(default_factory=list)
+    shown: dict[str, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
+    started: int = 0
+    finished: int = 0
+
+    def ages(self, where: str, before: int) -> list[float]:
+        """How old each shown number was: the time since a signature was counted that it does not include.
+
+        `before` is how many were confirmed before the first journey.
+        """
+        ages = []
+        for at, number in self.shown[where]:
+            missing = number - before
+            known = missing >= len(self.counted_at) or self.counted_at[missing] > at
+            ages.append(0.0 if known else at - self.counted_at[missing])
+        return ages
+
+
+class Mishap(Exception):  # noqa: N818  (it names what is the case)
+    pass
+
+
+class Crowd:
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.diary = Diary()
+        self.waiting: dict[str, asyncio.Future[tuple[float, bytes]]] = {}
+        self.word = secrets.token_hex(3)
+
+    def take_mail(self, recipient: str, message: bytes) -> None:
+        """What the sink does with a mail: whoever waits for it reads it."""
+        link = LINK.search(message.replace(b"=\r\n", b"").replace(b"=3D", b"="))
+        waiting = self.waiting.get(recipient)
+        if waiting and not waiting.done() and link:
+            waiting.set_result((time.monotonic(), link[0]))
+
+    async def come(self, per_minute: float, seconds: float) -> None:
+        """Journeys at this rate for so long; returns when the last has ended."""
+        async with asyncio.TaskGroup() as people:
+            begin, number = time.monotonic(), 0
+            while (due := number * 60 / per_minute) < seconds:
+                await asyncio.sleep(max(0, begin + due - time.monotonic()))
+                people.create_task(self.journey(random.choice(["en", "ru"])))  # noqa: S311
+                number += 1
+
+    async def journey(self, language: str) -> None:
+        diary = self.diary
+        diary.started += 1
+        address = f"127.{random.randint(1, 250)}.{random.randint(0, 255)}.{random.randint(1, 254)}"  # noqa: S311
+        mailbox = f"{self.word}.{diary.started}@example.org"
+        mail = self.waiting[mailbox] = asyncio.get_running_loop().create_future()
+        form = {"email": mailbox, "name": "Анна", "country": "DE", "words": "", "consent": "on", "website": ""}
+        step = "page"
+        try:
+            await self.ask(step, address, "GET", f"/{language}/")
+            step = "sign"
+            await self.ask(
+                step, address, "POST", f"/{language}/petitions/chechnya/sign/", urlencode(form), expected=303
+            )
+            step, signed_at = "mail", time.monotonic()
+            read_at, link = await asyncio.wait_for(mail, MAIL_SECONDS)
+            diary.seconds[step].append(read_at - signed_at)
+            step = "open link"
+            await self.ask(step, address, "GET", link.decode())
+            step = "confirm"
+            await self.ask(step, address, "POST", link.decode(), "", expected=303)
+            diary.counted_at.append(time.monotonic())
+            step = "thanks"
+            await self.ask(step, address, "GET", f"/{language}/petitions/chechnya/thanks/")
+            diary.finished += 1
+        except Mishap as mishap:
+            diary.mishaps[f"{step}: {mishap}"] += 1
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            diary.mishaps[f"{step}: {type(error).__name__}"] += 1
+        finally:
+            del self.waiting[mailbox]
+
+    async def ask(
+        self, step: str, address: str, method: str, path: str, form: str | None = None, expected: int = 200
+    ) -> bytes:
+        """One request over a connection of its own; the body of the answer. Raises Mishap for another status."""
+        begin = time.monotonic()
+        async with asyncio.timeout(TIMEOUT):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0))
+            try:
+                head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAccept-Encoding: gzip\r\n"
+                if form is not None:
+                    head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n"
+                writer.write(f"{head}\r\n{form or ''}".encode())
+                answer = await reader.read()
+            finally:
+                writer.close()
+        status = answer[9:12].decode(errors="replace")
+        if status != str(expected):
+            raise Mishap(status or "nothing answered")
+        self.diary.seconds[step].append(time.monotonic() - begin)
+        head, _blank, body = answer.partition(b"\r\n\r\n")
+        return gzip.decompress(body) if b"\r\ncontent-encoding: gzip" in head.lower() else body
+
+    async def look(self, until: float) -> None:
+        """Write down what number is shown, in the JSON and on the page, and when."""
+        while time.monotonic() < until:
+            for where, (path, pattern) in SHOWN.items():
+                begin = time.monotonic()
+                try:
+                    answer = await self.ask("look", "127.251.0.1", "GET", path)
+                except (Mishap, OSError, TimeoutError) as error:
+                    self.diary.mishaps[f"look: {error}"] += 1
+                    continue
+                if found := pattern.search(answer):
+                    self.diary.shown[where].append((begin, int(re.sub(rb"\D", b"", found[1]))))
+            await asyncio.sleep(PROBE_SECONDS)
