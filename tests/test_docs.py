@@ -1,0 +1,64 @@
+"""What the documents promise is what the code has."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core.management import get_commands
+
+from petition import models
+
+DOCS = Path(settings.BASE_DIR) / "docs"
+OF_PEOPLE = [models.Signature, models.OutgoingMail, models.AddressMark]
+# What says nothing about anybody.
+IMPERSONAL = {"id", "petition"}
+
+
+@pytest.mark.parametrize("model", OF_PEOPLE, ids=lambda model: model.__name__)
+def test_every_stored_field_has_its_line_in_the_privacy_document(model):
+    text = (DOCS / "privacy.md").read_text().partition(f"## {model.__name__}\n")[2].partition("\n## ")[0]
+
+    fields = {field.name for field in model._meta.concrete_fields} - IMPERSONAL
+
+    assert fields <= set(re.findall(r"`(\w+)`", text))
+
+
+def test_every_model_is_known_to_be_about_people_or_not():
+    about_others = (
+        "Petition PetitionTranslation Source KeyFingerprint DailySalt TallyChange HourTally DayTally TotalTally"
+    )
+
+    assert {model.__name__ for model in apps.get_app_config("petition").get_models()} == {
+        *(model.__name__ for model in OF_PEOPLE),
+        *about_others.split(),
+    }
+
+
+def test_every_check_stands_in_the_operations_document():
+    ids = set(re.findall(r'id="petition\.([EW]\d+)"', (Path(settings.BASE_DIR) / "petition" / "checks.py").read_text()))
+
+    assert ids
+    assert ids <= set(re.findall(r"[EW]\d{3}", (DOCS / "operations.md").read_text()))
+
+
+def test_every_command_of_ours_stands_in_the_operations_document():
+    ours = {name for name, app in get_commands().items() if app in ("petition", "campaign")}
+
+    assert ours <= set(re.findall(r"manage\.py (\w+)", (DOCS / "operations.md").read_text()))
+
+
+def test_every_variable_of_the_environment_stands_in_the_example():
+    read = set(
+        re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (Path(settings.BASE_DIR) / "config" / "settings.py").read_text())
+    )
+    example = set(re.findall(r"^#?([A-Z_]+)=", (Path(settings.BASE_DIR) / ".env.example").read_text(), re.MULTILINE))
+
+    assert read - example == {"LOCAL", "VAR_DIR", "GRANIAN_HOST"}
+
+
+def test_links_between_documents_lead_somewhere():
+    for document in [Path(settings.BASE_DIR) / "README.md", *DOCS.rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
