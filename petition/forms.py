@@ -1,10 +1,16 @@
 import difflib
 import re
 import unicodedata
+from functools import cache
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.utils import flatatt
 from django.utils.functional import lazy
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
@@ -36,8 +42,22 @@ def likely_domain(address: str) -> str | None:
     return next(iter(difflib.get_close_matches(domain, COMMON_DOMAINS, n=1, cutoff=LIKENESS)), None)
 
 
-def country_choices() -> list[tuple[str, str]]:
-    return [("", _("Prefer not to say")), *((code, name) for code, name in countries)]
+@cache
+def countries_by_name(language: str) -> list[tuple[str, str]]:
+    """Codes and names, sorted as a reader of this language expects."""
+    return [(code, name) for code, name in countries]
+
+
+class CountrySelect(forms.Select):
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        # Django renders a template for each of 250 options, which took most of the time of a page.
+        named = [("", _("Prefer not to say")), *countries_by_name(get_language() or "en")]
+        options = format_html_join(
+            "\n",
+            '<option value="{}"{}>{}</option>',
+            ((code, mark_safe(" selected") if code == value else "", label) for code, label in named),
+        )
+        return format_html("<select{}>{}</select>", flatatt(self.build_attrs({"name": name}, attrs)), options)
 
 
 def refuse_broken_text(text: str) -> None:
@@ -101,12 +121,7 @@ class SignForm(forms.Form):
             "max_length": _("Please shorten your words to %(limit_value)d characters. Now there are %(show_value)d.")
         },
     )
-    country = forms.ChoiceField(
-        label=_("Country"),
-        required=False,
-        choices=country_choices,
-        error_messages={"invalid_choice": _("Choose a country from the list, or leave it open.")},
-    )
+    country = forms.CharField(label=_("Country"), required=False, widget=CountrySelect)
     consent = forms.BooleanField(
         label=lazy(consent.wording, str)(),
         error_messages={"required": _("Tick the box to agree. Without your consent we may not store your signature.")},
@@ -138,6 +153,12 @@ class SignForm(forms.Form):
     def clean_words(self) -> str:
         refuse_broken_text(self.cleaned_data["words"])
         return self.cleaned_data["words"]
+
+    def clean_country(self) -> str:
+        country = self.cleaned_data["country"]
+        if country and country not in countries.countries:
+            raise ValidationError(_("Choose a country from the list, or leave it open."), code="invalid_choice")
+        return country
 
     def clean_source(self) -> str:
         return Source.known(self.cleaned_data["source"])

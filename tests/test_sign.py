@@ -139,6 +139,21 @@ def test_other_spellings_of_a_mailbox_are_not_taken_for_other_mailboxes(client, 
     assert not Signature.objects.exists()
 
 
+@pytest.mark.parametrize(("country", "status"), [("", 303), ("ES", 303), ("XX", 422), ("es", 422), ("<script>", 422)])
+def test_a_country_is_one_of_the_list_or_none(client, petition, sign_data, country, status):
+    response = client.post(URL, sign_data(country=country))
+
+    assert response.status_code == status
+    assert ('href="#id_country"' in response.content.decode()) == (status == 422)
+
+
+@pytest.mark.parametrize(("language", "name"), [("en", "Germany"), ("ru", "Германия")])
+def test_countries_are_named_in_the_language_of_the_page(client, petition, sign_data, language, name):
+    page = client.post(f"/{language}/petitions/chechnya/sign/", sign_data(email="", country="DE")).content.decode()
+
+    assert f'<option value="DE" selected>{name}</option>' in page
+
+
 def test_a_likely_slip_is_offered_back_once(client, petition, sign_data):
     data = sign_data(email="anna@gmial.com")
 
