@@ -1,38 +1,50 @@
 """The triggers that write the ledger, whatever writes to Signature.
 
-One rule for all events: compare the old row `o` with the new row `n`, either of which may be missing, and append one
-row per cell that changed. Transition tables serve one event each, hence three triggers.
+One rule for all events: compare the old row `o` with the new row `n`, and append one ledger row per cell that changed.
+Transition tables serve one event each, hence three triggers, each with the changes that its event can make.
 """
 
 import pgtrigger
 
+INSERT, UPDATE, DELETE = pgtrigger.Insert, pgtrigger.Update, pgtrigger.Delete
+BORN, CHANGED, GONE = (INSERT, UPDATE), (UPDATE,), (DELETE,)
+
 COUNTED = "{0}.confirmed_at IS NOT NULL AND {0}.held_at IS NULL AND {0}.invalidated_at IS NULL"
 THIS_HOUR = "date_trunc('hour', now(), 'UTC')"
 
-# measure, the row whose cell changes, the hour, the amount, when it applies
+# measure, the row whose cell changes, the hour, the amount, by which events, when
 CHANGES = [
-    ("counted", "o", "o.confirmed_at", -1, COUNTED.format("o")),
-    ("counted", "n", "n.confirmed_at", 1, COUNTED.format("n")),
-    ("signed", "n", "n.created_at", 1, "o.id IS NULL"),
-    ("confirmed", "n", "n.confirmed_at", 1, "n.confirmed_at IS NOT NULL AND o.confirmed_at IS NULL"),
-    ("held", "n", "n.held_at", 1, "n.held_at IS NOT NULL AND o.held_at IS NULL"),
-    ("released", "n", THIS_HOUR, 1, "n.id IS NOT NULL AND n.held_at IS NULL AND o.held_at IS NOT NULL"),
-    ("invalidated", "n", "n.invalidated_at", 1, "n.invalidated_at IS NOT NULL AND o.invalidated_at IS NULL"),
-    ("restored", "n", THIS_HOUR, 1, "n.id IS NOT NULL AND n.invalidated_at IS NULL AND o.invalidated_at IS NOT NULL"),
-    ("withdrawn", "o", THIS_HOUR, 1, "n.id IS NULL AND o.confirmed_at IS NOT NULL"),
-    ("lapsed", "o", THIS_HOUR, 1, "n.id IS NULL AND o.confirmed_at IS NULL"),
+    ("counted", "o", "o.confirmed_at", -1, (UPDATE, DELETE), COUNTED.format("o")),
+    ("counted", "n", "n.confirmed_at", 1, BORN, COUNTED.format("n")),
+    ("signed", "n", "n.created_at", 1, (INSERT,), "true"),
+    ("confirmed", "n", "n.confirmed_at", 1, BORN, "n.confirmed_at IS NOT NULL AND o.confirmed_at IS NULL"),
+    ("held", "n", "n.held_at", 1, BORN, "n.held_at IS NOT NULL AND o.held_at IS NULL"),
+    ("released", "n", THIS_HOUR, 1, CHANGED, "n.held_at IS NULL AND o.held_at IS NOT NULL"),
+    ("invalidated", "n", "n.invalidated_at", 1, BORN, "n.invalidated_at IS NOT NULL AND o.invalidated_at IS NULL"),
+    ("restored", "n", THIS_HOUR, 1, CHANGED, "n.invalidated_at IS NULL AND o.invalidated_at IS NOT NULL"),
+    ("withdrawn", "o", THIS_HOUR, 1, GONE, "o.confirmed_at IS NOT NULL"),
+    ("lapsed", "o", THIS_HOUR, 1, GONE, "o.confirmed_at IS NULL"),
 ]
 
+# Where the two rows come from; a row that did not exist is NULL.
+ROWS = {
+    INSERT: "new_rows n LEFT JOIN new_rows o ON false",
+    UPDATE: "old_rows o JOIN new_rows n ON n.id = o.id",
+    DELETE: "old_rows o",
+}
+REFERENCING = {INSERT: {"new": "new_rows"}, UPDATE: {"old": "old_rows", "new": "new_rows"}, DELETE: {"old": "old_rows"}}
 
-def _append(rows: str) -> str:
+
+def _append(event: pgtrigger.Operation) -> str:
     values = ",\n".join(
         f"({row}.petition_id, {hour}, {row}.country, {row}.language, {row}.source, '{measure}', {amount}, {applies})"
-        for measure, row, hour, amount, applies in CHANGES
+        for measure, row, hour, amount, events, applies in CHANGES
+        if event in events
     )
     return f"""
         INSERT INTO petition_tallychange (petition_id, hour, country, language, source, measure, amount)
         SELECT c.petition_id, c.hour, c.country, c.language, c.source, c.measure, sum(c.amount)
-        FROM {rows},
+        FROM {ROWS[event]},
         LATERAL (VALUES {values}) AS c (petition_id, hour, country, language, source, measure, amount, applies)
         WHERE c.applies
         GROUP BY 1, 2, 3, 4, 5, 6
@@ -42,37 +54,19 @@ def _append(rows: str) -> str:
 
 
 def triggers() -> list[pgtrigger.Trigger]:
-    def after(operation: pgtrigger.Operation, name: str, rows: str, **referencing: str) -> pgtrigger.Trigger:
-        return pgtrigger.Trigger(
-            name=name,
+    ledger = [
+        pgtrigger.Trigger(
+            name=f"ledger_{str(event).lower()}",
             level=pgtrigger.Statement,
             when=pgtrigger.After,
-            operation=operation,
-            referencing=pgtrigger.Referencing(**referencing),
-            func=_append(rows),
+            operation=event,
+            referencing=pgtrigger.Referencing(**REFERENCING[event]),
+            func=_append(event),
         )
-
+        for event in (INSERT, UPDATE, DELETE)
+    ]
     return [
-        after(
-            pgtrigger.Insert,
-            "ledger_insert",
-            "new_rows n LEFT JOIN petition_signature o ON false",
-            new="new_rows",
-        ),
-        after(
-            pgtrigger.Update,
-            "ledger_update",
-            # Both sides are kept, so that even a changed id leaves the count right.
-            "old_rows o FULL JOIN new_rows n ON n.id = o.id",
-            old="old_rows",
-            new="new_rows",
-        ),
-        after(
-            pgtrigger.Delete,
-            "ledger_delete",
-            "old_rows o LEFT JOIN petition_signature n ON false",
-            old="old_rows",
-        ),
+        *ledger,
         # TRUNCATE has no transition table, so the ledger would not hear of it.
         pgtrigger.Trigger(
             name="refuse_truncate",
@@ -80,6 +74,14 @@ def triggers() -> list[pgtrigger.Trigger]:
             when=pgtrigger.Before,
             operation=pgtrigger.Truncate,
             func="RAISE EXCEPTION 'Signatures are deleted, never truncated: the count would not hear of it.';",
+        ),
+        pgtrigger.Trigger(
+            name="refuse_another_id",
+            when=pgtrigger.Before,
+            operation=pgtrigger.UpdateOf("id"),
+            condition=pgtrigger.AnyChange("id"),
+            # The ledger knows the old and the new row of a change by their id.
+            func="RAISE EXCEPTION 'A signature keeps its id.';",
         ),
         pgtrigger.Trigger(
             name="clear_approval",
