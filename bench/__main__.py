@@ -21,7 +21,7 @@ def main() -> None:
     chosen = parser.parse_args()
     plan = QUICK if chosen.quick else Plan()
     if chosen.rows:
-        plan = replace(plan, rows=tuple(sorted({0, *map(int, chosen.rows.split(","))})))
+        plan = replace(plan, rows=tuple(sorted(map(int, chosen.rows.split(",")))))
     with stage.stage():
         report = Report(stage.machine())
         started = time.monotonic()
@@ -47,13 +47,14 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
             return False
         return True
 
-    databases = {rows: stage.prepare(rows, fresh) for rows in plan.rows}
-    full, empty = max(plan.rows), min(plan.rows)
+    databases = {rows: stage.prepare(rows, fresh) for rows in sorted({0, *plan.rows})}
+    empty, full = databases[0], max(plan.rows)
     # First, since what is signed later would weigh on the empty table.
     if wanted("growth"):
-        with stage.web(databases[full]) as full_app, stage.web(databases[empty]) as empty_app:
-            serving.growth(plan, (empty_app, databases[empty]), (full_app, databases[full]), full, report)
-    for rows, database in databases.items():
+        with stage.web(databases[full]) as full_app, stage.web(empty) as empty_app:
+            serving.growth(plan, (empty_app, empty), (full_app, databases[full]), full, report)
+    for rows in plan.rows:
+        database = databases[rows]
         if wanted("counts"):
             storing.counts(plan, database, rows, report)
             storing.export(plan, database, rows, report)
@@ -75,7 +76,7 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
     if wanted("mail"):
         storing.mail(plan, databases[full], full, report)
     if wanted("triggers"):
-        storing.triggers(plan, databases[empty], report)
+        storing.triggers(plan, empty, report)
     for rows, database in databases.items():
         stage.clear(database, rows)
 

@@ -1,4 +1,4 @@
-"""`python -m bench.profile sign`: where the time of a request goes (sign, confirm, page or count)."""
+"""`python -m bench.profile sign`: where the time of a request goes (sign, confirm, page, count, or mail)."""
 
 # ruff: noqa: T201, talking is what this program is for
 import cProfile
@@ -19,25 +19,51 @@ TOP = 10
 
 def main(work: str) -> None:
     with stage.stage():
-        from bench import signers
-        from config.wsgi import application
-
         database = stage.prepare(0)
-        paths = signers.links(database, 2 * REQUESTS).file.read_text().split() if work == "confirm" else []
-        requests = list(environs(work, paths))
         profile = cProfile.Profile()
-        for number, request in enumerate(requests):
-            if number == REQUESTS:  # The first half warms up.
-                profile.enable()
-            statuses: list[str] = []
-            answer = application(request, lambda status, headers, said=statuses: said.append(status))
-            b"".join(answer)
-            answer.close()
-            if not statuses[0].startswith(("200", "303")):
-                raise SystemExit(f"{work} answered {statuses[0]}")
-        profile.disable()
+        if work == "mail":
+            send(database, profile)
+        else:
+            serve(work, database, profile)
         stage.clear(database, 0)
     report(work, pstats.Stats(profile))
+
+
+def send(database: str, profile: cProfile.Profile) -> None:
+    from django.conf import settings
+    from django.core.mail import get_connection
+
+    from bench import signers
+    from petition import outbox
+
+    settings.RECIPIENT_SECRET_KEYS = [stage.worker_keys()["RECIPIENT_SECRET_KEYS"]]
+    signers.mails(database, 2 * REQUESTS)
+    with stage.sink(database) as sink:
+        smtp = get_connection("django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=sink.port)
+        sent = 0
+        while more := outbox.deliver_due(smtp):
+            sent += more
+            if sent == REQUESTS:
+                profile.enable()
+        profile.disable()
+
+
+def serve(work: str, database: str, profile: cProfile.Profile) -> None:
+    from bench import signers
+    from config.wsgi import application
+
+    paths = signers.links(database, 2 * REQUESTS).file.read_text().split() if work == "confirm" else []
+    requests = list(environs(work, paths))
+    for number, request in enumerate(requests):
+        if number == REQUESTS:  # The first half warms up.
+            profile.enable()
+        statuses: list[str] = []
+        answer = application(request, lambda status, headers, said=statuses: said.append(status))
+        b"".join(answer)
+        answer.close()
+        if not statuses[0].startswith(("200", "303")):
+            raise SystemExit(f"{work} answered {statuses[0]}")
+    profile.disable()
 
 
 def environs(work: str, paths: list[str]) -> Iterator[dict[str, Any]]:
@@ -57,7 +83,7 @@ def environs(work: str, paths: list[str]) -> Iterator[dict[str, Any]]:
             case "page" | "count":
                 method, path = "GET", stage.HOME if work == "page" else stage.COUNT
             case _:
-                raise SystemExit("sign, confirm, page or count")
+                raise SystemExit("sign, confirm, page, count or mail")
         yield {
             "REQUEST_METHOD": method,
             "PATH_INFO": path,

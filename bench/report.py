@@ -100,10 +100,10 @@ class Report:
 
     def text(self) -> str:
         """Targets first, then everything else that was measured."""
-        parts = ["Targets", table([row for row in self.rows if row.target])]
-        if others := [row for row in self.rows if not row.target]:
-            parts += ["Beside them", table(others)]
-        return "\n\n".join(parts)
+        aimed = [row for row in self.rows if row.target]
+        others = [row for row in self.rows if not row.target]
+        named = (("Targets", aimed), ("Beside them", others))
+        return "\n\n".join(f"{title}\n\n{table(rows)}" for title, rows in named if rows)
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps({"machine": self.machine, "rows": [_as_json(row) for row in self.rows]}, indent=1))

@@ -1,5 +1,6 @@
 """What the database and the worker do by themselves: triggers, counts, exports, mail."""
 
+import os
 import smtplib
 import time
 from collections.abc import Callable, Iterator
@@ -154,10 +155,31 @@ def _scans(work: Callable[[], object]) -> int:
 
 
 def export(plan: Plan, database: str, rows: int, report: Report) -> None:
+    """Memory is flat if a year takes no more of it than a day."""
+    target = Target(1.2, at_most=True)
     if "export_counts" not in get_commands():
-        report.add(Row("full export of a year", rows=rows, note="the export is not built yet"))
+        report.add(Row("export of a year: memory", target=target, rows=rows, note="the export is not built yet"))
         return
-    raise NotImplementedError
+    figures = plan.in_turns(
+        {
+            "year": lambda seconds: _peak_megabytes(database, days=365),
+            "day": lambda seconds: _peak_megabytes(database, days=1),
+        },
+        " MB",
+    )
+    report.add(Row("export of a year: memory", figures["year"], "of a day", figures["day"], target, rows))
+
+
+def _peak_megabytes(database: str, days: int) -> float:
+    since = timezone.now().date() - timedelta(days=days)
+    by = "day,country,language,source,measure"
+    options = ("--by", by, "--since", f"{since}", "--format", "csv", "--out", str(stage.VAR / "export.csv"))
+    with stage.process("export", "manage.py", "export_counts", *options, database=database) as started:
+        _pid, status, used = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+    if started.returncode:
+        raise LoadError(f"export_counts failed; its log is in {stage.LOGS}")
+    return used.ru_maxrss / 1024
 
 
 def mail(plan: Plan, database: str, rows: int, report: Report) -> None:
