@@ -31,7 +31,8 @@ def cache_key(request: HttpRequest) -> Key:
 
     Everything else in a query is dropped, so that nobody fills the cache with made-up queries.
     """
-    query = dict(parse_qsl(request.META.get("QUERY_STRING", ""), errors="replace"))
+    # As Django reads it, blanks and all: a key that differs from what the view sees would be somebody else's page.
+    query = dict(parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True, errors="replace"))
     partner, number = query.get("from", ""), query.get("page", "")
     return (
         request.path_info,

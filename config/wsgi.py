@@ -2,9 +2,12 @@ import os
 from typing import Any
 
 import django
+from django.conf import settings
 from django.core import checks
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.core.management.base import SystemCheckError
+
+from config.loopback import is_loopback
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -22,6 +25,13 @@ class Request(WSGIRequest):
 
 class Handler(WSGIHandler):
     request_class = Request
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        # The check of the bind address cannot see a server's own command line.
+        if settings.LOCAL and environ.get("REMOTE_ADDR") and not is_loopback(environ["REMOTE_ADDR"]):
+            start_response("403 Forbidden", [("Content-Type", "text/plain")])
+            return [b"This is a trial run for its own machine alone."]
+        return super().__call__(environ, start_response)
 
 
 django.setup(set_prefix=False)

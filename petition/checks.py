@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,18 +13,26 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, ProgrammingError, connection
 from nacl.public import PrivateKey
 
+from config.loopback import is_loopback
 from petition import identity
 from petition.models import KeyFingerprint
 
 KEY = re.compile(r"[0-9a-fA-F]{64}\Z")
 RATE = re.compile(r"(0|[1-9][0-9]*/[smhd])\Z")
 QUOTE = "Write / # ? @ : in a password as %2F %23 %3F %40 %3A."
+# A statement holds names, and so does the detail of an error.
+PRIVATE_LOGS = {
+    "log_error_verbosity": "terse",
+    "log_min_duration_statement": "-1",
+    "log_min_error_statement": "panic",
+    "log_statement": "none",
+}
 MAKE_KEY = "python -c 'import secrets; print(secrets.token_hex(32))'"
 
 
 @register(Tags.security)
 def site_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if settings.LOCAL or re.match(r"https://[^/]+\Z", settings.SITE_URL):
+    if settings.LOCAL or re.match(r"https://[\w.-]+(:[0-9]+)?\Z", settings.SITE_URL):
         return []
     return [
         Error(
@@ -120,14 +128,30 @@ def numbers_are_readable(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessa
             )
     for proxy in settings.TRUSTED_PROXIES:
         try:
-            if proxy != "unix":
-                ip_network(proxy)
+            trusts_everyone = proxy != "unix" and ip_network(proxy).prefixlen == 0
         except ValueError:
+            trusts_everyone = True
+        if trusts_everyone:
             yield Error(
-                "TRUSTED_PROXIES holds something that is no network.",
+                "TRUSTED_PROXIES holds something that is no network, or trusts everyone.",
                 hint='Write networks like 127.0.0.1/32, separated by commas, and "unix" for a unix socket.',
                 id="petition.E011",
             )
+
+
+@register(Tags.security)
+def admin_has_a_path_of_its_own(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The admin's path is exempt from what public pages are refused, so it must not be theirs."""
+    taken = {"", "static", "petitions", "healthz", "dev", *(code for code, _name in settings.LANGUAGES)}
+    if settings.ADMIN_PATH.partition("/")[0] not in taken and re.match(r"[\w/-]+\Z", settings.ADMIN_PATH):
+        return []
+    return [
+        Error(
+            "ADMIN_PATH is empty, or belongs to public pages.",
+            hint="Set ADMIN_PATH to a word of its own, without slashes around it, for example staff-entrance.",
+            id="petition.E015",
+        )
+    ]
 
 
 @register(Tags.database)
@@ -156,15 +180,15 @@ def database_logs_are_private(app_configs: Any, **kwargs: Any) -> list[CheckMess
         return []
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('log_min_error_statement'), current_setting('log_error_verbosity')")
-            if cursor.fetchone() == ("panic", "terse"):
+            cursor.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(PRIVATE_LOGS)])
+            if dict(cursor.fetchall()) == PRIVATE_LOGS:
                 return []
     except OperationalError:
         return []
     return [
         Warning(
             "The log of PostgreSQL may quote names.",
-            hint="ALTER SYSTEM SET log_min_error_statement = panic; ALTER SYSTEM SET log_error_verbosity = terse;",
+            hint=" ".join(f"ALTER SYSTEM SET {name} = '{value}';" for name, value in PRIVATE_LOGS.items()),
             id="petition.W001",
         )
     ]
@@ -189,10 +213,3 @@ def recipient_keys() -> list[CheckMessage]:
             id="petition.E013",
         )
     ]
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

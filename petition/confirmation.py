@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -16,6 +17,9 @@ from petition.models import AddressMark, Petition, Signature
 # Without 0 and O, 1, I and L, 2 and Z, 5 and S, 8 and B: nobody has to guess when typing from another screen.
 CODE_LETTERS = "34679ACDEFGHJKMNPQRTUVWXY"
 CODE_LENGTH = 8
+
+# More rows than that no address has: what gets no mail any more is deleted (`petition.outbox`), the rest lapses.
+CODES = 60
 
 HELD_BUSY_NETWORK = "busy network"
 HELD_RETURNED = "returned after an invalidated signature was withdrawn"
@@ -59,13 +63,16 @@ def find(token: str) -> Link:
     except BadSignature:
         return Link(State.FORGED)
     email_digest = base64.urlsafe_b64decode(digest + "=")
-    petition = Petition.objects.get(pk=petition_id)
-    signed_at = datetime.fromtimestamp(int(hours) * 3600, UTC)
-    rows = list(Signature.objects.of_address(petition.pk, email_digest))
-    return _link(petition, rows, int(pk), signed_at)
+    petition = Petition.objects.filter(pk=petition_id).first()
+    if petition is None:
+        return Link(State.FORGED)
+    return _link(petition, email_digest, int(pk), datetime.fromtimestamp(int(hours) * 3600, UTC))
 
 
-def _link(petition: Petition, rows: list[Signature], pk: int, signed_at: datetime) -> Link:
+def _link(petition: Petition, email_digest: bytes, pk: int, signed_at: datetime) -> Link:
+    # Two rows at most, however many somebody made for this address.
+    of_petition = Signature.objects.filter(petition=petition, email_digest=email_digest)
+    rows = list(of_petition.filter(Q(confirmed_at__isnull=False) | Q(pk=pk)))
     if confirmed := next((row for row in rows if not row.is_pending), None):
         return Link(State.USED if confirmed.is_counted else State.UNDER_REVIEW, petition, confirmed)
     signature = next((row for row in rows if row.pk == pk), None)
@@ -77,12 +84,13 @@ def _link(petition: Petition, rows: list[Signature], pk: int, signed_at: datetim
     return Link(State.PENDING if petition.can_be_confirmed else State.CLOSED, petition, signature)
 
 
-def confirm(signature: Signature) -> bool:
+def confirm(signature: Signature, *, without_words: bool = False) -> bool:
     """Start counting this signature, or hold it for review if its network is busy or its address returned.
 
-    Return False, changing nothing, if its address is confirmed already or the row is gone.
+    `without_words` leaves out the name and the words, which may be a stranger's who typed this address. Return False,
+    changing nothing, if the address is confirmed already or the row is gone.
     """
-    return signature.confirm(held_reason=_reason_to_hold(signature))
+    return signature.confirm(held_reason=_reason_to_hold(signature), without_words=without_words)
 
 
 def _reason_to_hold(signature: Signature) -> str:
@@ -102,7 +110,11 @@ def disown(signature: Signature) -> None:
 
 def make_code(signature: Signature) -> str:
     """The code for typing, as XXXX-XXXX. Derived, never stored; one for each row."""
-    mac = salted_hmac("petition.confirmation.code", f"{signature.petition_id}.{signature.pk}", algorithm="sha256")
+    return _code(signature.petition_id, signature.pk)
+
+
+def _code(petition_id: int, pk: int) -> str:
+    mac = salted_hmac("petition.confirmation.code", f"{petition_id}.{pk}", algorithm="sha256")
     number = int.from_bytes(mac.digest())
     letters = ""
     for _ in range(CODE_LENGTH):
@@ -124,11 +136,13 @@ def seconds_to_wait_for_code(typed_address: str, network: str) -> int | None:
 def find_by_code(petition: Petition, email_digest: bytes, code: str) -> Link | None:
     """What the holder of this address and code can do; None if they do not belong together."""
     typed = "".join(letter for letter in code.upper() if letter.isalnum())
-    rows = list(Signature.objects.of_address(petition.pk, email_digest))
-    for row in rows:
-        if constant_time_compare(make_code(row).replace("-", ""), typed):
-            return _link(petition, rows, row.pk, row.created_at)
-    return None
+    mailed = Signature.objects.of_address(petition.pk, email_digest).order_by("pk")
+    times = dict(mailed.values_list("pk", "created_at")[:CODES])
+    # As many comparisons for everyone, or their time would tell when an address confirms and its other rows go.
+    candidates = [*times, *[0] * (CODES - len(times))]
+    matches = [pk for pk in candidates if constant_time_compare(_code(petition.pk, pk).replace("-", ""), typed)]
+    found = next((pk for pk in matches if pk), None)
+    return _link(petition, email_digest, found, times[found]) if found else None
 
 
 def _signer() -> Signer:

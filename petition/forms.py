@@ -60,10 +60,14 @@ class CountrySelect(forms.Select):
         return format_html("<select{}>{}</select>", flatatt(self.build_attrs({"name": name}, attrs)), options)
 
 
+# The mark of a broken encoding, and those that write what follows in the other direction.
+REFUSED = "\ufffd\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
 def refuse_broken_text(text: str) -> None:
-    """Control characters and what is left of broken encodings belong in no name and no words."""
+    """Control characters, turned writing and what is left of broken encodings belong in no name and no words."""
     if any(
-        unicodedata.category(letter) in ("Cc", "Cs", "Cn", "Co") or letter == "\ufffd"
+        unicodedata.category(letter) in ("Cc", "Cs", "Cn", "Co") or letter in REFUSED
         for letter in text
         if letter not in "\r\n\t"
     ):
@@ -94,8 +98,13 @@ class AddressField(forms.EmailField):
             identity.normalise(address)
         except ValueError as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from error
-        # Quotes and encoded words are other spellings of a mailbox, and each would count as one more.
-        if '"' in address or "=?" in address:
+        local, _at, domain = address.rpartition("@")
+        # Quotes, encoded words and letters that only look ASCII when folded are other spellings of a mailbox: each
+        # would count as one more, or lead to somebody else's.
+        if not local.isascii() or '"' in local or "=?" in local:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        # Our own machines are no mailbox, and these letters are another domain in the older of two standards.
+        if "." not in domain or "[" in domain or set(domain.lower()) & set("ßς\u200c\u200d"):
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         return address
 

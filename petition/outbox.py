@@ -104,7 +104,7 @@ def choose_letters(mails: list[OutgoingMail]) -> dict[int, Letter | None]:
         .values_list("email_digest", flat=True)
     }
     known: dict[tuple[int, bytes], list[Signature]] = defaultdict(list)
-    for signature in Signature.objects.of_addresses(digests):
+    for signature in Signature.objects.of_addresses({mail.petition_id for mail in mails}, digests):
         known[signature.petition_id, bytes(signature.email_digest)].append(signature)
 
     chosen: dict[int, Letter | None] = {}
@@ -146,7 +146,7 @@ def _over_mail_limit(mail: OutgoingMail) -> bool:
 def deliver(mail: OutgoingMail, letter: Letter | None, connection: BaseEmailBackend) -> None:
     """Send one mail and delete its row, or put it back with the reason as a status code. Raises ServerAway."""
     if letter is None:
-        mail.delete()
+        finish(mail)
         return
     try:
         recipient = identity.unseal(bytes(mail.recipient))
@@ -160,7 +160,7 @@ def deliver(mail: OutgoingMail, letter: Letter | None, connection: BaseEmailBack
         raise ServerAway(type(error).__name__) from error
     # Counted only now: while the server is away nothing is sent.
     if _over_mail_limit(mail):
-        mail.delete()
+        finish(mail)
         return
     try:
         connection.send_messages([letters.message(mail, letter, recipient)])
@@ -186,7 +186,14 @@ def deliver(mail: OutgoingMail, letter: Letter | None, connection: BaseEmailBack
         park(mail, None)
         _close(connection)
     else:
-        mail.delete()
+        finish(mail, keeps_signature=letter.template == "confirm")
+
+
+def finish(mail: OutgoingMail, *, keeps_signature: bool = False) -> None:
+    """Forget a mail that is dealt with, and the pending signature for which nobody has got a link."""
+    mail.delete()
+    if mail.signature_id and not keeps_signature:
+        Signature.objects.pending().filter(pk=mail.signature_id).delete()
 
 
 def refuse(mail: OutgoingMail, status: int) -> None:

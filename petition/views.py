@@ -89,19 +89,26 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
     link = confirmation.find(token)
     # Mail scanners follow links, so only a POST counts.
     if request.method == "POST":
-        if "not_me" in request.POST and link.state is State.PENDING:
-            confirmation.disown(link.row)
-            return see_other("petition:disowned", link.petition.slug)
+        if "not_me" in request.POST:
+            return disowned(request, link)
         return pressed(request, link)
     if link.state is State.PENDING:
         return render(request, "petition/confirm.html", {"petition": link.petition, "signature": link.row})
     return link_page(request, link)
 
 
+def disowned(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
+    if link.state is not State.PENDING:
+        # Too late for that, and no reason to thank: the page of its state says how to withdraw.
+        return link_page(request, link)
+    confirmation.disown(link.row)
+    return see_other("petition:disowned", link.petition.slug)
+
+
 def pressed(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
     """Where the button, or the code in its place, leads."""
     if link.state is State.PENDING:
-        confirmation.confirm(link.row)
+        confirmation.confirm(link.row, without_words="without_words" in request.POST)
     elif link.state is not State.USED:
         return link_page(request, link)
     # A second press, tab or click finds the signature counted, which is what its sender wanted.

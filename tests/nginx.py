@@ -75,10 +75,10 @@ def check(conf):
 
 
 @contextmanager
-def running(folder, app, static, ports, workers=1, more=""):
+def running(folder, app, static, ports, workers=1, more="", said=None):
     """nginx on 127.0.0.1:ports[0] in front of `app`, until the block is left."""
     conf = write(folder, plain(site(folder, app, static), *ports), workers, more)
-    process = subprocess.Popen([NGINX, "-c", str(conf), "-p", str(folder)], stdin=subprocess.DEVNULL)
+    process = subprocess.Popen([NGINX, "-c", str(conf), "-p", str(folder)], stdin=subprocess.DEVNULL, stderr=said)
     try:
         for _attempt in range(100):
             with socket.socket() as probe:

@@ -11,7 +11,8 @@ from django.core.management.base import SystemCheckError
 from django.db import connection
 from nacl.public import PrivateKey
 
-from petition.checks import is_loopback, recipient_keys
+from config.loopback import is_loopback
+from petition.checks import recipient_keys
 from petition.models import KeyFingerprint
 
 from . import server
@@ -56,6 +57,11 @@ REFUSALS = [
     ("E001", {"SITE_URL": None}, "SITE_URL"),
     ("E001", {"SITE_URL": "http://petition.example.org"}, "SITE_URL"),
     ("E001", {"SITE_URL": "https://petition.example.org/path"}, "SITE_URL"),
+    ("E001", {"SITE_URL": "https://petition.example.org?x="}, "SITE_URL"),
+    ("E011", {"TRUSTED_PROXIES": "0.0.0.0/0"}, "unix"),
+    ("E011", {"TRUSTED_PROXIES": "::/0"}, "unix"),
+    ("E015", {"ADMIN_PATH": "en"}, "ADMIN_PATH"),
+    ("E015", {"ADMIN_PATH": "/"}, "ADMIN_PATH"),
     ("E002", {"SECRET_KEY": None}, "secrets.token_hex"),
     ("E002", {"SECRET_KEY": "short"}, "secrets.token_hex"),
     ("E003", {"EMAIL_DIGEST_KEY": None}, "EMAIL_DIGEST_KEY"),
@@ -262,7 +268,7 @@ def test_a_database_that_logs_statements_is_warned_of():
         cursor.execute("SET LOCAL log_error_verbosity = verbose")
 
     (warning,) = [m for m in checks.run_checks(databases=["default"]) if m.id == "petition.W001"]
-    assert "log_error_verbosity = terse" in warning.hint
+    assert "log_error_verbosity = 'terse'" in warning.hint
     assert not warning.is_serious()
 
 
@@ -340,3 +346,27 @@ def test_commands_refuse_too(settings):
 
     with pytest.raises(SystemCheckError, match=r"petition\.E007"):
         call_command("check")
+
+
+ASK_FROM = """
+import sys, config.wsgi as wsgi
+said = []
+answer = wsgi.application(
+    {"REQUEST_METHOD": "GET", "PATH_INFO": "/healthz", "SERVER_NAME": "x", "SERVER_PORT": "80",
+     "HTTP_HOST": "127.0.0.1", "REMOTE_ADDR": sys.argv[1], "wsgi.input": sys.stdin.buffer,
+     "wsgi.url_scheme": "http", "SERVER_PROTOCOL": "HTTP/1.1"},
+    lambda status, headers: said.append(status))
+print(said[0], b"".join(answer))
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("address", "status"), [("127.0.0.1", "200 OK"), ("::1", "200 OK"), ("", "200 OK"), ("192.0.2.1", "403 Forbidden")]
+)
+def test_a_trial_run_answers_its_own_machine_alone_wherever_the_server_listens(address, status):
+    server.remember_key()
+
+    _code, said = run("-c", ASK_FROM, address, environment=server.environment())
+
+    assert status in said

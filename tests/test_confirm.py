@@ -43,7 +43,8 @@ def test_the_page_shows_the_demand_and_what_will_be_published(client, make_signa
 def test_a_name_that_stays_private_is_said_to_stay_private(client, make_signature):
     page = client.get(link(make_signature(name="Анна К.", shows_name=False))).content.decode()
 
-    assert "Анна К." not in page
+    assert "only moderators can read it" in page
+    assert "Анна К." in page
 
 
 def test_one_press_counts_one(client, make_signature, counted_rows):
@@ -136,13 +137,32 @@ def test_i_did_not_sign_this_deletes_the_row_and_stops_mail(client, make_signatu
     assert AddressMark.objects.active().filter(kind="no_mail", email_digest=signature.email_digest).exists()
 
 
-def test_i_did_not_sign_this_comes_too_late_once_confirmed(client, make_signature, counted_rows):
+def test_i_did_not_sign_this_comes_too_late_once_confirmed_and_is_told_how_to_withdraw(
+    client, make_signature, counted_rows
+):
     signature = make_signature()
     client.post(link(signature))
 
-    client.post(link(signature), {"not_me": "1"})
+    page = client.post(link(signature), {"not_me": "1"})
 
     assert counted_rows() == 1
+    assert page.status_code == 200
+    assert "/en/petitions/chechnya/withdraw/" in page.content.decode()
+
+
+def test_words_of_a_stranger_can_be_left_out(client, make_signature, counted_rows):
+    """Whoever types her address five times a day uses up her mails; her signature can still be hers."""
+    signature = make_signature(name="Not me", words="Not mine", shows_name=True)
+
+    response = client.post(link(signature), {"without_words": "1"})
+
+    assert response["Location"] == THANKS
+    assert counted_rows() == 1
+    assert Signature.objects.filter(name="", words="", shows_name=False).exists()
+
+
+def test_nothing_is_offered_to_leave_out_where_nothing_was_typed(client, make_signature):
+    assert b"without_words" not in client.get(link(make_signature())).content
 
 
 # Every state of a link has its page.
@@ -279,6 +299,26 @@ def test_a_code_has_no_letters_that_look_alike(make_signature):
     codes = "".join(confirmation.make_code(make_signature()) for _ in range(50))
 
     assert not set(codes) & set("0O1IL2Z5S8B")
+
+
+def test_a_code_costs_the_same_however_many_rows_an_address_has(petition, make_signature, django_assert_num_queries):
+    """Its time must not tell a stranger when an address confirms, which deletes its other rows."""
+    for _ in range(100):
+        row = make_signature(email="anna@example.org")
+
+    with django_assert_num_queries(1) as queries:
+        assert confirmation.find_by_code(petition, bytes(row.email_digest), "AAAA-AAAA") is None
+
+    assert f"LIMIT {confirmation.CODES}" in queries.captured_queries[0]["sql"]
+
+
+def test_a_link_reads_two_rows_at_most_however_many_an_address_has(make_signature, django_assert_num_queries):
+    for _ in range(100):
+        row = make_signature(email="anna@example.org")
+
+    assert confirmation.find(confirmation.make_token(row)).row == row
+    Signature.objects.filter(pk=row.pk - 1).update(confirmed_at=this_hour())
+    assert confirmation.find(confirmation.make_token(row)).state is confirmation.State.USED
 
 
 # Holding.

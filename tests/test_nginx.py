@@ -155,6 +155,18 @@ def test_the_log_holds_no_address_and_no_query(site, tmp_path):
         assert secret not in log
 
 
+def test_a_missing_socket_is_not_logged_with_who_asked_for_what(settings, tmp_path):
+    ports = server.free_port(), server.free_port()
+    gone = f"unix:{tmp_path}/none.sock"
+    with (
+        (tmp_path / "stderr").open("wb") as said,
+        nginx.running(tmp_path / "nginx", gone, settings.STATIC_ROOT, ports, said=said),
+    ):
+        assert Visitor(ports[0]).get("/en/confirm/SECRET/").status == 503
+
+    assert (tmp_path / "stderr").read_text() == ""
+
+
 def test_when_the_app_is_gone_known_pages_go_on_and_the_rest_is_told_kindly(petition, settings, tmp_path):
     ports = server.free_port(), server.free_port()
     site, app = Visitor(ports[0]), ExitStack()

@@ -55,6 +55,14 @@ def test_each_language_and_each_partner_has_a_page_of_its_own(client):
     assert 'lang="ru"' in client.get("/ru/").content.decode()
 
 
+@pytest.mark.parametrize("query", ["from=partner&from=", "from=&from=nobody", "from=partner&from=nobody"])
+def test_nobody_takes_the_page_of_a_partner_by_asking_twice(client, query):
+    Source.objects.create(slug="partner", title="A partner")
+    client.get(f"{HOME}?{query}")
+
+    assert b'value="partner"' in client.get(f"{HOME}?from=partner").content
+
+
 @pytest.mark.parametrize("query", ["x=1", "utm_source=mail&fbclid=2", "from=<script>", "from=" + "a" * 25, "%ff=%00"])
 def test_every_other_query_is_dropped(client, django_assert_num_queries, query):
     client.get(HOME)

@@ -88,6 +88,8 @@ def test_errors_speak_the_language_of_the_page(client, petition, sign_data):
         "buy example.com",
         "a\x00b",
         "a\ufffdb",
+        "a\u202eb",
+        "a\u2066b",
         "a\u202eb" + "\x07",
     ],
 )
@@ -129,6 +131,11 @@ def test_an_address_has_254_characters_at_most(client, petition, sign_data, leng
         "=?utf-8?q?=61nna?=@gmail.com",
         '"a\tb"@example.org',
         "анна@example.org",
+        "mi\u212ae@example.org",
+        "\u0131van@example.org",
+        "root@localhost",
+        "anna@[127.0.0.1]",
+        "anna@straße.de",
     ],
 )
 def test_other_spellings_of_a_mailbox_are_not_taken_for_other_mailboxes(client, petition, sign_data, email):

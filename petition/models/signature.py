@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
@@ -45,13 +45,13 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
     def invalidated(self) -> Self:
         return self.filter(invalidated_at__isnull=False)
 
-    def of_addresses(self, email_digests: Iterable[bytes]) -> Self:
+    def of_addresses(self, petition_ids: Iterable[int], email_digests: Iterable[bytes]) -> Self:
         # Each half of this has an index of its own; without it PostgreSQL would read every signature.
         halves = Q(confirmed_at=None) | Q(confirmed_at__isnull=False)
-        return self.filter(halves, email_digest__in=list(email_digests))
+        return self.filter(halves, petition_id__in=list(petition_ids), email_digest__in=list(email_digests))
 
     def of_address(self, petition_id: int, email_digest: bytes) -> Self:
-        return self.of_addresses([email_digest]).filter(petition_id=petition_id)
+        return self.of_addresses([petition_id], [email_digest])
 
     def lapsed(self) -> Self:
         """Pending ones whose link has been expired for a day."""
@@ -167,21 +167,20 @@ class Signature(models.Model):
     def is_counted(self) -> bool:
         return not self.is_pending and self.held_at is None and self.invalidated_at is None
 
-    def confirm(self, held_reason: str = "") -> bool:
+    def confirm(self, held_reason: str = "", without_words: bool = False) -> bool:
         """Start counting this signature, or hold it for review if a reason is given.
 
-        Return False, changing nothing, if this row is gone or one of its address is confirmed already. Other pending
-        rows of the address are deleted. Not to be called inside a transaction: two rows of one address that are
-        confirmed at once would wait for each other.
+        `without_words` erases its name and words. Return False, changing nothing, if this row is gone or one of its
+        address is confirmed already. Other pending rows of the address are deleted. Not to be called inside a
+        transaction: two rows of one address that are confirmed at once would wait for each other.
         """
         hour = this_hour()
+        changes: dict[str, Any] = {"confirmed_at": hour, "held_at": hour if held_reason else None}
+        if without_words:
+            changes |= {"name": "", "words": "", "shows_name": False}
         try:
             with transaction.atomic():
-                changed = (
-                    Signature.objects.pending()
-                    .filter(pk=self.pk)
-                    .update(confirmed_at=hour, held_at=hour if held_reason else None, held_reason=held_reason)
-                )
+                changed = Signature.objects.pending().filter(pk=self.pk).update(held_reason=held_reason, **changes)
         except IntegrityError:
             return False
         if changed:
