@@ -1,5 +1,25 @@
-from django.views.decorators.cache import cache_control
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import cache_control, never_cache
+
+View = Callable[..., HttpResponse]
 
 # Anyone may keep a public page for five seconds, and show it for five more while fetching the next one. With the count
 # read when the page is made, nobody without a script sees a number older than ten seconds.
 public_page = cache_control(public=True, max_age=0, s_maxage=5, stale_while_revalidate=5, stale_if_error=300)
+
+
+def public_form(view: View) -> View:
+    """An empty form is a public page; what was typed, and what is refused, is nobody else's."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        is_empty = request.method in ("GET", "HEAD") and response.status_code == HTTPStatus.OK
+        return (public_page if is_empty else never_cache)(lambda request: response)(request)
+
+    return wrapper

@@ -11,7 +11,7 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from config import errors
-from config.caching import public_page
+from config.caching import public_form, public_page
 from petition import confirmation, identity, letters, limits, signing, tally, withdrawal
 from petition.confirmation import State
 from petition.forms import CodeForm, SignForm, WithdrawForm
@@ -37,7 +37,7 @@ def see_other(view: str, *args: object) -> HttpResponse:
     return HttpResponseRedirect(reverse(view, args=args), status=HTTPStatus.SEE_OTHER)
 
 
-@never_cache
+@public_form
 @require_http_methods(["GET", "HEAD", "POST"])
 @limits.limited
 def sign(request: HttpRequest, slug: str) -> HttpResponse:
@@ -120,7 +120,7 @@ def link_page(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
     return render(request, f"petition/link/{name}.html", {"petition": link.petition}, status=status)
 
 
-@never_cache
+@public_form
 @require_http_methods(["GET", "HEAD", "POST"])
 @limits.limited
 def confirm_code(request: HttpRequest, slug: str) -> HttpResponse:
@@ -139,7 +139,7 @@ def confirm_code(request: HttpRequest, slug: str) -> HttpResponse:
     return form_page(request, "petition/confirm_code.html", petition, form)
 
 
-@never_cache
+@public_form
 @require_http_methods(["GET", "HEAD", "POST"])
 @limits.limited
 def withdraw(request: HttpRequest, slug: str) -> HttpResponse:

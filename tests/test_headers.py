@@ -93,7 +93,7 @@ VISITS = {
     "campaign:home": [page("/{language}/"), Visit("/{language}/", 405, method="POST")],
     "campaign:page": [page("/{language}/about/"), Visit("/{language}/nothing/", 404)],
     "petition:sign": [
-        Visit(PETITION + "/sign/", 200),
+        page(PETITION + "/sign/"),
         post(PETITION + "/sign/", 303, **SIGNER),
         post(PETITION + "/sign/", 422),
         post(PETITION + "/sign/", 413, **SIGNER, words="x" * 200_000),
@@ -109,13 +109,13 @@ VISITS = {
     ],
     "petition:check-inbox": [page(PETITION + "/check-inbox/"), Visit(PETITION + "/check-inbox/", 405, method="POST")],
     "petition:confirm-code": [
-        Visit(PETITION + "/confirm-code/", 200),
+        page(PETITION + "/confirm-code/"),
         post(PETITION + "/confirm-code/", 422, email="anna@example.org", code="3333-3333"),
     ],
     "petition:thanks": [page(PETITION + "/thanks/")],
     "petition:disowned": [page(PETITION + "/disowned/")],
     "petition:withdraw": [
-        Visit(PETITION + "/withdraw/", 200),
+        page(PETITION + "/withdraw/"),
         post(PETITION + "/withdraw/", 303, email="anna@example.org"),
         post(PETITION + "/withdraw/", 422),
     ],

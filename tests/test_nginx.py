@@ -110,7 +110,7 @@ def test_the_count_is_cached_for_two_seconds(site, tmp_path, make_signature):
     server.wait_until(lambda: b'"confirmed_here": 1' in site.get(url).body)
 
 
-@pytest.mark.parametrize("path", ["/", "/en/petitions/chechnya/sign/", "/en/confirm/x/", "/en/nothing/", "/healthz"])
+@pytest.mark.parametrize("path", ["/", "/en/withdraw/x/", "/en/confirm/x/", "/en/nothing/", "/healthz"])
 def test_what_is_private_or_wrong_is_never_cached(site, tmp_path, path):
     site.get(path)
     site.get(path)
