@@ -10,36 +10,25 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import parse_qsl
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
+
+from petition.models import Source
+from petition.models.petition import SOURCE_PATTERN
 
 View = Callable[[HttpRequest], HttpResponse]
 Key = tuple[str, str, str, bool]
 
 OF_A_BODY = {"Content-Type", "Content-Length", "Content-Encoding"}  # a 304 has none
 MAX_AGE = re.compile(r"s-maxage=(\d+)")
-FROM = re.compile(r"[a-z0-9-]{1,24}\Z")
+PARTNER_SECONDS = 5
 PAGE = re.compile(r"[0-9]{1,4}\Z")
-
-
-def cache_key(request: HttpRequest) -> Key:
-    """What makes an answer another one: the path, the page, the partner, and whether it may be compressed.
-
-    Everything else in a query is dropped, so that nobody fills the cache with made-up queries.
-    """
-    # As Django reads it, blanks and all: a key that differs from what the view sees would be somebody else's page.
-    query = dict(parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True, errors="replace"))
-    partner, number = query.get("from", ""), query.get("page", "")
-    return (
-        request.path_info,
-        partner if FROM.match(partner) else "",
-        number if PAGE.match(number) else "",
-        "gzip" in request.headers.get("Accept-Encoding", ""),
-    )
 
 
 def is_our_host(request: HttpRequest) -> bool:
@@ -57,6 +46,7 @@ class PageCache:
         # When it ends, and the answer; the one used longest ago comes first.
         self.kept: OrderedDict[Key, tuple[float, HttpResponse]] = OrderedDict()
         self.lock = threading.Lock()
+        self.partners: tuple[float, frozenset[str]] = 0.0, frozenset()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if (
@@ -65,7 +55,7 @@ class PageCache:
             or not settings.PAGE_CACHE_ENTRIES
         ):
             return self.get_response(request)
-        key = cache_key(request)
+        key = self.key(request)
         kept = self.find(key)
         if kept is None or not is_our_host(request):
             response = self.get_response(request)
@@ -95,3 +85,27 @@ class PageCache:
             self.kept[key] = time.monotonic() + int(seconds[1]), response
             while len(self.kept) > settings.PAGE_CACHE_ENTRIES:
                 self.kept.popitem(last=False)
+
+    def key(self, request: HttpRequest) -> Key:
+        """What makes an answer another one: the path, the page, the partner, and whether it may be compressed.
+
+        Everything else in a query is dropped, and a partner that nobody knows, so that made-up queries find a page too.
+        """
+        # As Django reads it, blanks and all: a key that differs from what the view sees would be somebody else's page.
+        query = dict(parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True, errors="replace"))
+        partner, number = query.get("from", ""), query.get("page", "")
+        return (
+            request.path_info,
+            partner if re.fullmatch(SOURCE_PATTERN, partner) and partner in self.known_partners() else "",
+            number if PAGE.match(number) else "",
+            "gzip" in request.headers.get("Accept-Encoding", ""),
+        )
+
+    def known_partners(self) -> frozenset[str]:
+        ends, partners = self.partners
+        if ends < time.monotonic():
+            # While the database is away the pages that are kept go on.
+            with suppress(DatabaseError):
+                partners = frozenset(Source.objects.values_list("pk", flat=True))
+            self.partners = time.monotonic() + PARTNER_SECONDS, partners
+        return partners

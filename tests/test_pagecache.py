@@ -71,12 +71,30 @@ def test_every_other_query_is_dropped(client, django_assert_num_queries, query):
         assert client.get(f"{HOME}?{query}").status_code == 200
 
 
-def test_made_up_partners_cannot_fill_the_memory(client, settings):
+def test_made_up_partners_find_the_page_of_everyone(client, django_assert_num_queries):
+    Source.objects.create(slug="partner", title="A partner")
+    client.get(HOME)
+    client.get(f"{HOME}?from=partner")
+
+    with django_assert_num_queries(0):
+        for number in range(10):
+            assert b'value="partner"' not in client.get(f"{HOME}?from=made-up-{number}").content
+
+    assert len(_page_cache(client.handler._middleware_chain).kept) == 2
+
+
+def test_the_memory_is_bounded_and_forgets_what_was_asked_longest_ago(client, settings):
     settings.PAGE_CACHE_ENTRIES = 3
     for number in range(10):
-        client.get(f"{HOME}?from=made-up-{number}")
+        client.get(f"/en/petitions/chechnya/thanks/?page={number}")
+        client.get(HOME)
 
-    assert len(_page_cache(client.handler._middleware_chain).kept) == 3
+    kept = _page_cache(client.handler._middleware_chain).kept
+    assert {(key[0], key[2]) for key in kept} == {
+        (HOME, ""),
+        ("/en/petitions/chechnya/thanks/", "9"),
+        ("/en/petitions/chechnya/thanks/", "8"),
+    }
 
 
 def _page_cache(chain):
