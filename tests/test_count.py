@@ -4,6 +4,7 @@ import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pgtrigger
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from petition import tally
 from petition.models import DayTally, HourTally, Measure, Signature, TallyChange, TotalTally
 from petition.models.signature import this_hour
+from tests import server
 
 BEFORE = 150_000
 COLUMNS = "petition_id, email_digest, language, consent_version, created_at, confirmed_at"
@@ -457,3 +459,38 @@ def test_total_and_rows_agree_at_every_moment(petition, counted_rows, folding):
     assert measured(Measure.SIGNED) == Signature.objects.count() + measured(Measure.WITHDRAWN) + measured(
         Measure.LAPSED
     )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_killing_the_worker_while_it_folds_loses_nothing(petition, counted_rows, tmp_path):
+    done = threading.Event()
+
+    def write():
+        try:
+            for seed in count(10):
+                if done.is_set():
+                    break
+                write_at_random(seed, petition.pk)
+        finally:
+            connections.close_all()
+
+    def folded():
+        return sum(HourTally.objects.filter(measure=Measure.SIGNED).values_list("amount", flat=True))
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        for _kill in range(3):
+            before = folded()
+            with server.worker(tmp_path / "worker.log") as worker:
+                server.wait_until(lambda before=before: folded() > before + 20)
+                worker.kill()
+                worker.wait()
+            with connection.cursor() as cursor:
+                cursor.execute(PROBE)
+                shown, true = cursor.fetchone()
+            assert shown == true
+        done.set()
+        assert writer.exception() is None
+
+    assert "agree" in call_command("recount")
+    assert total() == BEFORE + counted_rows()
