@@ -104,8 +104,10 @@ class Crowd:
             diary.finished += 1
         except Mishap as mishap:
             diary.mishaps[f"{step}: {mishap}"] += 1
-        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            diary.mishaps[f"{step}: {type(error).__name__}"] += 1
+        except TimeoutError:
+            diary.mishaps[f"{step}: none in {MAIL_SECONDS if step == 'mail' else TIMEOUT} s"] += 1
+        except OSError:
+            diary.mishaps[f"{step}: dropped"] += 1
         finally:
             del self.waiting[mailbox]
 
@@ -126,7 +128,7 @@ class Crowd:
                 writer.close()
         status = answer[9:12].decode(errors="replace")
         if status != str(expected):
-            raise Mishap(status or "nothing answered")
+            raise Mishap(status or "dropped")
         self.diary.seconds[step].append(time.monotonic() - begin)
         head, _blank, body = answer.partition(b"\r\n\r\n")
         return gzip.decompress(body) if b"\r\ncontent-encoding: gzip" in head.lower() else body
@@ -138,8 +140,8 @@ class Crowd:
                 begin = time.monotonic()
                 try:
                     answer = await self.ask("look", "127.251.0.1", "GET", path)
-                except (Mishap, OSError, TimeoutError) as error:
-                    self.diary.mishaps[f"look: {error}"] += 1
+                except (Mishap, OSError):
+                    self.diary.mishaps["look: failed"] += 1
                     continue
                 if found := pattern.search(answer):
                     self.diary.shown[where].append((begin, int(re.sub(rb"\D", b"", found[1]))))

@@ -119,13 +119,18 @@ def prepare(rows: int, fresh: bool = False) -> str:
 
 def clear(database: str, rows: int) -> None:
     """Remove what a bench wrote after the seeds, and leave no vacuum for later to disturb what is measured."""
+    sql(database, f"DELETE FROM petition_signature WHERE id > {rows}", "TRUNCATE petition_outgoingmail, petition_cache")
+    fold(database)
+    sql(database, "VACUUM ANALYZE", "CHECKPOINT")
+
+
+def fold(database: str) -> None:
+    """What the worker does every second, which does not run while single things are measured."""
     from petition import tally
 
-    sql(database, f"DELETE FROM petition_signature WHERE id > {rows}", "TRUNCATE petition_outgoingmail, petition_cache")
     use(database)
     while tally.fold():
         pass
-    sql(database, "VACUUM ANALYZE", "CHECKPOINT")
 
 
 def _recipe(database: str | None = None) -> str | None:

@@ -71,7 +71,7 @@ def _without_triggers(database: str, lane: Lane) -> Lane:
 
 def counts(plan: Plan, database: str, rows: int, report: Report) -> None:
     """Reading the number and the series, beside reading one row by its key."""
-    stage.use(database)
+    stage.fold(database)
     report.add(_count_row(plan, "count read", rows))
     with _unfolded(database, [Measure.SIGNED, Measure.CONFIRMED, Measure.COUNTED]):
         report.add(_count_row(plan, f"count read, {UNFOLDED:,} changes unfolded", rows))
