@@ -64,7 +64,7 @@ def test_it_rests_in_a_hidden_tab_and_looks_at_once_when_shown(counter):
     counter.evaluate(HIDE, True)
     assert minute(counter) == 0
 
-    with counter.expect_request("**/count.json"):
+    with counter.expect_response("**/count.json"):
         counter.evaluate(HIDE, False)
         counter.clock.run_for(1_500)
     assert len(counter.asked) == 1
