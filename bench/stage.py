@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import django
+import pgtrigger
 import psycopg2
 
 from config import cluster, local
@@ -103,16 +104,19 @@ def use(database: str) -> None:
 
 def prepare(rows: int, fresh: bool = False) -> str:
     """The name of a migrated database with so many signatures and nothing of an earlier bench."""
-    database = f"rows_{rows}"
+    database, recipe = f"rows_{rows}", _recipe()
     # Empty is empty: even dead rows would weigh. A full one is only made anew when it would come out otherwise.
-    if fresh or rows == 0 or _recipe(database) != _recipe():
+    if fresh or rows == 0 or _recipe(database) != recipe:
         sql("petition", f"DROP DATABASE IF EXISTS {database}", f"CREATE DATABASE {database}")
     run("-m", "config.local", "prepare", database=database)
     if _recipe(database) is None:
         started = time.monotonic()
         run("manage.py", "seed_signatures", str(rows), database=database)
         print(f"Seeded {rows:,} signatures in {time.monotonic() - started:.0f} seconds.", flush=True)
-        sql(database, f"COMMENT ON DATABASE {database} IS '{_recipe()}'")
+        sql(database, f"COMMENT ON DATABASE {database} IS '{recipe}'")
+    use(database)
+    pgtrigger.install()
+    pgtrigger.prune()
     clear(database, rows)
     return database
 
@@ -140,7 +144,10 @@ def _recipe(database: str | None = None) -> str | None:
         return next((comment for (comment,) in sql("petition", query)), None)
     sources = [local.PROJECT / "petition" / "management" / "commands" / "seed_signatures.py"]
     sources += sorted((local.PROJECT / "petition" / "migrations").glob("0*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    lines = {line for source in sources for line in source.read_text().splitlines()}
+    # Triggers are put up anew each time, and seeds need not be.
+    lines = {line for line in lines if "pgtrigger" not in line and not line.startswith("#")}
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def environment(database: str, **more: str) -> dict[str, str]:
