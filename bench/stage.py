@@ -55,7 +55,7 @@ class Process:
 @contextmanager
 def stage() -> Iterator[None]:
     """PostgreSQL, secrets and static files; and this process as one of the product's."""
-    for signum in (signal.SIGTERM, signal.SIGHUP):
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _leave)
     if "MAKELEVEL" in os.environ:
         cluster.end_with(os.getppid(), signal.SIGTERM)
