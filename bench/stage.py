@@ -8,6 +8,7 @@ empty one and a full one can be measured in turns. A seeded one is kept for the 
 import gzip
 import hashlib
 import http.client
+import logging
 import os
 import re
 import shutil
@@ -115,6 +116,7 @@ def prepare(rows: int, fresh: bool = False) -> str:
         print(f"Seeded {rows:,} signatures in {time.monotonic() - started:.0f} seconds.", flush=True)
         sql(database, f"COMMENT ON DATABASE {database} IS '{recipe}'")
     use(database)
+    logging.getLogger("pgtrigger").setLevel(logging.WARNING)
     pgtrigger.install()
     pgtrigger.prune()
     clear(database, rows)
