@@ -74,7 +74,7 @@ def stage() -> Iterator[None]:
 
 
 def _leave(signum: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + signum)
+    raise SystemExit(f"Stopped by {signal.Signals(signum).name}.")
 
 
 def url(database: str) -> str:
