@@ -222,6 +222,7 @@ def cache(app: Process) -> Iterator[tuple[Process, str]]:
     folder, static, workers = VAR / f"nginx-{ports[0]}", VAR / "static", os.cpu_count() or 1
     with nginx.running(folder, f"127.0.0.1:{app.port}", static, ports, workers=workers, more=files):
         yield Process(ports[0], int((folder / "nginx.pid").read_text())), f"http://127.0.0.1:{ceiling_port}"
+    shutil.copy(folder / "error.log", LOGS / "nginx.log")
     shutil.rmtree(folder)
 
 
