@@ -3,11 +3,34 @@ import pickle
 from datetime import UTC, datetime
 from typing import Any
 
+from django.core.cache import caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.db import DatabaseCache
 from django.db import connection
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
+
+COUNT = """
+    INSERT INTO {table} AS stored (cache_key, value, expires)
+    -- In the order of the keys, so that two who count the same ones never wait for each other.
+    SELECT key, 1, now() + make_interval(secs => seconds) FROM unnest(%s, %s) AS counted (key, seconds) ORDER BY key
+    ON CONFLICT (cache_key) DO UPDATE SET
+        value = CASE WHEN stored.expires > now() THEN stored.value::bigint + 1 ELSE 1 END,
+        expires = CASE WHEN stored.expires > now() THEN stored.expires ELSE EXCLUDED.expires END
+    RETURNING cache_key, value
+"""
+
+
+def count(lifetimes: dict[str, int]) -> dict[str, int]:
+    """Add one to each of these counters and return where they stand.
+
+    `lifetimes` are the seconds that a counter lives from its first use. One statement in PostgreSQL, two for each
+    counter in another cache.
+    """
+    cache = caches["default"]
+    if isinstance(cache, PostgresCache):
+        return cache.count(lifetimes)
+    return {key: 1 if cache.add(key, 1, seconds) else cache.incr(key) for key, seconds in lifetimes.items()}
 
 
 class PostgresCache(DatabaseCache):
@@ -37,6 +60,13 @@ class PostgresCache(DatabaseCache):
         if row is None:
             raise ValueError("There is no such key to increment.")
         return int(row[0])
+
+    def count(self, lifetimes: dict[str, int]) -> dict[str, int]:
+        """As the function of this name."""
+        keys = {self.make_and_validate_key(key): key for key in lifetimes}
+        with connection.cursor() as cursor:
+            cursor.execute(COUNT.format(table=self._table), [list(keys), list(lifetimes.values())])
+            return {keys[key]: int(value) for key, value in cursor.fetchall()}
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         with connection.cursor() as cursor:

@@ -134,7 +134,9 @@ DATABASE = from_url(
 )
 if DATABASE.get("ENGINE") != "django.db.backends.postgresql":
     DATABASE = {"ENGINE": "django.db.backends.postgresql", "NAME": ""}
-DATABASES = {"default": DATABASE | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}}
+DATABASES = {
+    "default": DATABASE | {"ENGINE": "config.postgres", "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True},
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {

@@ -1,15 +1,16 @@
 """How much one network may ask for, and which network a request comes from."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from functools import wraps
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django_ratelimit.core import get_usage
+from django_ratelimit import core as ratelimit
 
-from config import errors
+from config import cache, errors
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -55,20 +56,37 @@ def seconds_to_wait(request: HttpRequest, group: str) -> int | None:
     limited = [(network(address), 1)]
     if isinstance(address, IPv6Address):
         limited.append((str(IPv6Network((address, 48), strict=False)), WIDER_NETWORK_FACTOR))
-    waits = [
-        over(f"{group}:{name}", key, times(rate, factor))
+    return over_any(
+        (f"{group}:{name}", key, times(rate, factor))
         for key, factor in limited
         for name, rate in (("rate", settings.RATE_PER_NETWORK), ("burst", settings.BURST_PER_NETWORK))
-    ]
-    return max((wait for wait in waits if wait is not None), default=None)
+    )
 
 
 def over(group: str, key: str, rate: str) -> int | None:
     """Count one use of `key`; None within the rate, else how many seconds until its window ends. "0" is no limit."""
-    if rate.partition("/")[0] == "0":
+    return over_any([(group, key, rate)])
+
+
+def over_any(uses: Iterable[tuple[str, str, str]]) -> int | None:
+    """Count one use of each group, key and rate; None within all rates, else the seconds until the last window ends.
+
+    Costs one statement, where django-ratelimit, whose rates, windows and names these are, needs up to two for each.
+    """
+    windows: dict[str, tuple[int, int, int]] = {}
+    for group, key, rate in uses:
+        if rate.partition("/")[0] == "0":
+            continue
+        limit, period = ratelimit._split_rate(rate)
+        ends_at = ratelimit._get_window(key, period)
+        name = ratelimit._make_cache_key(group, ends_at, rate, key, ratelimit.ALL)
+        windows[name] = limit, ends_at, period + ratelimit.EXPIRATION_FUDGE
+    if not windows:
         return None
-    usage = get_usage(None, group=group, key=lambda group, request: key, rate=rate, increment=True)
-    return max(usage["time_left"], 1) if usage["should_limit"] else None
+    counts = cache.count({name: seconds for name, (_limit, _ends_at, seconds) in windows.items()})
+    now = int(time.time())
+    waits = [max(ends_at - now, 1) for name, (limit, ends_at, _seconds) in windows.items() if counts[name] > limit]
+    return max(waits, default=None)
 
 
 def times(rate: str, factor: int) -> str:

@@ -33,7 +33,7 @@ def _tests_may_truncate():
 def _fresh_salt_and_counters(request):
     """Each test has a database of its own, so what processes remember of another is forgotten."""
     identity._salt = None
-    if {"db", "transactional_db"} & set(request.fixturenames):
+    if {"db", "transactional_db"} & set(request.fixturenames) or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("_django_db_helper")
         cache.clear()
 

@@ -1,5 +1,6 @@
 """What one network may ask for, how exactly it is counted, and whose word about a network is believed."""
 
+import random
 import subprocess
 import threading
 import time
@@ -11,6 +12,7 @@ from django.core.cache import cache
 from django.db import connection, connections
 from django.test import Client
 
+from config.cache import count
 from petition import confirmation, identity, limits
 from petition.models import DailySalt, OutgoingMail, Signature
 
@@ -33,6 +35,7 @@ def clock(monkeypatch):
 
     clock = Clock()
     monkeypatch.setattr("django_ratelimit.core.time", clock)
+    monkeypatch.setattr("petition.limits.time", clock)
     return clock
 
 
@@ -120,6 +123,29 @@ def test_counting_and_setting_at_once_never_fails():
     in_threads(work)
 
     assert 1 <= cache.get("key") <= THREADS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_that_count_the_same_keys_in_any_order_miss_none_and_never_deadlock():
+    keys = [f"shared-{number}" for number in range(6)]
+
+    def work(number):
+        for turn in range(30):
+            count(dict.fromkeys(random.Random(number * turn).sample(keys, 6), 60))
+
+    in_threads(work)
+
+    assert cache.get_many(keys) == dict.fromkeys(keys, THREADS * 30)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("backend", ["config.cache.PostgresCache", "django.core.cache.backends.locmem.LocMemCache"])
+def test_counters_start_at_one_and_live_from_their_first_use(settings, backend):
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "petition_cache"}}
+
+    assert count({"a": 60, "b": 60}) == {"a": 1, "b": 1}
+    assert count({"b": 60, "c": -1}) == {"b": 2, "c": 1}
+    assert count({"c": 60}) == {"c": 1}
 
 
 @pytest.mark.django_db

@@ -1,0 +1,22 @@
+import select
+
+from django.db.backends.postgresql import base
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's PostgreSQL, whose health check asks the server only when it has something to say.
+
+    Stock Django sends `SELECT 1` before each request that uses a kept connection: a seventh of the time of signing.
+    """
+
+    def is_usable(self) -> bool:
+        """Whether a kept connection still leads to a server."""
+        return self._is_quiet() or super().is_usable()
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing went wrong and nothing waits to be read, as the farewell of a server that hangs up would."""
+        if self.connection is None or self.connection.closed or self.errors_occurred:
+            return False
+        poll = select.poll()
+        poll.register(self.connection.fileno(), select.POLLIN)
+        return not poll.poll(0)
