@@ -58,12 +58,12 @@ def mails(database: str, number: int) -> None:
     """Empty the outbox, then let so many people sign."""
     stage.sql(database, "TRUNCATE petition_outgoingmail")
     stage.use(database)
-    petition = Petition.objects.get()
+    slug = Petition.objects.get().slug
     word = f"{datetime.now(UTC).timestamp():.0f}"
     with transaction.atomic():
         for n in range(number):
             answers = signing.Answers(email=f"{word}.{n}@example.org", name="Anna Bench", country="DE")
-            signing.sign(petition, answers, language="en", network=f"10.2.{n // 256 % 256}.{n % 256}")
+            signing.sign(slug, answers, language="en", network=f"10.2.{n // 256 % 256}.{n % 256}")
 
 
 def messages(database: str) -> list[tuple[str, bytes]]:

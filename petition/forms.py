@@ -1,7 +1,7 @@
 import difflib
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django import forms
@@ -34,9 +34,9 @@ LINK = re.compile(
 )
 
 
-def likely_domain(address: str) -> str | None:
-    """The common mail domain that this address probably meant; None if its own is common or like none."""
-    domain = address.rpartition("@")[2].lower()
+@lru_cache(maxsize=1_000)
+def likely_domain(domain: str) -> str | None:
+    """The common mail domain that this one was probably meant to be; None if it is common itself or like none."""
     if domain in COMMON_DOMAINS:
         return None
     return next(iter(difflib.get_close_matches(domain, COMMON_DOMAINS, n=1, cutoff=LIKENESS)), None)
@@ -141,7 +141,7 @@ class SignForm(forms.Form):
 
     def clean_email(self) -> str:
         address = self.cleaned_data["email"]
-        meant = likely_domain(address)
+        meant = likely_domain(address.rpartition("@")[2].lower())
         if meant and self.data.get("email_as_typed", "").strip() != address:
             raise ValidationError(
                 _("Did you mean %(suggestion)s? If so, correct the address. If it is right, press Sign again."),
@@ -170,7 +170,8 @@ class SignForm(forms.Form):
         return country
 
     def clean_source(self) -> str:
-        return Source.known(self.cleaned_data["source"])
+        # Whether organisers know it is asked while signing.
+        return self.cleaned_data["source"] if Source.is_tag(self.cleaned_data["source"]) else ""
 
     @property
     def doubts_address(self) -> bool:

@@ -10,18 +10,23 @@ from django.db import connection
 from django.utils import timezone
 
 from petition import consent, identity
-from petition.models import Petition
 from petition.models.signature import this_hour
 
+# The petition is looked up on the way, and must be neither closed nor paused (`Petition.is_open`): a request of its own
+# for that, and one for the source, would cost as much as this.
 SIGN = """
     WITH pending AS (
         INSERT INTO petition_signature (
             petition_id, email_digest, domain_digest, network_digest, name, words, shows_name, country, language,
             source, consent_version, created_at
-        ) VALUES (
-            %(petition)s, %(email_digest)s, %(domain_digest)s, %(network_digest)s, %(name)s, %(words)s, %(shows_name)s,
-            %(country)s, %(language)s, %(source)s, %(consent_version)s, %(hour)s
-        ) RETURNING id, petition_id, email_digest, language
+        )
+        SELECT id, %(email_digest)s, %(domain_digest)s, %(network_digest)s, %(name)s, %(words)s, %(shows_name)s,
+            %(country)s, %(language)s, coalesce((SELECT slug FROM petition_source WHERE slug = %(source)s), ''),
+            %(consent_version)s, %(hour)s
+        FROM petition_petition
+        WHERE slug = %(slug)s AND opened_at <= %(now)s AND paused_at IS NULL
+            AND (closed_at IS NULL OR closed_at > %(now)s)
+        RETURNING id, petition_id, email_digest, language
     )
     INSERT INTO petition_outgoingmail (petition_id, kind, recipient, email_digest, signature_id, language, due_at)
     SELECT petition_id, 'sign', %(recipient)s, email_digest, id, language, %(now)s FROM pending
@@ -30,7 +35,7 @@ SIGN = """
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What a signer told us. `country` is ISO 3166-1 alpha-2 or empty, `source` a known tag or empty."""
+    """What a signer told us. `country` is ISO 3166-1 alpha-2 or empty; an unknown `source` is dropped."""
 
     email: str
     name: str = ""
@@ -40,15 +45,17 @@ class Answers:
     source: str = ""
 
 
-def sign(petition: Petition, answers: Answers, *, language: str, network: str) -> None:
-    """Store a pending signature and owe its mail. Costs one statement."""
-    email_digest = identity.email_digest(answers.email)
+def sign(slug: str, answers: Answers, *, language: str, network: str) -> bool:
+    """Store a pending signature and owe its mail. Costs one statement.
+
+    Return False, storing nothing, if there is no such petition or it is not open now.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             SIGN,
             {
-                "petition": petition.pk,
-                "email_digest": email_digest,
+                "slug": slug,
+                "email_digest": identity.email_digest(answers.email),
                 "domain_digest": identity.domain_digest(answers.email),
                 "network_digest": identity.network_digest(network),
                 "name": answers.name,
@@ -63,3 +70,4 @@ def sign(petition: Petition, answers: Answers, *, language: str, network: str) -
                 "now": timezone.now(),
             },
         )
+        return cursor.rowcount == 1

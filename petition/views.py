@@ -41,28 +41,33 @@ def see_other(view: str, *args: object) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @limits.limited
 def sign(request: HttpRequest, slug: str) -> HttpResponse:
-    petition = get_object_or_404(Petition, slug=slug)
-    if petition.is_closed:
-        return render(request, "petition/closed.html", {"petition": petition}, status=HTTPStatus.GONE)
-    if petition.is_paused:
-        return paused(request, petition)
     form = SignForm(
         request.POST if request.method == "POST" else None,
         initial={"source": Source.known(request.GET.get("from", ""))},
     )
-    if form.is_valid():
-        answers = form.cleaned_data
-        # Only a robot fills the field that people cannot see. It is told the same as everyone.
-        if not answers["website"]:
-            signing.sign(
-                petition,
-                signing.Answers(**{name: answers[name] for name in signing.Answers.__dataclass_fields__}),
-                language=get_language(),
-                network=limits.client_network(request),
-            )
+    if form.is_valid() and accepted(request, slug, form):
         # The same answer for new and known addresses, so nobody learns who has signed.
         return see_other("petition:check-inbox", slug)
+    petition = get_object_or_404(Petition, slug=slug)
+    if petition.is_closed:
+        return render(request, "petition/closed.html", {"petition": petition}, status=HTTPStatus.GONE)
+    if not petition.is_open:
+        return paused(request, petition)
     return form_page(request, "petition/sign.html", petition, form)
+
+
+def accepted(request: HttpRequest, slug: str, form: SignForm) -> bool:
+    """Whether the petition is open and has stored what was typed."""
+    answers = form.cleaned_data
+    # Only a robot fills the field that people cannot see. It is told the same as everyone.
+    if answers["website"]:
+        return True
+    return signing.sign(
+        slug,
+        signing.Answers(**{name: answers[name] for name in signing.Answers.__dataclass_fields__}),
+        language=get_language(),
+        network=limits.client_network(request),
+    )
 
 
 def paused(request: HttpRequest, petition: Petition) -> HttpResponse:

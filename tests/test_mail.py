@@ -46,7 +46,7 @@ def server(settings):
 def sign(petition):
     def sign(*addresses, language="en"):
         for address in addresses:
-            signing.sign(petition, signing.Answers(email=address), language=language, network="192.0.2.1")
+            signing.sign(petition.slug, signing.Answers(email=address), language=language, network="192.0.2.1")
 
     return sign
 

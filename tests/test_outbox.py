@@ -32,7 +32,7 @@ def _keys(settings):
 @pytest.fixture
 def sign(petition):
     def sign(email=ANNA, language="en"):
-        signing.sign(petition, signing.Answers(email=email), language=language, network="192.0.2.1")
+        signing.sign(petition.slug, signing.Answers(email=email), language=language, network="192.0.2.1")
         return Signature.objects.latest("pk")
 
     return sign

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from petition import signing
 from petition.models import OutgoingMail, Signature, Source
 
 URL = "/en/petitions/chechnya/sign/"
@@ -226,6 +227,40 @@ def test_a_paused_petition_asks_to_come_back(client, petition, sign_data):
     assert response.status_code == 503
     assert int(response["Retry-After"]) > 0
     assert not Signature.objects.exists()
+
+
+def test_nobody_signs_before_the_petition_opens(client, petition, sign_data):
+    petition.opened_at = timezone.now() + timedelta(hours=1)
+    petition.save()
+
+    assert client.post(URL, sign_data()).status_code == 503
+    assert not Signature.objects.exists()
+
+
+@pytest.mark.parametrize("closed", [None, -1, 1])
+@pytest.mark.parametrize("paused", [None, -1])
+@pytest.mark.parametrize("opened", [-1, 1])
+def test_the_statement_that_signs_and_the_page_agree_on_what_is_open(petition, opened, paused, closed):
+    for name, hours in {"opened_at": opened, "paused_at": paused, "closed_at": closed}.items():
+        setattr(petition, name, hours and timezone.now() + timedelta(hours=hours))
+    petition.save()
+
+    signed = signing.sign("chechnya", signing.Answers(email="anna@example.org"), language="en", network="192.0.2.1")
+
+    assert signed is petition.is_open
+    assert Signature.objects.exists() is petition.is_open
+
+
+def test_there_is_nothing_to_sign_under_an_unknown_name(client, petition, sign_data):
+    assert client.post("/en/petitions/nothing/sign/", sign_data()).status_code == 404
+    assert not Signature.objects.exists()
+
+
+def test_signing_costs_two_statements(client, petition, sign_data, django_assert_num_queries):
+    client.post(URL, sign_data())  # the salt of the day is fetched once a minute
+
+    with django_assert_num_queries(2):
+        assert client.post(URL, sign_data()).status_code == 303
 
 
 @pytest.mark.parametrize(

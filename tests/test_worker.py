@@ -41,7 +41,7 @@ def server():
 def sign(petition):
     def sign(*addresses):
         for address in addresses:
-            signing.sign(petition, signing.Answers(email=address), language="en", network="192.0.2.1")
+            signing.sign(petition.slug, signing.Answers(email=address), language="en", network="192.0.2.1")
 
     return sign
 

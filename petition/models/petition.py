@@ -50,6 +50,11 @@ class Petition(TranslatableModel):
         return self.paused_at is not None or self.opened_at > timezone.now()
 
     @property
+    def is_open(self) -> bool:
+        """Whether it can be signed now; `signing.SIGN` asks the same of the row."""
+        return not self.is_closed and not self.is_paused
+
+    @property
     def can_be_confirmed(self) -> bool:
         """Whether a link still counts: those who signed at the last minute have a day to open their mail."""
         grace = timedelta(hours=settings.GRACE_HOURS)
@@ -74,4 +79,8 @@ class Source(models.Model):
     @classmethod
     def known(cls, tag: str) -> str:
         """The tag, if organisers created it, else an empty one: a mistake in a link is not the signer's."""
-        return tag if re.fullmatch(SOURCE_PATTERN, tag) and cls.objects.filter(pk=tag).exists() else ""
+        return tag if cls.is_tag(tag) and cls.objects.filter(pk=tag).exists() else ""
+
+    @staticmethod
+    def is_tag(text: str) -> bool:
+        return re.fullmatch(SOURCE_PATTERN, text) is not None

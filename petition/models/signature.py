@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models
 from django.db.models import Q
 from django.db.models.functions import Length
 from django.utils import timezone
@@ -14,6 +14,29 @@ from .petition import Petition
 
 TIMES = ("created_at", "confirmed_at", "held_at", "released_at", "invalidated_at", "reviewed_at", "approved_at")
 BATCH = 5_000
+
+HELD_RETURNED = "returned after an invalidated signature was withdrawn"
+
+# The unique constraint settles a race; who comes later is spared the error. Returns whether the address has other rows.
+CONFIRM = """
+    UPDATE petition_signature mine
+    SET confirmed_at = %(hour)s, held_reason = hold.reason,
+        held_at = CASE WHEN hold.reason <> '' THEN %(hour)s END {words}
+    FROM (
+        SELECT coalesce((
+            SELECT %(returned)s FROM petition_addressmark
+            WHERE email_digest = %(email_digest)s AND kind = 'hold' AND expires_at > %(now)s
+        ), %(held_reason)s) AS reason
+    ) AS hold
+    WHERE id = %(id)s AND confirmed_at IS NULL AND NOT EXISTS (
+        SELECT FROM petition_signature confirmed WHERE confirmed.petition_id = mine.petition_id
+            AND confirmed.email_digest = mine.email_digest AND confirmed.confirmed_at IS NOT NULL
+    )
+    RETURNING EXISTS (
+        SELECT FROM petition_signature other WHERE other.petition_id = mine.petition_id
+            AND other.email_digest = mine.email_digest AND other.confirmed_at IS NULL AND other.id <> mine.id
+    )
+"""
 
 
 def this_hour() -> datetime:
@@ -168,24 +191,30 @@ class Signature(models.Model):
         return not self.is_pending and self.held_at is None and self.invalidated_at is None
 
     def confirm(self, held_reason: str = "", without_words: bool = False) -> bool:
-        """Start counting this signature, or hold it for review if a reason is given.
+        """Start counting this signature, or hold it for review if a reason is given or its address is marked for that.
 
         `without_words` erases its name and words. Return False, changing nothing, if this row is gone or one of its
-        address is confirmed already. Other pending rows of the address are deleted. Not to be called inside a
-        transaction: two rows of one address that are confirmed at once would wait for each other.
+        address is confirmed already. Other pending rows of the address are deleted, in a statement of their own: not to
+        be called inside a transaction, where two rows of one address that are confirmed at once wait for each other.
         """
-        hour = this_hour()
-        changes: dict[str, Any] = {"confirmed_at": hour, "held_at": hour if held_reason else None}
-        if without_words:
-            changes |= {"name": "", "words": "", "shows_name": False}
+        statement = CONFIRM.format(words=", name = '', words = '', shows_name = false" if without_words else "")
+        values: dict[str, Any] = {
+            "id": self.pk,
+            "email_digest": bytes(self.email_digest),
+            "held_reason": held_reason,
+            "returned": HELD_RETURNED,
+            "hour": this_hour(),
+            "now": timezone.now(),
+        }
         try:
-            with transaction.atomic():
-                changed = Signature.objects.pending().filter(pk=self.pk).update(held_reason=held_reason, **changes)
+            with connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                confirmed = cursor.fetchone()
         except IntegrityError:
             return False
-        if changed:
+        if confirmed and confirmed[0]:
             Signature.objects.pending().of_address(self.petition_id, bytes(self.email_digest)).delete()
-        return changed == 1
+        return confirmed is not None
 
 
 models.BinaryField.register_lookup(Length)
