@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import lru_cache, wraps
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -114,4 +114,7 @@ def _parse(text: str) -> IPAddress | None:
 
 
 def _is_trusted(address: IPAddress) -> bool:
-    return any(address in ip_network(proxy) for proxy in settings.TRUSTED_PROXIES if proxy != "unix")
+    return any(address in _network(proxy) for proxy in settings.TRUSTED_PROXIES if proxy != "unix")
+
+
+_network = lru_cache(ip_network)
