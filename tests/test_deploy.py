@@ -132,13 +132,14 @@ def test_what_is_copied_by_hand_is_the_same_template():
     assert (PROJECT / ".env.example").resolve() == DEPLOY / "petition.env"
 
 
-def test_the_server_starts_as_it_does_on_this_machine_but_for_its_socket():
+def test_the_server_starts_as_make_run_starts_it_but_for_reloads_and_its_socket():
     [start] = values(WEB, "ExecStart")
 
     program, *arguments = shlex.split(start)
     assert program == f"{HOME}/.venv/bin/{local.GRANIAN[0]}"
     assert tuple(arguments) == (
         *local.GRANIAN[1:],
+        *("--respawn-interval", "10"),
         *("--uds", "/run/petition/web.sock", "--uds-permissions", "0o660"),
     )
     assert values(WEB, "RuntimeDirectory") == ["petition"]
