@@ -21,6 +21,7 @@ SHOWN = {
     "count.json": (stage.COUNT, re.compile(rb'"confirmed_here": ([0-9]+)')),
     "page": (stage.HOME, re.compile(rb'data-number="confirmed_here">([^<]+)<')),
 }
+TURNED_AWAY = "told to try again"
 TIMEOUT = 30
 MAIL_SECONDS = 60
 PROBE_SECONDS = 0.5
@@ -127,6 +128,8 @@ class Crowd:
             finally:
                 writer.close()
         status = answer[9:12].decode(errors="replace")
+        if status == "503":
+            self.diary.seconds[TURNED_AWAY].append(time.monotonic() - begin)
         if status != str(expected):
             raise Mishap(status or "dropped")
         self.diary.seconds[step].append(time.monotonic() - begin)

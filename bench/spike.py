@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench import load, stage
-from bench.journeys import Crowd, Diary
+from bench.journeys import TURNED_AWAY, Crowd, Diary
 from bench.sink import Sink
 from tests import nginx
 
@@ -60,6 +60,7 @@ class Step:
         for name, value, most in (
             ("mail p95", self.seconds.get("mail", [0, 0, 0])[1], 5),
             ("sign p99", self.seconds.get("sign", [0, 0, 0])[2], 2),
+            ("being told to try again p99", self.seconds.get(TURNED_AWAY, [0, 0, 0])[2], 2),
             ("oldest number", max(self.ages.values(), default=0), 10),
         ):
             if value > most:

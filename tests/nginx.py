@@ -19,9 +19,9 @@ load_module {brotli};
 {user}
 daemon off;
 worker_processes {workers};
+{numbers}
 pid {folder}/nginx.pid;
 error_log {folder}/error.log crit;
-events {{ worker_connections 2048; }}
 http {{
     include /etc/nginx/mime.types;
     sendfile on;
@@ -53,10 +53,16 @@ def site(folder, app, static):
     return text
 
 
+def numbers():
+    """What the head of deploy/nginx.conf asks for in nginx.conf itself."""
+    text = (PROJECT / "deploy" / "nginx.conf").read_text()
+    return "\n".join(re.findall(r"^#     (worker_rlimit_nofile .*|events .*)$", text, re.MULTILINE))
+
+
 def plain(text, port, closed_port):
     """The same without TLS, on loopback."""
     text = re.sub(r"listen \[::\].*;", "", text)
-    text = text.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{port};")
+    text = text.replace("listen 443 ssl http2", f"listen 127.0.0.1:{port}")
     text = text.replace("listen 80;", f"listen 127.0.0.1:{closed_port};")
     return re.sub(r"ssl_\w+ .*;", "", text)
 
@@ -65,7 +71,8 @@ def write(folder, site_text, workers=1, more=""):
     folder.mkdir(parents=True, exist_ok=True)
     user = "user root;" if os.getuid() == 0 else ""
     conf = folder / "nginx.conf"
-    conf.write_text(FRAME.format(brotli=BROTLI, user=user, folder=folder, workers=workers, more=more, site=site_text))
+    values = {"brotli": BROTLI, "user": user, "folder": folder, "workers": workers, "numbers": numbers()}
+    conf.write_text(FRAME.format(**values, more=more, site=site_text))
     return conf
 
 
