@@ -40,7 +40,7 @@ def _fresh_salt_and_counters(request):
 
 @pytest.fixture(autouse=True)
 def _no_page_cache(settings):
-    """Tests see what is, not what was five seconds ago. `tests/test_pagecache.py` switches it on."""
+    """Tests see what is, not what was a few seconds ago. `tests/test_pagecache.py` switches it on."""
     settings.PAGE_CACHE_ENTRIES = 0
 
 

@@ -41,7 +41,7 @@ SECURITY = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
 }
-PUBLIC = {"public", "max-age=0", "s-maxage=5", "stale-while-revalidate=5", "stale-if-error=300"}
+PUBLIC = {"public", "max-age=0", "s-maxage=3", "stale-while-revalidate=5", "stale-if-error=300"}
 LIVE = {"public", "max-age=2", "s-maxage=2", "stale-while-revalidate=2", "stale-if-error=300"}
 
 

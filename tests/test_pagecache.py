@@ -41,9 +41,9 @@ def test_a_page_is_kept_as_long_as_its_cache_control_says_and_no_longer(client, 
     rename(petition, "Another demand")
     now = time.monotonic()
 
-    monkeypatch.setattr(time, "monotonic", lambda: now + 4)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 2)
     assert not title_is_shown(client, "Another demand")
-    monkeypatch.setattr(time, "monotonic", lambda: now + 6)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 4)
     assert title_is_shown(client, "Another demand")
 
 
