@@ -60,8 +60,9 @@ def withdraw(petition: Petition, email_digest: bytes) -> int:
 
     An invalidated one leaves its digest for 30 days, or withdrawing would be the way around a review.
     """
-    rows = Signature.objects.of_address(petition.pk, email_digest)
     with transaction.atomic():
+        # Locked, so that nobody invalidates it between the look and the deletion.
+        rows = Signature.objects.of_address(petition.pk, email_digest).locked()
         if rows.invalidated().exists():
             AddressMark.remember(email_digest, AddressMark.Kind.HOLD)
         return rows.delete()[0]

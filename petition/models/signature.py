@@ -1,9 +1,9 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import IntegrityError, connection, models
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Length
 from django.utils import timezone
@@ -80,42 +80,65 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
         """Pending ones whose link has been expired for a day."""
         return self.pending().filter(created_at__lt=timezone.now() - timedelta(days=settings.CONFIRMATION_DAYS + 1))
 
+    def locked(self) -> "SignatureQuerySet":
+        """These rows, which nobody else can change before the transaction ends.
+
+        Whoever changes several rows first locks them all, in the order of their ids, and then changes them: otherwise
+        two could wait for each other in a circle, and PostgreSQL would end one of them with an error.
+        """
+        ids = self.order_by("pk").select_for_update().values_list("pk", flat=True)
+        return Signature.objects.filter(pk__in=list(ids))
+
+    def change(self, **values: Any) -> int:
+        """Update these rows; return how many."""
+        with transaction.atomic():
+            return self.locked().update(**values)
+
+    def erase(self) -> int:
+        """Delete these rows; return how many."""
+        with transaction.atomic():
+            return self.locked().delete()[0]
+
+    def _in_batches(self, work: Callable[["SignatureQuerySet"], int]) -> int:
+        """Do it to a few of these rows at a time, so that no lock is held for long; return to how many.
+
+        Rows that somebody else is changing are left for the next time: who waits for nobody is in no circle.
+        """
+        done = 0
+        while True:
+            with transaction.atomic():
+                ids = list(self.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])
+                if not ids:
+                    return done
+                done += work(Signature.objects.filter(pk__in=ids))
+
     def purge(self) -> int:
-        """Delete these rows in batches, so that no lock is held for long; return how many."""
-        purged = 0
-        while batch := self.filter(pk__in=list(self.values_list("pk", flat=True)[:BATCH])).delete()[0]:
-            purged += batch
-        return purged
+        """Delete these rows, except those that somebody is changing right now; return how many."""
+        return self._in_batches(lambda rows: rows.delete()[0])
 
     def clear_abuse_signals(self) -> int:
         """Forget by which network and mail domain these rows came; return how many had a signal."""
-        cleared = 0
         marked = self.filter(network_digest__isnull=False)
-        while batch := self.filter(pk__in=list(marked.values_list("pk", flat=True)[:BATCH])).update(
-            network_digest=None, domain_digest=None
-        ):
-            cleared += batch
-        return cleared
+        return marked._in_batches(lambda rows: rows.update(network_digest=None, domain_digest=None))
 
     def older_than_abuse_signals(self) -> Self:
         return self.filter(created_at__lt=timezone.now() - timedelta(days=settings.ABUSE_SIGNAL_DAYS))
 
     def hold(self, reason: str) -> int:
         """Keep these out of the count until somebody has looked; return how many changed."""
-        return self.counted().update(held_at=this_hour(), held_reason=reason, released_at=None)
+        return self.counted().change(held_at=this_hour(), held_reason=reason, released_at=None)
 
     def release(self) -> int:
-        return self.held().update(held_at=None, released_at=this_hour())
+        return self.held().change(held_at=None, released_at=this_hour())
 
     def invalidate(self, reason: str) -> int:
         """Stop counting these; return how many changed."""
-        return (
-            self.confirmed().filter(invalidated_at=None).update(invalidated_at=this_hour(), invalidated_reason=reason)
-        )
+        valid = self.confirmed().filter(invalidated_at=None)
+        return valid.change(invalidated_at=this_hour(), invalidated_reason=reason)
 
     def restore(self) -> int:
         """Undo an invalidation; return how many changed."""
-        return self.invalidated().update(invalidated_at=None, invalidated_reason="")
+        return self.invalidated().change(invalidated_at=None, invalidated_reason="")
 
 
 class Signature(models.Model):
@@ -213,7 +236,7 @@ class Signature(models.Model):
         except IntegrityError:
             return False
         if confirmed and confirmed[0]:
-            Signature.objects.pending().of_address(self.petition_id, bytes(self.email_digest)).delete()
+            Signature.objects.pending().of_address(self.petition_id, bytes(self.email_digest)).erase()
         return confirmed is not None
 
 
