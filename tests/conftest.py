@@ -7,12 +7,15 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.utils import timezone
+from hypothesis import settings as hypothesis_settings
 
 from petition import identity
 from petition.models import Petition, Signature
 from petition.models.signature import this_hour
 
 numbers = count(1)
+# What `make soak` looks at for longer.
+hypothesis_settings.register_profile("soak")
 
 
 @pytest.fixture(scope="session", autouse=True)
