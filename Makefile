@@ -42,6 +42,11 @@ spike: export LOCAL := 1
 spike: venv ## Rehearse the afternoon that matters (ARGS="--minutes 1"); needs wrk and nginx
 	@$(python) -m bench.spike $(ARGS)
 
+soak: export LOCAL := 1
+soak: venv ## Prove the count under load and against a model (ARGS="--minutes 1 --operations 1000")
+	@$(python) -m bench.soak $(ARGS)
+	@$(python) -m config.local test tests/test_state_machine.py --hypothesis-profile=soak
+
 messages: venv ## Collect and compile the translations; needs GNU gettext
 	$(python) manage.py makemessages --locale ru --no-obsolete --add-location file --ignore var --ignore tests
 	$(python) manage.py compilemessages --locale ru --ignore .venv --ignore var
@@ -61,4 +66,4 @@ venv:
 		cp deploy/requirements-dev.txt .venv/installed.txt; \
 	fi
 
-.PHONY: help run test check lint manage bench spike messages lock venv
+.PHONY: help run test check lint manage bench spike soak messages lock venv
