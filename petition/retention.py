@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.utils import timezone
 
-from petition.models import AddressMark, DailySalt, OutgoingMail, Signature
+from petition.models import AddressMark, DailySalt, OutgoingMail, Signature, StaffAction
 
 SALT_DAYS = 2
 
@@ -19,6 +20,8 @@ def purge() -> dict[str, int]:
         "parked mails": OutgoingMail.objects.parked_too_long().delete()[0],
         "address marks": AddressMark.objects.filter(expires_at__lte=timezone.now()).delete()[0],
         "daily salts": DailySalt.objects.filter(day__lte=today - timedelta(days=SALT_DAYS)).delete()[0],
+        "sessions": Session.objects.filter(expire_date__lte=timezone.now()).delete()[0],
+        "entries of the trace": StaffAction.objects.older_than_two_years().delete()[0],
     }
     if hasattr(cache, "delete_expired"):
         purged["expired counters"] = cache.delete_expired()

@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 
@@ -20,16 +21,25 @@ hypothesis_settings.register_profile("soak")
 
 @pytest.fixture(scope="session", autouse=True)
 def _tests_may_truncate():
-    """Django empties the tables after a transactional test; our trigger refuses that to everybody else."""
+    """Django empties the tables after a transactional test; our triggers refuse that to everybody else."""
     flush = BaseDatabaseOperations.execute_sql_flush
 
     def execute_sql_flush(operations, statements):
-        with pgtrigger.ignore("petition.Signature:refuse_truncate"):
+        with pgtrigger.ignore("petition.Signature:refuse_truncate"), trace_unguarded():
             flush(operations, statements)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseDatabaseOperations, "execute_sql_flush", execute_sql_flush)
         yield
+
+
+@contextmanager
+def trace_unguarded():
+    """Do what only the owner of the tables can: switch off the trigger that guards the trace."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE petition_staffaction DISABLE TRIGGER trace_is_never_truncated")
+        yield
+        cursor.execute("ALTER TABLE petition_staffaction ENABLE ALWAYS TRIGGER trace_is_never_truncated")
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,10 @@ from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .signature import Signature
 from .tally import DayTally, HourTally, Measure, TallyChange, TotalTally
+from .trace import Action, StaffAction
 
 __all__ = [
+    "Action",
     "AddressMark",
     "DailySalt",
     "DayTally",
@@ -15,6 +17,7 @@ __all__ = [
     "Petition",
     "Signature",
     "Source",
+    "StaffAction",
     "TallyChange",
     "TotalTally",
 ]

@@ -1,0 +1,84 @@
+from datetime import timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class Action(models.TextChoices):
+    """What leaves a trace. The key is stored for two years, so it is never given another meaning."""
+
+    LOGGED_IN = "logged_in", _("login")
+    PASSWORD_ACCEPTED = "password_accepted", _("right password, second factor asked")
+    LOGIN_FAILED = "login_failed", _("failed login")
+    CODE_REFUSED = "code_refused", _("wrong code")
+    BACKUP_CODE_USED = "backup_code_used", _("login with a backup code")
+    LOGGED_OUT = "logged_out", _("logout")
+    PASSWORD_CHANGED = "password_changed", _("own password changed")
+    PASSWORD_REFUSED = "password_refused", _("wrong password while logged in")
+    SECOND_FACTOR_SET_UP = "second_factor_set_up", _("second factor set up")
+    SECOND_FACTOR_RESET = "second_factor_reset", _("second factor of an account reset")
+    BACKUP_CODES_MADE = "backup_codes_made", _("new backup codes")
+    ADDED = "added", _("added")
+    CHANGED = "changed", _("changed")
+    DELETED = "deleted", _("deleted")
+    MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
+
+
+def actions() -> list[tuple[str, str | Promise]]:
+    # A function, so that a new action needs no migration.
+    return Action.choices
+
+
+class StaffActionQuerySet(models.QuerySet["StaffAction"]):
+    def latest_first(self) -> Self:
+        return self.order_by("-done_at", "-id")
+
+    def older_than_two_years(self) -> Self:
+        # By the clock of the database, and a day later than its trigger begins to allow it.
+        return self.filter(done_at__lt=Now() - timedelta(days=2 * 366))
+
+
+class StaffAction(models.Model):
+    """An entry of the trace: what a member of staff did. It never changes, and stays for two years.
+
+    It says nothing about signers: `about` names a row by its number, and the texts hold no address.
+    """
+
+    done_at = models.DateTimeField(_("when"), default=timezone.now)
+    # No foreign key: the entry stays as it is when the account goes. Empty: nobody was logged in.
+    user_id = models.BigIntegerField(_("account"), null=True)
+    username = models.CharField(_("who"), max_length=150, blank=True)
+    action = models.CharField(_("action"), max_length=30, choices=actions)
+    petition = models.CharField(_("petition"), max_length=50, blank=True)
+    about = models.CharField(_("about"), max_length=200, blank=True)
+    detail = models.CharField(_("detail"), max_length=1000, blank=True)
+    count = models.PositiveBigIntegerField(_("how many"), null=True)
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+
+    objects = StaffActionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("entry of the trace")
+        verbose_name_plural = _("trace")
+        # That it only ever grows is a trigger's work: `petition/migrations/0005_trace.py`.
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(detail__contains="@") & ~Q(reason__contains="@"), name="the_trace_holds_no_address"
+            )
+        ]
+        # One for each question of the page, which shows the latest first.
+        indexes = [
+            models.Index("done_at", name="trace_by_time"),
+            models.Index("user_id", "done_at", name="trace_by_account"),
+            models.Index("action", "done_at", name="trace_by_action"),
+            models.Index("petition", "done_at", name="trace_by_petition"),
+            models.Index("about", "done_at", name="trace_by_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"trace {self.pk}"
