@@ -55,6 +55,7 @@ class OutgoingMail(models.Model):
     class Meta:
         verbose_name = _("outgoing mail")
         verbose_name_plural = _("outgoing mails")
+        permissions = [("retry_outgoingmail", "Can have mails tried again")]
         indexes = [models.Index("due_at", condition=Q(parked_at=None), name="waiting_mail_by_due_at")]
 
     def __str__(self) -> str:

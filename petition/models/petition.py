@@ -37,6 +37,10 @@ class Petition(TranslatableModel):
     class Meta:
         verbose_name = _("petition")
         verbose_name_plural = _("petitions")
+        permissions = [
+            ("switch_petition", "Can open, pause and close petitions, and set their goal"),
+            ("change_collected_before", "Can change what was collected before"),
+        ]
 
     def __str__(self) -> str:
         return self.slug

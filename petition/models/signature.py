@@ -172,6 +172,12 @@ class Signature(models.Model):
     class Meta:
         verbose_name = _("signature")
         verbose_name_plural = _("signatures")
+        permissions = [
+            ("review_signature", "Can approve and hide names and words"),
+            ("hold_signature", "Can hold and release signatures"),
+            ("invalidate_signature", "Can invalidate and restore signatures"),
+            ("find_signature", "Can find one signature by its address"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 "petition",

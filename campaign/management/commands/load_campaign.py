@@ -8,7 +8,7 @@ from django.db import transaction
 from parler.models import TranslatableModel
 
 from campaign.models import Page
-from petition import identity
+from petition import identity, roles
 from petition.models import KeyFingerprint, Petition
 
 CONTENT = Path(__file__).resolve().parents[2] / "content"
@@ -16,7 +16,7 @@ PAGES = ["home", "what-happened", "about", "privacy"]
 
 
 class Command(BaseCommand):
-    help = "Seed the petition and the pages. Safe to repeat: what is there, edited or not, stays as it is."
+    help = "Seed the petition, the pages and the roles. Safe to repeat: what people edited stays as it is."
     # One check looks for the fingerprint that this command leaves.
     requires_system_checks = []
 
@@ -24,6 +24,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> str:
         KeyFingerprint.objects.get_or_create(name="email_digest", defaults={"fingerprint": identity.key_fingerprint()})
         loaded = seed_petition() + [text for slug in PAGES for text in seed_page(slug)]
+        loaded += [f"{role} (role)" for role in roles.ensure()]
         return f"Loaded {', '.join(loaded)}." if loaded else "Everything was there already; nothing has changed."
 
 

@@ -1,0 +1,78 @@
+"""Who may do what: four groups, each with exactly the permissions of its job. One person may have several."""
+
+from django.apps import apps as installed_apps
+from django.apps.registry import Apps
+from django.contrib.auth.management import create_permissions
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+ROLES = {
+    "moderator": {
+        "petition.view_signature",
+        "petition.review_signature",
+        "petition.hold_signature",
+        "petition.invalidate_signature",
+    },
+    "editor": {
+        "petition.view_petition",
+        "petition.change_petition",
+        "campaign.view_page",
+        "campaign.add_page",
+        "campaign.change_page",
+    },
+    "organiser": {
+        "petition.view_counts",
+        "petition.view_source",
+        "petition.add_source",
+        "petition.change_source",
+        "petition.delete_source",
+    },
+    "administrator": {
+        "auth.view_user",
+        "auth.add_user",
+        "auth.change_user",
+        "auth.delete_user",
+        "petition.view_petition",
+        "petition.switch_petition",
+        "petition.change_collected_before",
+        "petition.view_counts",
+        "petition.view_exact_counts",
+        "petition.find_signature",
+        "petition.view_outgoingmail",
+        "petition.retry_outgoingmail",
+        "petition.view_staffaction",
+    },
+}
+NAMES = {
+    "moderator": _("moderator"),
+    "editor": _("editor"),
+    "organiser": _("organiser"),
+    "administrator": _("administrator"),
+}
+
+
+def ensure(apps: Apps = installed_apps) -> list[str]:
+    """Make the groups, with the permissions above and no others; return the names of those that changed.
+
+    In a migration, `apps` is how the models are at that point: a permission of a later one is left for the next time.
+    `load_campaign` calls this at every upgrade.
+    """
+    groups, permissions = apps.get_model("auth", "Group").objects, apps.get_model("auth", "Permission").objects
+    for label in {permission.partition(".")[0] for allowed in ROLES.values() for permission in allowed}:
+        app_config = apps.get_app_config(label)
+        if not hasattr(app_config, "models_module"):
+            # An app as a migration sees it. Django makes permissions after all migrations, and would not begin here.
+            vars(app_config)["models_module"] = True
+        create_permissions(app_config, apps=apps, verbosity=0)
+    changed = []
+    for role, allowed in ROLES.items():
+        group, _created = groups.get_or_create(name=role)
+        named = Q()
+        for permission in allowed:
+            label, _dot, codename = permission.partition(".")
+            named |= Q(content_type__app_label=label, codename=codename)
+        wanted = set(permissions.filter(named))
+        if wanted != set(group.permissions.all()):
+            group.permissions.set(wanted)
+            changed.append(role)
+    return changed
