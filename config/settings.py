@@ -82,8 +82,11 @@ INSTALLED_APPS = [
     "pgtrigger",
     "csp",
     "django_countries",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
     "django_ratelimit",
-    "django.contrib.admin",
+    "config.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -105,6 +108,7 @@ MIDDLEWARE = [
     "config.middleware.refusals",
     "config.middleware.StaffSessions",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -203,18 +207,34 @@ SECURE_HSTS_SECONDS = 31_536_000 if SITE_URL.startswith("https://") else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = False
 X_FRAME_OPTIONS = "DENY"
 
-# Staff. Their cookies never reach a public page.
+# Staff. Their cookies never reach a public page, end with the browser, and after half an hour without a request.
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"/{ADMIN_PATH}/"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE_URL.startswith("https://")
+# A browser takes a cookie of such a name over https alone, so nobody in between can plant one.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
+    f"{'__Secure-' if SESSION_COOKIE_SECURE else ''}{name}" for name in ("sessionid", "csrftoken")
+)
+SESSION_COOKIE_AGE = 30 * 60
+SESSION_SAVE_EVERY_REQUEST = SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+CSRF_COOKIE_AGE = None
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 CSRF_TRUSTED_ORIGINS = [url for url in (SITE_URL, ONION_URL) if "://" in url]
 CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+# In a trial it can be switched on, elsewhere not off.
+SECOND_FACTOR = not LOCAL or env.bool("SECOND_FACTOR", False)
+# What an authenticator app shows beside the user name. It names no cause: phones are looked through.
+OTP_TOTP_ISSUER = "Staff"
+# A stranger who tries passwords uses up the first two; the last is for many networks at once, and soon over.
+LOGINS_PER_NETWORK = "60/h"
+LOGINS_PER_ACCOUNT_AND_NETWORK = "10/10m"
+LOGINS_PER_ACCOUNT = "100/m"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000

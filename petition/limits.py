@@ -52,15 +52,32 @@ def seconds_to_wait(request: HttpRequest, group: str) -> int | None:
 
     Raises no error for a strange address. Not to be called inside a transaction: a counter would be rolled back.
     """
+    return over_any(
+        (f"{group}:{name}", key, times(rate, factor))
+        for key, factor in limited_networks(request)
+        for name, rate in (("rate", settings.RATE_PER_NETWORK), ("burst", settings.BURST_PER_NETWORK))
+    )
+
+
+def limited_networks(request: HttpRequest) -> list[tuple[str, int]]:
+    """The networks that a request counts for, each with how many times a rate it may use."""
     address = client_address(request)
     limited = [(network(address), 1)]
     if isinstance(address, IPv6Address):
         limited.append((str(IPv6Network((address, 48), strict=False)), WIDER_NETWORK_FACTOR))
-    return over_any(
-        (f"{group}:{name}", key, times(rate, factor))
-        for key, factor in limited
-        for name, rate in (("rate", settings.RATE_PER_NETWORK), ("burst", settings.BURST_PER_NETWORK))
-    )
+    return limited
+
+
+def seconds_to_wait_for_login(request: HttpRequest, account: str) -> int | None:
+    """Count one try of a password for this user name, known or not; None if it may go on, else how long to wait.
+
+    What a network is refused is not counted for the account: one stranger can shut the door for his network alone.
+    """
+    account = account.strip().casefold()[:150]
+    tries = [("login", key, times(settings.LOGINS_PER_NETWORK, factor)) for key, factor in limited_networks(request)]
+    tries.append(("login:here", f"{account} {client_network(request)}", settings.LOGINS_PER_ACCOUNT_AND_NETWORK))
+    tries.append(("login:account", account, settings.LOGINS_PER_ACCOUNT))
+    return next((wait for try_ in tries if (wait := over(*try_)) is not None), None)
 
 
 def over(group: str, key: str, rate: str) -> int | None:

@@ -4,13 +4,14 @@ from itertools import count
 
 import pgtrigger
 import pytest
+from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 
-from petition import identity
+from petition import identity, roles
 from petition.models import Petition, Signature
 from petition.models.signature import this_hour
 
@@ -95,6 +96,20 @@ def make_signature(petition):
         if confirmed:
             values.setdefault("confirmed_at", this_hour())
         return Signature.objects.create(**values)
+
+    return make
+
+
+@pytest.fixture
+def make_staff(db):
+    """Accounts of staff with the roles named; the password is for tests that log in by hand."""
+
+    def make(*names, username=None, **overrides):
+        if not Group.objects.exists():
+            roles.ensure()  # a test that empties the tables empties them of what migrations put there, too
+        user = User.objects.create_user(username or f"staff{next(numbers)}", is_staff=True, **overrides)
+        user.groups.set(Group.objects.filter(name__in=names))
+        return user
 
     return make
 

@@ -25,7 +25,7 @@ WEB, WORKER, SANDBOX = (
 GUIDE = (PROJECT / "docs" / "install.md").read_text()
 COMMANDS = "".join(re.findall(r"^```\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL))
 # What is decided by the one who starts the program rather than by the operator.
-NOT_THE_OPERATORS = {"LOCAL", "VAR_DIR", "GRANIAN_HOST"}
+NOT_THE_OPERATORS = {"LOCAL", "VAR_DIR", "GRANIAN_HOST", "SECOND_FACTOR"}
 
 with_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 

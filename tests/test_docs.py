@@ -11,7 +11,7 @@ from django.core.management import get_commands
 from petition import models
 
 DOCS = Path(settings.BASE_DIR) / "docs"
-OF_PEOPLE = [models.Signature, models.OutgoingMail, models.AddressMark]
+OF_PEOPLE = [models.Signature, models.OutgoingMail, models.AddressMark, models.StaffAction]
 # What says nothing about anybody.
 IMPERSONAL = {"id", "petition"}
 

@@ -516,7 +516,7 @@ ADMIN_PAGES = [
     "/admin/petition/petition/",
     "/admin/petition/petition/add/",
     "/admin/petition/petition/{petition}/change/",
-    "/admin/petition/petition/{petition}/history/",
+    "/admin/petition/staffaction/",
     "/admin/petition/signature/",
     "/admin/petition/signature/{signature}/change/",
     "/admin/petition/outgoingmail/",
@@ -526,6 +526,8 @@ ADMIN_PAGES = [
     "/admin/auth/user/",
     "/admin/auth/user/{user}/change/",
     "/admin/password_change/",
+    "/admin/second-factor/set-up/",
+    "/admin/auth/user/{user}/password/",
 ]
 
 

@@ -5,7 +5,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from petition.models import OutgoingMail
+from petition import trace
+from petition.models import Action, OutgoingMail
 
 from .base import ReadOnlyAdmin
 
@@ -18,9 +19,13 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
     exclude = ["recipient", "email_digest"]
     actions = ["try_again"]
 
-    @admin.action(description=_("Try the selected mails again now"))
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("petition.retry_outgoingmail")
+
+    @admin.action(description=_("Try the selected mails again now"), permissions=["retry"])
     def try_again(self, request: HttpRequest, mails: QuerySet[OutgoingMail]) -> None:
         changed = mails.update(parked_at=None, due_at=timezone.now())
+        trace.record(request.user, Action.MAIL_TRIED_AGAIN, count=changed)
         self.message_user(
             request,
             ngettext("%(count)d mail is due now.", "%(count)d mails are due now.", changed) % {"count": changed},

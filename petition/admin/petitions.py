@@ -1,12 +1,38 @@
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from parler.admin import TranslatableAdmin
+from parler.forms import TranslatableModelForm
 
 from petition.models import Petition, Source
 
+from .base import ReasonField, Traced
+
+# Whose job each field is.
+FIELDS = {
+    "petition.change_petition": ["title", "addressee", "demand", "thanks"],
+    "petition.switch_petition": ["opened_at", "paused_at", "closed_at", "goal"],
+    "petition.change_collected_before": ["collected_before", "collected_before_on", "collected_before_source"],
+}
+
+
+class PetitionForm(TranslatableModelForm):
+    reason = ReasonField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if "collected_before" in self.changed_data and self.instance.pk and not cleaned.get("reason"):
+            self.add_error("reason", _("Say why the number of signatures collected before changes."))
+        return cleaned
+
 
 @admin.register(Petition)
-class PetitionAdmin(TranslatableAdmin):
+class PetitionAdmin(Traced, TranslatableAdmin):
+    """Editors write the texts; administrators open and close, and answer for what was collected before."""
+
+    form = PetitionForm
     list_display = ["slug", "title", "opened_at", "closed_at", "paused_at", "collected_before"]
     fields = [
         "slug",
@@ -15,9 +41,25 @@ class PetitionAdmin(TranslatableAdmin):
         "demand",
         "thanks",
         ("opened_at", "paused_at", "closed_at"),
-        ("collected_before", "collected_before_on", "collected_before_source"),
         "goal",
+        ("collected_before", "collected_before_on"),
+        "collected_before_source",
+        "reason",
     ]
+    traced_values = ("opened_at", "paused_at", "closed_at", "goal", "collected_before", "collected_before_on")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Petition | None = None) -> list[str]:
+        # Links carry the slug.
+        fixed = ["slug"] if obj else []
+        return fixed + [
+            field
+            for permission, fields in FIELDS.items()
+            if obj and not request.user.has_perm(permission)
+            for field in fields
+        ]
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return any(request.user.has_perm(permission) for permission in FIELDS)
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         # Its signatures would go with it.
@@ -25,5 +67,9 @@ class PetitionAdmin(TranslatableAdmin):
 
 
 @admin.register(Source)
-class SourceAdmin(admin.ModelAdmin):
+class SourceAdmin(Traced):
     list_display = ["slug", "title"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Source | None = None) -> list[str]:
+        # Another tag would be another source.
+        return ["slug"] if obj else []

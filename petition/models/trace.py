@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Self
 
@@ -19,6 +20,7 @@ class Action(models.TextChoices):
     BACKUP_CODE_USED = "backup_code_used", _("login with a backup code")
     LOGGED_OUT = "logged_out", _("logout")
     PASSWORD_CHANGED = "password_changed", _("own password changed")
+    PASSWORD_SET = "password_set", _("password of an account set")
     PASSWORD_REFUSED = "password_refused", _("wrong password while logged in")
     SECOND_FACTOR_SET_UP = "second_factor_set_up", _("second factor set up")
     SECOND_FACTOR_RESET = "second_factor_reset", _("second factor of an account reset")
@@ -29,7 +31,7 @@ class Action(models.TextChoices):
     MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
 
 
-def actions() -> list[tuple[str, str | Promise]]:
+def actions() -> Sequence[tuple[str, str | Promise]]:
     # A function, so that a new action needs no migration.
     return Action.choices
 

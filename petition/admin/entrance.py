@@ -1,0 +1,229 @@
+"""The way in: after the password the second factor, and setting it up for those who have none."""
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+import django_otp
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django_otp.models import Device
+
+from petition import limits, trace
+from petition import second_factor as factor
+from petition.models import Action
+
+SETTING_UP = "second_factor_set_up"  # in the session: the number of the key that is being set up
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=40,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}),
+    )
+
+
+class PasswordForm(forms.Form):
+    password = forms.CharField(
+        label=_("Your password"),
+        strip=False,
+        max_length=4096,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
+
+
+def is_through(request: HttpRequest) -> bool:
+    """Whether the one who has logged in has shown all that is asked for."""
+    return not settings.SECOND_FACTOR or factor.is_given(request.user)
+
+
+def next_step(request: HttpRequest) -> HttpResponse | None:
+    """Where somebody goes on who has given the password and no code yet."""
+    if not is_staff(request) or is_through(request):
+        return None
+    return HttpResponseRedirect(reverse("admin:second_factor", query={REDIRECT_FIELD_NAME: destination(request)}))
+
+
+def for_staff(view: Callable[..., Any]) -> Callable[..., Any]:
+    """For those who have given their password, whether or not a code."""
+
+    @never_cache
+    @csrf_protect
+    @sensitive_post_parameters()
+    @wraps(view)
+    def wrapper(request: HttpRequest) -> Any:
+        if not is_staff(request):
+            return redirect_to_login(reverse("admin:index"), reverse("admin:login"))
+        return view(request)
+
+    return wrapper
+
+
+def second_factor(request: HttpRequest) -> HttpResponse:
+    user = staff(request)
+    if not factor.is_set_up(user):
+        return redirect("admin:second_factor_set_up")
+    if factor.is_given(user):
+        return page(request, "second_factor", _("Your second factor"), codes_left=factor.backup_codes_left(user))
+    form = CodeForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            device = factor.give(user, form.cleaned_data["code"])
+        except factor.TooManyTriesError as error:
+            return too_many_tries(request, "code", form, error.seconds)
+        if device:
+            come_in(request, device)
+            return HttpResponseRedirect(destination(request))
+        refuse_code(request, form)
+    return page(request, "code", _("Second factor"), form=form)
+
+
+def come_in(request: HttpRequest, device: Device) -> None:
+    user = staff(request)
+    let_in(request, device)
+    if device.persistent_id.startswith("otp_static."):
+        trace.record(user, Action.BACKUP_CODE_USED, detail=f"{factor.backup_codes_left(user)} left")
+    else:
+        trace.record(user, Action.LOGGED_IN)
+
+
+def let_in(request: HttpRequest, device: Device) -> None:
+    # Whoever knew the session before is left outside.
+    request.session.cycle_key()
+    django_otp.login(request, device)
+
+
+def set_up(request: HttpRequest) -> HttpResponse:
+    """Ask for the password again: a session that somebody else took over gets no new key."""
+    user = staff(request)
+    if must_give_code_first(user):
+        return redirect("admin:second_factor")
+    form = PasswordForm(request.POST if request.method == "POST" else None)
+    if form.is_bound and (wait := limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
+        return please_wait(request, wait)
+    if form.is_valid() and is_password_right(user, form):
+        request.session[SETTING_UP] = factor.begin(user).pk
+        return redirect("admin:second_factor_scan")
+    return page(request, "set_up", _("Set up your second factor"), form=form)
+
+
+def scan(request: HttpRequest) -> HttpResponse:
+    """Show the new key until the app gives a code of it, then the backup codes, once."""
+    user = staff(request)
+    device = factor.unfinished(user, request.session.get(SETTING_UP))
+    if device is None or must_give_code_first(user):
+        return redirect("admin:second_factor_set_up")
+    context = {"qr_code": factor.qr_code(device), "key": factor.key_to_type(device), "url": device.config_url}
+    form = CodeForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            if factor.finish(device, form.cleaned_data["code"].replace(" ", "")):
+                del request.session[SETTING_UP]
+                let_in(request, device)
+                trace.record(user, Action.SECOND_FACTOR_SET_UP)
+                return show_backup_codes(request)
+        except factor.TooManyTriesError as error:
+            return too_many_tries(request, "scan", form, error.seconds, **context)
+        refuse_code(request, form)
+    return page(request, "scan", _("Set up your second factor"), form=form, **context)
+
+
+def backup_codes(request: HttpRequest) -> HttpResponse:
+    user = staff(request)
+    if not factor.is_given(user):
+        return redirect("admin:second_factor")
+    form = PasswordForm(request.POST if request.method == "POST" else None)
+    if form.is_bound and (wait := limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
+        return please_wait(request, wait)
+    if form.is_valid() and is_password_right(user, form):
+        trace.record(user, Action.BACKUP_CODES_MADE)
+        return show_backup_codes(request)
+    return page(request, "new_backup_codes", _("New backup codes"), form=form)
+
+
+def show_backup_codes(request: HttpRequest) -> HttpResponse:
+    # Not a redirect: they are nowhere to be read again.
+    return page(request, "backup_codes", _("Your backup codes"), codes=factor.make_backup_codes(staff(request)))
+
+
+def must_give_code_first(user: User) -> bool:
+    """Whether a key exists that this session has not shown: the password alone may not replace it."""
+    return factor.is_set_up(user) and not factor.is_given(user)
+
+
+def is_password_right(user: User, form: forms.Form) -> bool:
+    if user.check_password(form.cleaned_data["password"]):
+        return True
+    trace.record(user, Action.PASSWORD_REFUSED)
+    form.add_error("password", _("This is not your password."))
+    return False
+
+
+def refuse_code(request: HttpRequest, form: forms.Form) -> None:
+    trace.record(request.user, Action.CODE_REFUSED)
+    form.add_error("code", _("This code is wrong, or was used before. The app shows a new one every 30 seconds."))
+
+
+def too_many_tries(
+    request: HttpRequest, template: str, form: forms.Form, seconds: int, **context: object
+) -> HttpResponse:
+    seconds = max(seconds, 1)
+    form.add_error(
+        "code",
+        ngettext(
+            "Too many wrong codes. Wait %(count)d second, then try a new one.",
+            "Too many wrong codes. Wait %(count)d seconds, then try a new one.",
+            seconds,
+        )
+        % {"count": seconds},
+    )
+    return wait(page(request, template, _("Second factor"), form=form, **context), seconds)
+
+
+def please_wait(request: HttpRequest, seconds: int) -> HttpResponse:
+    minutes = -(-seconds // 60)
+    return wait(page(request, "wait", _("Too many tries"), minutes=minutes), seconds)
+
+
+def wait(response: HttpResponse, seconds: int) -> HttpResponse:
+    response.status_code = HTTPStatus.TOO_MANY_REQUESTS
+    response["Retry-After"] = str(seconds)
+    return response
+
+
+def page(request: HttpRequest, template: str, title: object, **context: object) -> TemplateResponse:
+    values = {**admin.site.each_context(request), "title": title, **context}
+    return TemplateResponse(request, f"admin/entrance/{template}.html", values)
+
+
+def destination(request: HttpRequest) -> str:
+    """The page that was asked for, if it is ours."""
+    url = request.GET.get(REDIRECT_FIELD_NAME, "")
+    if url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        return url
+    return reverse("admin:index")
+
+
+def is_staff(request: HttpRequest) -> bool:
+    return request.user.is_authenticated and request.user.is_active and request.user.is_staff
+
+
+def staff(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101, `for_staff` has seen to it
+    return request.user

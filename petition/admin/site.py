@@ -1,0 +1,103 @@
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.urls import URLPattern, URLResolver, path
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+
+from petition import limits, trace
+from petition.models import Action, StaffAction
+
+from . import entrance
+from .base import Traced
+
+# What Django and django-otp would show: roles are fixed in the code, and the keys of second factors are for nobody.
+LEFT_OUT = {"auth.Group", "auth.User", "otp_static.StaticDevice", "otp_totp.TOTPDevice"}
+UNKNOWN_ACCOUNTS_TRACED = "1000/h"
+
+
+class StaffSite(admin.AdminSite):
+    """Django admin behind a second factor, with a trace of who came in."""
+
+    site_title = _("Staff")
+    site_header = _("Staff")
+    index_title = _("What you look after")
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        if admin_class is not None and issubclass(admin_class, Traced):
+            super().register(model_or_iterable, admin_class, **options)
+            return
+        models = model_or_iterable if isinstance(model_or_iterable, list | tuple) else [model_or_iterable]
+        for model in models:
+            if model._meta.label not in LEFT_OUT:
+                raise ImproperlyConfigured(f"The admin of {model._meta.label} leaves no trace; derive it from Traced.")
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return super().has_permission(request) and entrance.is_through(request)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        ours = [
+            # Also for those who have given their password alone, and want to go.
+            path("logout/", entrance.for_staff(self.logout), name="logout"),
+            path("second-factor/", entrance.for_staff(entrance.second_factor), name="second_factor"),
+            path("second-factor/set-up/", entrance.for_staff(entrance.set_up), name="second_factor_set_up"),
+            path("second-factor/scan/", entrance.for_staff(entrance.scan), name="second_factor_scan"),
+            path("second-factor/backup-codes/", entrance.for_staff(entrance.backup_codes), name="backup_codes"),
+        ]
+        return ours + super().get_urls()
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        own = StaffAction.objects.filter(user_id=request.user.pk).latest_first()[:10]
+        return super().index(request, {"own_actions": own, **(extra_context or {})})
+
+    @method_decorator(never_cache)
+    @method_decorator(csrf_protect)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if request.method != "POST":
+            return entrance.next_step(request) or super().login(request, extra_context)
+        wait = limits.seconds_to_wait_for_login(request, request.POST.get("username", ""))
+        if wait is not None:
+            return entrance.please_wait(request, wait)
+        response = super().login(request, extra_context)
+        if response.status_code == 302:
+            through = entrance.is_through(request)
+            trace.record(request.user, Action.LOGGED_IN if through else Action.PASSWORD_ACCEPTED)
+        else:
+            typed = getattr(response, "context_data", {})["form"].cleaned_data
+            if "username" in typed and "password" in typed:
+                record_failed_login(typed["username"])
+        return response
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        user = request.user
+        response = super().logout(request, extra_context)
+        if request.method == "POST":
+            trace.record(user, Action.LOGGED_OUT)
+        return response
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if request.method == "POST":
+            wait = limits.seconds_to_wait_for_login(request, request.user.get_username())
+            if wait is not None:
+                return entrance.please_wait(request, wait)
+        response = super().password_change(request, extra_context)
+        if request.method == "POST" and response.status_code == 302:
+            trace.record(request.user, Action.PASSWORD_CHANGED)
+        return response
+
+
+def record_failed_login(username: str) -> None:
+    """Trace a wrong password. For an account that does not exist, without what was typed: it may be anything.
+
+    Known or not, the database does the same, so that the time of the answer tells nobody which names exist. But those
+    who make up names cannot fill the trace.
+    """
+    user = User.objects.filter(username=username).first()
+    over = limits.over("login:unknown", "" if user else "unknown", UNKNOWN_ACCOUNTS_TRACED)
+    if user or over is None:
+        trace.record(user, Action.LOGIN_FAILED)

@@ -1,0 +1,24 @@
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from petition import second_factor, trace
+from petition.models import Action
+
+
+class Command(BaseCommand):
+    help = "Forget the second factor of an account whose phone is lost, when no other administrator can do it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("username")
+        parser.add_argument("--reason", required=True, help="kept in the trace for two years; name no signer")
+
+    def handle(self, **options: Any) -> str:
+        user = User.objects.filter(username=options["username"]).first()
+        if user is None:
+            raise CommandError("There is no such account.")
+        if not second_factor.reset(user):
+            return "This account had no second factor; nothing has changed."
+        trace.record(None, Action.SECOND_FACTOR_RESET, about=user, reason=options["reason"])
+        return "The next login of this account sets up a new second factor."

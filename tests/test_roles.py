@@ -1,0 +1,521 @@
+"""Who may do what in the admin. The tables cover every URL and every action: a new one fails until it has a row."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from campaign.models import Page
+from petition import identity, roles, second_factor
+from petition.models import OutgoingMail, Petition, Signature, Source, StaffAction
+
+pytestmark = pytest.mark.django_db
+
+MODERATOR, EDITOR, ORGANISER, ADMINISTRATOR = "moderator", "editor", "organiser", "administrator"
+NO_ROLE, SUPERUSER, NOT_STAFF, ANONYMOUS = "no role", "superuser", "not staff", "anonymous"
+STAFF = {MODERATOR, EDITOR, ORGANISER, ADMINISTRATOR, NO_ROLE, SUPERUSER}
+# Superusers are administrators and everything else, but confirmed facts are facts for them, too.
+NOBODY: set = set()
+
+
+def only(*names):
+    return {*names, SUPERUSER}
+
+
+@dataclass(frozen=True)
+class Route:
+    """Who gets in by GET and by POST, and what those are answered who do. Other staff get 403, others the login."""
+
+    get: set
+    post: set
+    about: str = ""  # the row whose number is in the path
+    inside: tuple = (200, 302)
+    data: dict = field(default_factory=dict, hash=False)
+    arguments: tuple = ()
+
+
+def model(name, about, *, view, add, change, delete, translated=False):
+    """The pages that Django makes for a model."""
+    found = {
+        f"{name}_changelist": Route(view, view),
+        f"{name}_add": Route(add, add),
+        f"{name}_change": Route(view, change, about),
+        f"{name}_delete": Route(delete, delete, about, data={"post": "yes"}),
+        f"{name}_history": Route(view & only(ADMINISTRATOR), view & only(ADMINISTRATOR), about),
+    }
+    if translated:
+        found[f"{name}_delete_translation"] = Route(delete, delete, about, data={"post": "yes"}, arguments=("ru",))
+    return found
+
+
+def facts(name, about, view):
+    return model(name, about, view=view, add=NOBODY, change=NOBODY, delete=NOBODY)
+
+
+ROUTES = {
+    "index": Route(STAFF, STAFF),
+    "login": Route(STAFF | {NOT_STAFF, ANONYMOUS}, STAFF | {NOT_STAFF, ANONYMOUS}),
+    "logout": Route(STAFF, STAFF, inside=(200, 302, 405)),
+    "password_change": Route(STAFF, STAFF),
+    "password_change_done": Route(STAFF, STAFF, inside=(200, 405)),
+    "second_factor": Route(STAFF, STAFF),
+    "second_factor_set_up": Route(STAFF, STAFF),
+    "second_factor_scan": Route(STAFF, STAFF),
+    "backup_codes": Route(STAFF, STAFF),
+    "jsi18n": Route(STAFF, STAFF, inside=(200, 405)),
+    # These look at the permissions themselves; nothing of ours is found through them.
+    "autocomplete": Route(NOBODY, STAFF, inside=(405,)),
+    "view_on_site": Route(STAFF, STAFF, inside=(404,), arguments=(1, 1)),
+    "app_list": Route(STAFF, STAFF, inside=(200, 404), arguments=("petition",)),
+    "petition_staffaction_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
+    "auth_user_password_change": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "user"),
+    "auth_user_second_factor": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "user"),
+    **facts("petition_signature", "signature", view=only(MODERATOR)),
+    **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
+    **model(
+        "petition_petition",
+        "petition",
+        view=only(EDITOR, ADMINISTRATOR),
+        add={SUPERUSER},
+        change=only(EDITOR, ADMINISTRATOR),
+        delete=NOBODY,
+        translated=True,
+    ),
+    **model(
+        "petition_source",
+        "source",
+        view=only(ORGANISER),
+        add=only(ORGANISER),
+        change=only(ORGANISER),
+        delete=only(ORGANISER),
+    ),
+    **model(
+        "campaign_page",
+        "page",
+        view=only(EDITOR),
+        add=only(EDITOR),
+        change=only(EDITOR),
+        delete={SUPERUSER},
+        translated=True,
+    ),
+    **model(
+        "auth_user",
+        "user",
+        view=only(ADMINISTRATOR),
+        add=only(ADMINISTRATOR),
+        change=only(ADMINISTRATOR),
+        delete=only(ADMINISTRATOR),
+    ),
+}
+
+# For each action of a list: who is offered it, and can do it.
+ACTIONS = {
+    ("outgoingmail", "try_again"): only(ADMINISTRATOR),
+    ("source", "delete_selected"): only(ORGANISER),
+    ("page", "delete_selected"): {SUPERUSER},
+    ("user", "delete_selected"): only(ADMINISTRATOR),
+}
+
+
+@pytest.fixture
+def rows(petition, make_signature):
+    """One row of everything; the signer's address must stand on no page."""
+    call_command("load_campaign")
+    address = "maria@example.org"
+    mail = OutgoingMail.objects.create(
+        petition=petition,
+        kind="sign",
+        recipient=identity.seal(address),
+        email_digest=identity.email_digest(address),
+        language="en",
+        parked_at=timezone.now(),
+    )
+    return {
+        "petition": petition,
+        "signature": make_signature(email=address, name="Maria", confirmed=True),
+        "mail": mail,
+        "source": Source.objects.create(slug="amnesty", title="Amnesty"),
+        "page": Page.objects.get(slug="about"),
+        "user": User.objects.create_user("somebody", is_staff=True),
+    }
+
+
+@pytest.fixture
+def clients(make_staff):
+    users = {name: make_staff(name, username=name) for name in roles.ROLES}
+    users[NO_ROLE] = make_staff(username=NO_ROLE)
+    users[SUPERUSER] = User.objects.create_superuser(SUPERUSER)
+    users[NOT_STAFF] = User.objects.create_user(NOT_STAFF)
+    users[NOT_STAFF].user_permissions.set(Permission.objects.all())
+    clients = {ANONYMOUS: Client()}
+    for name, user in users.items():
+        clients[name] = Client()
+        clients[name].force_login(user)
+        clients[name].user = user
+    return clients
+
+
+def path(name, route, rows):
+    about = [rows[route.about].pk] if route.about else []
+    return reverse(f"admin:{name}", args=[*about, *route.arguments])
+
+
+def admin_patterns():
+    (found,) = [pattern for pattern in get_resolver().url_patterns if getattr(pattern, "namespace", "") == "admin"]
+    return list(flat(found.url_patterns))
+
+
+def flat(patterns):
+    for pattern in patterns:
+        yield from [pattern] if isinstance(pattern, URLPattern) else flat(pattern.url_patterns)
+
+
+# The tables.
+
+
+def test_every_url_of_the_admin_has_a_row():
+    named = {pattern.name for pattern in admin_patterns() if pattern.name}
+    # Old links to a row, and everything unknown.
+    views = [pattern.callback for pattern in admin_patterns() if not pattern.name]
+    unnamed = {getattr(view, "view_class", view).__name__ for view in views}
+
+    assert named == set(ROUTES)
+    assert unnamed == {"RedirectView", "catch_all_view"}
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_url_lets_in_whom_the_table_names(rows, clients, name, method):
+    route = ROUTES[name]
+    allowed = getattr(route, method)
+    url = path(name, route, rows)
+    for who, client in clients.items():
+        with transaction.atomic():
+            response = getattr(client, method)(url, route.data if method == "post" else None)
+            transaction.set_rollback(True)
+        outcome = (who, response.status_code, response.headers.get("Location", ""))
+        if who in allowed:
+            assert response.status_code in route.inside, outcome
+            assert name == "login" or not outcome[2].startswith(reverse("admin:login")), outcome
+        elif who in STAFF:
+            assert response.status_code == 403, outcome
+        else:
+            assert (response.status_code, outcome[2].partition("?")[0]) in (
+                (302, reverse("admin:login")),
+                (302, reverse("admin:index")),
+            ), outcome
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_nothing_is_done_for_those_who_are_not_let_in(rows, clients, name):
+    def state():
+        return [
+            list(model.objects.order_by("pk").values())
+            for model in (User, Petition, Signature, OutgoingMail, Source, Page, StaffAction, TOTPDevice)
+        ]
+
+    route = ROUTES[name]
+    before = state()
+    for who, client in clients.items():
+        if who not in route.post:
+            client.post(path(name, route, rows), {**route.data, "reason": "x", "slug": "x", "title": "x", "name": "x"})
+            assert state() == before, who
+
+
+def test_every_action_of_a_list_has_a_row(clients, rf):
+    request = rf.get("/")
+    request.user = clients[SUPERUSER].user
+
+    found = {
+        (model._meta.model_name, action)
+        for model, model_admin in admin.site._registry.items()
+        if hasattr(model_admin, "get_actions")
+        for action in model_admin.get_actions(request)
+    }
+
+    assert found == set(ACTIONS)
+
+
+@pytest.mark.parametrize("key", ACTIONS, ids=str)
+def test_an_action_is_done_by_those_whom_the_table_names_and_leaves_a_trace(rows, clients, key):
+    model_name, action = key
+    row = next(row for row in rows.values() if row._meta.model_name == model_name)
+    url = reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_changelist")
+    for who, client in clients.items():
+        with transaction.atomic():
+            before = type(row).objects.filter(pk=row.pk).values().first()
+            client.post(url, {"action": action, "_selected_action": [row.pk], "post": "yes"})
+            after = type(row).objects.filter(pk=row.pk).values().first()
+            traced = StaffAction.objects.filter(username=who).count()
+            transaction.set_rollback(True)
+        done = who in ACTIONS[key]
+        assert (after != before, traced) == (done, int(done)), who
+
+
+def test_no_page_shows_an_address_or_a_digest(rows, clients):
+    digest = bytes(rows["signature"].email_digest)
+    secret = ["maria@", digest.hex(), digest.hex()[:12], repr(digest)[2:-1], bytes(rows["mail"].recipient).hex()[:12]]
+    for name, route in ROUTES.items():
+        for who in route.get & STAFF:
+            if name not in ("logout", "login"):
+                page = clients[who].get(path(name, route, rows), follow=True).content.decode()
+                assert [text for text in secret if text in page] == [], (who, name)
+                assert "igest" not in page, (who, name)
+
+
+def test_the_log_of_django_stays_empty(rows, clients):
+    client = clients[SUPERUSER]
+    client.post(reverse("admin:petition_source_add"), {"slug": "new", "title": "New"})
+    client.post(reverse("admin:petition_source_change", args=["new"]), {"title": "Newer"})
+    client.post(reverse("admin:petition_source_delete", args=["new"]), {"post": "yes"})
+
+    assert [(entry.action, entry.about, entry.detail) for entry in StaffAction.objects.order_by("id")] == [
+        ("added", "source new", "slug, title"),
+        ("changed", "source new", "title"),
+        ("deleted", "source new", ""),
+    ]
+    assert not LogEntry.objects.exists()
+
+
+def test_what_has_no_page_cannot_be_edited_by_anyone():
+    """Tallies, marks, salts, the keys of second factors, groups and the entries of the trace, one by one."""
+    shown = {model._meta.label for model in admin.site._registry}
+
+    assert shown == {
+        "auth.User",
+        "campaign.Page",
+        "petition.OutgoingMail",
+        "petition.Petition",
+        "petition.Signature",
+        "petition.Source",
+        "petition.StaffAction",
+    }
+
+
+# The groups.
+
+
+def held_by(role):
+    return {
+        f"{permission.content_type.app_label}.{permission.codename}"
+        for permission in Group.objects.get(name=role).permissions.select_related("content_type")
+    }
+
+
+@pytest.mark.parametrize("role", roles.ROLES)
+def test_the_migration_makes_the_groups_with_exactly_their_permissions(role):
+    assert held_by(role) == roles.ROLES[role] - NOT_YET
+
+
+# Named in the table before the part that defines them.
+NOT_YET = {"petition.view_counts", "petition.view_exact_counts"}
+
+
+def test_loading_the_campaign_puts_the_groups_right_again(capsys):
+    Group.objects.get(name=MODERATOR).permissions.add(*Permission.objects.all())
+    Group.objects.get(name=EDITOR).delete()
+
+    assert "moderator (role), editor (role)" in call_command("load_campaign")
+
+    assert {role: held_by(role) for role in roles.ROLES} == {
+        role: allowed - NOT_YET for role, allowed in roles.ROLES.items()
+    }
+
+
+def test_roles_have_names_in_the_same_order():
+    assert list(roles.NAMES) == list(roles.ROLES)
+
+
+# Editors and administrators share a form.
+
+
+def petition_form(petition, **changes):
+    values = {
+        "title": petition.title,
+        "addressee": "",
+        "demand": petition.demand,
+        "thanks": "",
+        "opened_at_0": "2026-11-01",
+        "opened_at_1": "00:00:00",
+        "collected_before": petition.collected_before,
+        "collected_before_source": petition.collected_before_source,
+    }
+    return {**values, **changes}
+
+
+def test_an_editor_changes_the_texts_and_nothing_else(clients, petition):
+    url = reverse("admin:petition_petition_change", args=[petition.pk])
+
+    clients[EDITOR].post(url, petition_form(petition, title="New", goal=5, collected_before=1, reason="x", slug="x"))
+
+    changed = Petition.objects.get()
+    assert (changed.title, changed.goal, changed.collected_before, changed.slug) == ("New", None, 150_000, "chechnya")
+    entry = StaffAction.objects.get()
+    assert (entry.username, entry.about, entry.detail, entry.petition) == (
+        EDITOR,
+        "petition chechnya",
+        "title",
+        "chechnya",
+    )
+
+
+def test_an_administrator_changes_switches_and_no_texts(clients, petition):
+    url = reverse("admin:petition_petition_change", args=[petition.pk])
+
+    clients[ADMINISTRATOR].post(url, petition_form(petition, title="New", goal=200_000))
+
+    changed = Petition.objects.get()
+    assert (changed.title, changed.goal) == ("Investigate", 200_000)
+    assert "goal: – → 200000" in StaffAction.objects.get().detail
+
+
+def test_what_was_collected_before_changes_with_a_reason_alone(clients, petition):
+    url = reverse("admin:petition_petition_change", args=[petition.pk])
+
+    page = clients[ADMINISTRATOR].post(url, petition_form(petition, collected_before=151_000)).content.decode()
+    assert "Say why" in page
+    page = clients[ADMINISTRATOR].post(url, petition_form(petition, collected_before=151_000, reason="a@b.org"))
+    assert "An address may not be kept" in page.content.decode()
+    assert Petition.objects.get().collected_before == 150_000
+
+    clients[ADMINISTRATOR].post(url, petition_form(petition, collected_before=151_000, reason="Late paper sheets"))
+
+    assert Petition.objects.get().collected_before == 151_000
+    entry = StaffAction.objects.get()
+    assert "collected_before: 150000 → 151000" in entry.detail
+    assert entry.reason == "Late paper sheets"
+
+
+# An administrator gives roles, and cannot reach for more.
+
+
+@pytest.fixture
+def administrator(clients):
+    return clients[ADMINISTRATOR]
+
+
+def test_an_administrator_makes_accounts_with_roles(administrator):
+    password = "a long password for a test"
+    administrator.post(
+        reverse("admin:auth_user_add"),
+        {
+            "username": "vera",
+            "password1": password,
+            "password2": password,
+            "groups": [Group.objects.get(name=EDITOR).pk],
+            "is_superuser": "on",
+            "user_permissions": [Permission.objects.first().pk],
+        },
+    )
+
+    vera = User.objects.get(username="vera")
+    assert (vera.is_staff, vera.is_superuser, vera.user_permissions.count()) == (True, False, 0)
+    assert [group.name for group in vera.groups.all()] == [EDITOR]
+    assert vera.check_password(password)
+    assert StaffAction.objects.filter(about="user vera", action="added").exists()
+
+
+def test_an_administrator_cannot_take_more_than_a_role(administrator):
+    own = administrator.user
+    forged = Group.objects.create(name="everything")
+    forged.permissions.set(Permission.objects.all())
+    url = reverse("admin:auth_user_change", args=[own.pk])
+    before = own.get_all_permissions()
+
+    refused = administrator.post(url, {"username": own.username, "is_active": "on", "groups": [forged.pk]})
+    administrator.post(
+        url,
+        {
+            "username": own.username,
+            "is_active": "on",
+            "groups": [Group.objects.get(name=ADMINISTRATOR).pk],
+            "is_superuser": "on",
+            "user_permissions": [permission.pk for permission in Permission.objects.all()],
+        },
+    )
+
+    assert "is not one of the available choices" in refused.content.decode()
+    own = User.objects.get(pk=own.pk)
+    assert not own.is_superuser
+    assert own.get_all_permissions() == before
+
+
+def test_giving_a_role_is_traced_with_before_and_after(administrator, make_staff):
+    vera = make_staff(EDITOR, username="vera")
+    groups = [Group.objects.get(name=name).pk for name in (EDITOR, MODERATOR)]
+
+    url = reverse("admin:auth_user_change", args=[vera.pk])
+    administrator.post(url, {"username": "vera", "is_active": "on", "groups": groups})
+
+    assert StaffAction.objects.get().detail == "groups: editor → editor, moderator"
+
+
+def test_an_administrator_cannot_touch_a_superuser(administrator, clients):
+    boss = clients[SUPERUSER].user
+    second_factor.begin(boss)
+    before = User.objects.filter(pk=boss.pk).values().get()
+    for name, data in [
+        ("change", {"username": "fallen"}),
+        ("delete", {"post": "yes"}),
+        ("password_change", {"password1": "x" * 20, "password2": "x" * 20}),
+        ("second_factor", {"reason": "because"}),
+    ]:
+        assert administrator.post(reverse(f"admin:auth_user_{name}", args=[boss.pk]), data).status_code == 403
+    administrator.post(
+        reverse("admin:auth_user_changelist"),
+        {"action": "delete_selected", "_selected_action": [boss.pk], "post": "yes"},
+    )
+
+    assert User.objects.filter(pk=boss.pk).values().get() == before
+    assert TOTPDevice.objects.filter(user=boss).exists()
+
+
+def test_nobody_deletes_the_own_account_by_mistake(administrator):
+    url = reverse("admin:auth_user_delete", args=[administrator.user.pk])
+
+    assert administrator.post(url, {"post": "yes"}).status_code == 403
+
+
+def test_the_password_of_an_account_is_set_with_a_trace_and_without_the_password(administrator, make_staff):
+    vera = make_staff(username="vera", password="an older password of hers")
+    password = "a long password for a test"
+
+    url = reverse("admin:auth_user_password_change", args=[vera.pk])
+    administrator.post(url, {"password1": password, "password2": password, "usable_password": "true"})
+
+    vera.refresh_from_db()
+    assert vera.check_password(password)
+    entry = StaffAction.objects.get()
+    assert (entry.action, entry.about, entry.detail) == ("password_set", "user vera", "")
+
+
+def test_an_account_that_is_switched_off_is_out_at_once(administrator, make_staff):
+    vera = make_staff(MODERATOR, username="vera")
+    her = Client()
+    her.force_login(vera)
+    assert her.get(reverse("admin:index")).status_code == 200
+
+    administrator.post(reverse("admin:auth_user_change", args=[vera.pk]), {"username": "vera", "groups": []})
+
+    assert her.get(reverse("admin:index")).status_code == 302
+    assert "is_active: True → False" in StaffAction.objects.get().detail
+
+
+def test_permissions_of_another_app_do_not_leak_into_a_role():
+    """A permission of the same codename elsewhere is another one."""
+    elsewhere = ContentType.objects.create(app_label="elsewhere", model="petition")
+    Permission.objects.create(content_type=elsewhere, codename="view_signature", name="other")
+    Group.objects.all().delete()
+
+    roles.ensure()
+
+    assert held_by(MODERATOR) == roles.ROLES[MODERATOR]
