@@ -1,0 +1,75 @@
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from campaign import lettering, sharing
+from petition.forms import refuse_broken_text
+
+WORDS_LENGTH = 280
+TYPED_LENGTH = 5_000  # before spaces and invisible characters are taken out
+
+FORMATS = [
+    ("1200x630", _("Wide, 1200 × 630: for Telegram, X and Facebook")),
+    ("1080x1080", _("Square, 1080 × 1080: for any feed")),
+    ("1080x1920", _("Tall, 1080 × 1920: for stories")),
+]
+TOO_LONG = _("Please shorten your words to %(limit_value)d characters. Now there are %(show_value)d.")
+
+
+class WordsForm(forms.Form):
+    """A supporter's own words for the picture."""
+
+    words = forms.CharField(
+        label=_("Your words"),
+        max_length=TYPED_LENGTH,
+        strip=False,
+        error_messages={"required": _("Write your words first."), "max_length": TOO_LONG},
+    )
+    size = forms.ChoiceField(
+        label=_("Format"), choices=FORMATS, error_messages={"invalid_choice": _("Choose a format from the list.")}
+    )
+
+    def clean_words(self) -> str:
+        words = lettering.tidy(self.cleaned_data["words"])
+        if not lettering.has_something_to_see(words):
+            raise ValidationError(self.fields["words"].error_messages["required"], code="required")
+        if len(words) > WORDS_LENGTH:
+            raise ValidationError(TOO_LONG, params={"limit_value": WORDS_LENGTH, "show_value": len(words)})
+        # First what has no shape at all, which a message could not show.
+        refuse_broken_text(words)
+        if letter := lettering.unknown(words):
+            raise ValidationError(
+                _(
+                    "The picture cannot show “%(letter)s”. It has letters of Latin, Cyrillic, Greek, Arabic and Hebrew,"
+                    " digits and punctuation. Please leave this character out."
+                ),
+                params={"letter": lettering.shown(letter)},
+            )
+        if lettering.has_too_many_marks(words):
+            raise ValidationError(_("Too many accents stand on one letter. Please remove some."))
+        if lettering.has_right_to_left(words) and not lettering.can_shape():
+            raise ValidationError(_("This site cannot write Arabic and Hebrew on the picture at the moment."))
+        return words
+
+
+class PostForm(forms.Form):
+    """The words that go along with the link."""
+
+    text = forms.CharField(
+        label=_("Your text"),
+        max_length=500,
+        error_messages={"required": _("Write your text first."), "max_length": TOO_LONG},
+    )
+    host = forms.CharField(label=_("Your Mastodon server"), required=False)
+
+    def clean_text(self) -> str:
+        refuse_broken_text(self.cleaned_data["text"])
+        return self.cleaned_data["text"]
+
+    def clean_host(self) -> str:
+        if not self.cleaned_data["host"] and "mastodon" not in self.data:
+            return ""
+        try:
+            return sharing.mastodon_host(self.cleaned_data["host"])
+        except ValidationError:
+            raise ValidationError(_("Enter the name of a server, for example mastodon.social.")) from None

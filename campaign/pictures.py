@@ -1,0 +1,242 @@
+"""The campaign's picture: a hundred marks on a wall, the last of which is the one that somebody adds.
+
+Drawn by code, for a language or around a supporter's own words, which are neither stored nor logged.
+"""
+
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+
+from django.utils.translation import get_language_bidi, override, pgettext
+from PIL import Image, ImageDraw, ImageOps
+
+from campaign import lettering
+
+HASHTAG = "#100forjustice"
+MARKS = 100
+
+Colour = tuple[int, int, int]
+Point = tuple[float, float]
+
+# Of static/site.css.
+NIGHT = (0x21, 0x1A, 0x16)
+PALE = (0xFB, 0xF6, 0xEF)
+STONE = (0x8F, 0x7D, 0x6E)
+EMBER = (0xFF, 0x8A, 0x66)
+
+FONT = "NotoSerif-Bold"
+SIZES = [round(240 * 0.94**step) for step in range(48)]  # down to 13 pixels
+READABLE = 44  # words are broken only when the whole would be smaller than this
+SHARPNESS = 4  # marks are drawn so many times larger, then reduced
+SHADES = 5  # of each colour: sixteen in all make a small file
+
+
+@dataclass(frozen=True)
+class Box:
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    columns: int  # how many bundles of five marks stand beside each other
+    marks: Box
+    hashtag: Box
+    words: Box
+
+
+@dataclass(frozen=True)
+class Format:
+    width: int
+    height: int
+    campaign: Layout
+    own: Layout
+
+
+# On a tall picture apps put their own buttons over the top and the bottom.
+FORMATS = {
+    "1200x630": Format(
+        1200,
+        630,
+        Layout(10, Box(56, 56, 1088, 146), Box(56, 240, 1088, 180), Box(56, 438, 1088, 142)),
+        Layout(20, Box(56, 476, 1088, 40), Box(56, 548, 400, 52), Box(56, 54, 1088, 380)),
+    ),
+    "1080x1080": Format(
+        1080,
+        1080,
+        Layout(10, Box(64, 72, 952, 236), Box(64, 364, 952, 180), Box(64, 580, 952, 436)),
+        Layout(10, Box(64, 788, 952, 128), Box(64, 956, 520, 64), Box(64, 68, 952, 660)),
+    ),
+    "1080x1920": Format(
+        1080,
+        1920,
+        Layout(5, Box(84, 250, 912, 540), Box(84, 860, 912, 180), Box(84, 1070, 912, 600)),
+        Layout(10, Box(84, 1350, 912, 130), Box(84, 1530, 912, 140), Box(84, 250, 912, 1040)),
+    ),
+}
+
+WAIT_SECONDS = 5.0
+# FreeType is not for two threads at once, and drawing takes a processor of ours for a fifth of a second.
+drawing = threading.Lock()
+# One draws and one waits: with more, a crowd of pictures would hold every thread of the process.
+places = threading.BoundedSemaphore(2)
+
+
+class Busy(Exception):  # noqa: N818  (a state, and no mistake)
+    """So many pictures are wanted at once that this one would keep other people waiting."""
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Wait for the turn to draw. Raises Busy when another one waits already, or after WAIT_SECONDS."""
+    if not places.acquire(blocking=False):
+        raise Busy
+    try:
+        if not drawing.acquire(timeout=WAIT_SECONDS):
+            raise Busy
+        try:
+            yield
+        finally:
+            drawing.release()
+    finally:
+        places.release()
+
+
+def demand() -> str:
+    # Translators: the large words on the picture. A no-break space keeps words together that should not be parted.
+    return pgettext("on the picture", "Investigate the crimes against LGBT people in Chechnya")
+
+
+@cache
+def of_campaign(name: str, language: str) -> bytes:
+    """The picture as PNG: one of FORMATS, drawn once in each process and kept."""
+    with drawing, override(language):
+        return png(draw(FORMATS[name], FORMATS[name].campaign, demand()), optimize=True)
+
+
+def with_words(name: str, words: str) -> bytes:
+    """The picture around words that `lettering` has checked, as PNG. Raises Busy."""
+    with one_at_a_time():
+        return png(draw(FORMATS[name], FORMATS[name].own, words))
+
+
+def draw(size: Format, layout: Layout, words: str) -> Image.Image:
+    picture = Image.new("RGB", (size.width, size.height), NIGHT)
+    *others, last = strokes(layout.marks, layout.columns)
+    draw_strokes(picture, layout.marks, others, STONE)
+    draw_strokes(picture, layout.marks, [last], EMBER)
+    write(picture, layout.hashtag, hashtag(layout.hashtag.width, layout.hashtag.height), EMBER)
+    box = layout.words
+    write(picture, box, lettering.fit(words, FONT, box.width, box.height, SIZES, READABLE), PALE)
+    return picture
+
+
+@cache
+def hashtag(width: int, height: int) -> lettering.Block:
+    """To the pixel, since it is as wide as the marks."""
+    return lettering.fit(HASHTAG, FONT, width, height, range(200, 20, -1))
+
+
+def write(picture: Image.Image, box: Box, block: lettering.Block, colour: Colour) -> None:
+    top = box.y + (box.height - block.height) // 2
+    block.draw(ImageDraw.Draw(picture), box.x, top, box.width, colour)
+
+
+def png(picture: Image.Image, *, optimize: bool = False) -> bytes:
+    """Small, and with nothing beside the picture in it. Optimising saves a tenth more and takes ten times as long."""
+    shades = [NIGHT, *(shade for colour in (PALE, STONE, EMBER) for shade in towards(colour))]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for shade in shades for part in shade])
+    file = BytesIO()
+    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(file, "PNG", optimize=optimize)
+    return file.getvalue()
+
+
+def towards(colour: Colour) -> list[Colour]:
+    """From the ground to a colour, so that edges stay smooth."""
+
+    def mixed(step: int) -> Colour:
+        red, green, blue = (dark + (light - dark) * step // SHADES for dark, light in zip(NIGHT, colour, strict=True))
+        return red, green, blue
+
+    return [mixed(step) for step in range(1, SHADES + 1)]
+
+
+# The marks
+
+
+@dataclass(frozen=True)
+class Stroke:
+    start: Point
+    end: Point
+    width: float
+    number: int
+
+    def outline(self) -> list[Point]:
+        """As a hand scratches it: a little bowed, and thinner towards its end."""
+        length = math.dist(self.start, self.end)
+        along = ((self.end[0] - self.start[0]) / length, (self.end[1] - self.start[1]) / length)
+        one, other = [], []
+        for step in range(-3, 18):
+            way = min(max(step / 14, 0), 1)
+            # Beyond its ends the stroke closes in half a circle.
+            beyond = min(max(-step / 3, (step - 14) / 3, 0), 1)
+            half = self.width / 2 * (1 - 0.28 * way + 0.1 * chance(self.number * 7 + step))
+            ahead = way * length + math.copysign(half * math.sin(beyond * math.pi / 2), step - 7)
+            half *= math.cos(beyond * math.pi / 2)
+            aside = chance(self.number) * self.width * 3.6 * way * (1 - way)
+            x = self.start[0] + along[0] * ahead - along[1] * aside
+            y = self.start[1] + along[1] * ahead + along[0] * aside
+            one.append((x - along[1] * half, y + along[0] * half))
+            other.append((x + along[1] * half, y - along[0] * half))
+        return one + other[::-1]
+
+
+def strokes(box: Box, columns: int) -> Iterator[Stroke]:
+    """A hundred marks in bundles of five, in the order in which they are made."""
+    rows = MARKS // 5 // columns
+    high = box.height / (rows + (rows - 1) * 0.28)
+    wide = box.width / (columns + (columns - 1) * 0.3)
+    pitch = wide / 4
+    thick = min(pitch * 0.36, high * 0.085)
+    for bundle in range(MARKS // 5):
+        x = box.x + wide * 1.3 * (bundle % columns)
+        y = box.y + high * 1.28 * (bundle // columns)
+        for bar in range(4):
+            number = bundle * 5 + bar + 1
+            foot = x + pitch * (0.5 + bar + 0.18 * chance(number))
+            yield Stroke(
+                (foot + 0.22 * pitch * chance(number + 50), y + high * (0.09 + 0.08 * chance(number + 9))),
+                (foot + 0.30 * pitch * chance(number + 77), y + high * (0.91 + 0.08 * chance(number + 33))),
+                thick,
+                number,
+            )
+        number = bundle * 5 + 5
+        yield Stroke(
+            (x + thick, y + high * (0.70 + 0.08 * chance(number))),
+            (x + wide - thick, y + high * (0.30 + 0.08 * chance(number + 5))),
+            thick * (1.6 if number == MARKS else 1.05),
+            number,
+        )
+
+
+def chance(number: int) -> float:
+    """Between -0.5 and 0.5. No two strokes of a hand are alike, but two drawings of the picture are."""
+    return (math.sin(number * 12.9898) * 43758.5453) % 1 - 0.5
+
+
+def draw_strokes(picture: Image.Image, box: Box, drawn: Sequence[Stroke], colour: Colour) -> None:
+    mask = Image.new("L", (box.width * SHARPNESS, box.height * SHARPNESS))
+    canvas = ImageDraw.Draw(mask)
+    for stroke in drawn:
+        canvas.polygon([((x - box.x) * SHARPNESS, (y - box.y) * SHARPNESS) for x, y in stroke.outline()], fill=255)
+    mask = mask.reduce(SHARPNESS)
+    if get_language_bidi():
+        mask = ImageOps.mirror(mask)
+    picture.paste(colour, (box.x, box.y), mask)

@@ -1,0 +1,100 @@
+"""What people post, and the addresses that carry it there. Nothing here loads anything from those networks."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import DomainNameValidator
+from django.utils.encoding import punycode
+from django.utils.translation import get_language, gettext, gettext_noop, pgettext
+
+# Each fits a post on X and on Bluesky together with the link.
+SUGGESTIONS = [
+    gettext_noop(
+        "The crimes against LGBT people in Chechnya must be investigated, and all those responsible brought to justice."
+        " Add your voice. #100forjustice"
+    ),
+    gettext_noop(
+        "People in Chechnya were kidnapped and tortured, and some of them killed, for whom they love or who they are."
+        " The case was closed. I ask for an efficient investigation. #100forjustice"
+    ),
+    gettext_noop(
+        "I believe it was attention from all over the world that made the Russian authorities speak about the"
+        " persecution in Chechnya. Here is mine. #100forjustice"
+    ),
+]
+
+# `{text}` and `{link}` stand where a network takes them.
+NETWORKS = {
+    "Telegram": "https://t.me/share/url?url={link}&text={text}",
+    "WhatsApp": "https://wa.me/?text={text}%20{link}",
+    "Bluesky": "https://bsky.app/intent/compose?text={text}%20{link}",
+    "X": "https://x.com/intent/post?text={text}&url={link}",
+    # It takes no words, only the link.
+    "Facebook": "https://www.facebook.com/sharer/sharer.php?u={link}",
+}
+MASTODON = "https://{host}/share?text={text}%20{link}"
+EMAIL = "mailto:?subject={subject}&body={text}%0D%0A%0D%0A{link}"
+
+
+def suggestions() -> list[str]:
+    return [gettext(text) for text in SUGGESTIONS]
+
+
+def with_suggestion(typed: dict[str, str]) -> dict[str, str]:
+    """What was typed, or in its place the suggestion whose button was pressed."""
+    numbered = {str(number): text for number, text in enumerate(suggestions())}
+    return typed | {"text": numbered.get(typed.get("suggestion", ""), typed.get("text", ""))}
+
+
+@dataclass(frozen=True)
+class Link:
+    """An address that carries words. In its pattern a script finds where they stand."""
+
+    name: str
+    pattern: str
+    text: str
+
+    @property
+    def address(self) -> str:
+        return self.pattern.replace("{text}", quote(self.text, safe=""))
+
+    @property
+    def takes_words(self) -> bool:
+        return "{text}" in self.pattern
+
+
+def address(source: str) -> str:
+    """The link that goes along: the campaign's home, counted for the partner whose link brought her here."""
+    return f"{settings.SITE_URL}/{get_language()}/" + (f"?from={source}" if source else "")
+
+
+def links(text: str, source: str) -> list[Link]:
+    # A mailbox shows subjects to whoever looks over a shoulder, so this one names no cause.
+    subject = gettext("Please read this")
+    patterns = {**NETWORKS, pgettext("a way to share", "Email"): EMAIL.replace("{subject}", quote(subject))}
+    return [Link(name, filled(pattern, source), text) for name, pattern in patterns.items()]
+
+
+def on_mastodon(host: str, text: str, source: str) -> Link:
+    return Link(host, filled(MASTODON, source).replace("{host}", host), text)
+
+
+def filled(pattern: str, source: str) -> str:
+    return pattern.replace("{link}", quote(address(source), safe=""))
+
+
+def mastodon_host(typed: str) -> str:
+    """The host name in an address, a handle or a name. Raises ValidationError if there is none."""
+    host = typed.strip().lower()
+    host = host.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
+    DomainNameValidator()(host)
+    try:
+        name = punycode(host)
+    except UnicodeError:
+        name = ""
+    # These letters are another domain in the older of two standards, which makes the name.
+    if not name or set(host) & set("ßς"):
+        raise ValidationError("")
+    return name
