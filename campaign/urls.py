@@ -6,5 +6,11 @@ app_name = "campaign"
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("share/", views.share, name="share"),
+    path("share/words/", views.own_picture, name="own-picture"),
+    path("share/picture-<str:name>.png", views.picture, name="picture"),
+    path("share/poster-a4.pdf", views.poster_pdf, name="poster"),
+    path("share/qr.svg", views.code_svg, name="code-svg"),
+    path("share/qr.png", views.code_png, name="code-png"),
     path("<slug:slug>/", views.page, name="page"),
 ]

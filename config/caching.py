@@ -12,6 +12,10 @@ View = Callable[..., HttpResponse]
 # read when the page is made, nobody without a script sees a number older than ten seconds: nginx counts whole seconds,
 # which may be one more, and on a busy machine an answer may take another one to arrive.
 public_page = cache_control(public=True, max_age=0, s_maxage=3, stale_while_revalidate=5, stale_if_error=300)
+# What is drawn once in each process, and changes with a new version alone.
+public_file = cache_control(
+    public=True, max_age=3600, s_maxage=3600, stale_while_revalidate=86_400, stale_if_error=86_400
+)
 
 
 def public_form(view: View) -> View:

@@ -25,6 +25,7 @@ FORMS = [
     "/en/petitions/chechnya/confirm-code/",
     "/en/petitions/chechnya/withdraw/",
 ]
+SHARING = ["/en/share/", "/ru/share/words/"]
 LINKS = ["/en/confirm/forged/", "/ru/withdraw/forged/"]
 PAGES = [
     "/",
@@ -37,8 +38,9 @@ PAGES = [
     "/en/petitions/chechnya/disowned/",
     "/en/petitions/chechnya/withdraw/check-inbox/",
     "/en/petitions/chechnya/withdrawn/",
+    "/en/share/picture-1200x630.png",
 ]
-EVERYWHERE = [*FORMS, *LINKS, *PAGES, "/nowhere"]
+EVERYWHERE = [*FORMS, *SHARING, *LINKS, *PAGES, "/nowhere"]
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
 VALID = b"email=anna@example.org&consent=on&website="
@@ -122,6 +124,15 @@ def test_a_broken_answer_is_refused(client, refused, field, value):
     refused(client.post(SIGN, body, content_type=FORM), 422)
 
 
+@pytest.mark.parametrize("value", [value for value in RUBBISH if value not in (b"@", b"%", b"%zz")])
+def test_broken_words_are_refused_or_shown_as_they_are(client, site, value):
+    for path in SHARING:
+        body = b"size=1080x1080&suggestion=%s&source=%s&text=%s&words=%s&host=%s" % ((value,) * 5)
+
+        assert client.post(path, body, content_type=FORM).status_code in (200, 413, 422)
+        assert stored() == 0
+
+
 @pytest.mark.parametrize("field", ["source", "email_as_typed"])
 @pytest.mark.parametrize("value", [b"%00", b"%ff", b"%ED%A0%80", b"x" * 90_000])
 def test_a_broken_hidden_field_breaks_nothing(client, site, field, value):
@@ -178,7 +189,7 @@ def test_twenty_thousand_parameters_break_nothing(client, site, path):
     ],
 )
 def test_another_content_type_is_no_form(client, refused, content_type):
-    for path in FORMS:
+    for path in [*FORMS, *SHARING]:
         refused(client.generic("POST", path, VALID + b"&code=3333-3333", content_type=content_type), 400, 422)
 
 
@@ -253,7 +264,7 @@ def part(head, body=b"x"):
     ids=range(19),
 )
 def test_a_malformed_multipart_form_is_refused(client, refused, body):
-    for path in FORMS:
+    for path in [*FORMS, *SHARING]:
         refused(client.generic("POST", path, body, content_type=MULTIPART), 400, 422)
 
 
@@ -308,6 +319,8 @@ STRANGE_PATHS = [
     "/en/petitions/%00/sign/",
     "/en/petitions/%ff/sign/",
     "/en/petitions/" + "x" * 50_000 + "/sign/",
+    "/en/share/picture-%00.png",
+    "/en/share/picture-" + "x" * 20_000 + ".png",
     "/petitions/%00/count.json",
     "/petitions/nothing/count.json",
     "/en/../../etc/passwd",

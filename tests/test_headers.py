@@ -42,6 +42,7 @@ SECURITY = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
 }
 PUBLIC = {"public", "max-age=0", "s-maxage=3", "stale-while-revalidate=5", "stale-if-error=300"}
+DRAWN = {"public", "max-age=3600", "s-maxage=3600", "stale-while-revalidate=86400", "stale-if-error=86400"}
 LIVE = {"public", "max-age=2", "s-maxage=2", "stale-while-revalidate=2", "stale-if-error=300"}
 
 
@@ -66,11 +67,16 @@ def page(path, **values):
     return Visit(path, 200, frozenset(PUBLIC), **values)
 
 
+def drawn(path, type, **values):
+    return Visit(path, 200, frozenset(DRAWN), type=type, **values)
+
+
 def post(path, status, **data):
     return Visit(path, status, method="POST", data=data)
 
 
 PETITION = "/{language}/petitions/chechnya"
+SHARE = "/{language}/share"
 SIGNER = {"email": "anna@example.org", "consent": "on"}
 
 # For each route its answers. `{pending}`, `{used}`, `{expired}`, `{withdraw}` and `{gone}` are tokens of such links.
@@ -92,6 +98,29 @@ VISITS = {
     "dev-mail-html": [Visit("/dev/mail/00000000-0000-0000-0000-000000000000/", 404)],
     "campaign:home": [page("/{language}/"), Visit("/{language}/", 405, method="POST")],
     "campaign:page": [page("/{language}/about/"), Visit("/{language}/nothing/", 404)],
+    "campaign:share": [
+        page(SHARE + "/"),
+        post(SHARE + "/", 200, text="Look", host="mastodon.social"),
+        post(SHARE + "/", 422, text=""),
+        Visit(SHARE + "/", 403, method="POST", data={"text": "Look"}, headers={"Sec-Fetch-Site": "cross-site"}),
+    ],
+    "campaign:own-picture": [
+        Visit(SHARE + "/words/", 200, method="POST", data={"words": "Look", "size": "1200x630"}, type="image/png"),
+        post(SHARE + "/words/", 422, words="", size="1200x630"),
+        Visit(SHARE + "/words/", 403, method="POST", data={"words": "Look"}, headers={"Sec-Fetch-Site": "same-site"}),
+        Visit(SHARE + "/words/", 405),
+    ],
+    "campaign:picture": [
+        *(
+            drawn(f"{SHARE}/picture-{size}.png", "image/png", own_resource_policy="cross-origin")
+            for size in ("1200x630", "1080x1080", "1080x1920")
+        ),
+        Visit(SHARE + "/picture-1x1.png", 404),
+        Visit(SHARE + "/picture-1200x630.png", 405, method="POST"),
+    ],
+    "campaign:poster": [drawn(SHARE + "/poster-a4.pdf", "application/pdf")],
+    "campaign:code-svg": [drawn(SHARE + "/qr.svg", "image/svg+xml")],
+    "campaign:code-png": [drawn(SHARE + "/qr.png", "image/png")],
     "petition:sign": [
         page(PETITION + "/sign/"),
         post(PETITION + "/sign/", 303, **SIGNER),

@@ -157,6 +157,31 @@ def test_no_english_shows_on_a_russian_page(client, petition, settings, view):
     assert_russian(client.get(reverse_in("ru", f"petition:{view}", petition.slug)), settings)
 
 
+def test_no_english_shows_on_a_russian_page_of_sharing(client, petition, settings):
+    networks = {
+        "Telegram",
+        "WhatsApp",
+        "Bluesky",
+        "Facebook",
+        "Mastodon",
+        "mastodon",
+        "social",
+        "QR",
+        "PDF",
+        "SVG",
+        "PNG",
+    }
+    share, words = reverse_in("ru", "campaign:share"), reverse_in("ru", "campaign:own-picture")
+    for response in (
+        client.get(share),
+        client.post(share, {"text": "Слова", "host": "mastodon.social"}),
+        client.post(share, {"text": "", "host": "?"}),
+        client.post(words, {"words": "❤", "size": "1"}),
+        client.post(words, {"words": "", "size": ""}),
+    ):
+        assert_russian(response, settings, *networks)
+
+
 @pytest.mark.parametrize("slug", ["what-happened", "about", "privacy", "home"])
 def test_no_english_shows_on_a_russian_page_of_the_campaign(client, settings, db, slug):
     call_command("load_campaign", verbosity=0)

@@ -7,9 +7,10 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from parler.models import TranslatableModel
 
+from campaign import poster
 from campaign.models import Page
 from petition import identity, roles
-from petition.models import KeyFingerprint, Petition
+from petition.models import KeyFingerprint, Petition, Source
 
 CONTENT = Path(__file__).resolve().parents[2] / "content"
 PAGES = ["home", "what-happened", "about", "privacy"]
@@ -23,7 +24,7 @@ class Command(BaseCommand):
     @transaction.atomic
     def handle(self, **options: Any) -> str:
         KeyFingerprint.objects.get_or_create(name="email_digest", defaults={"fingerprint": identity.key_fingerprint()})
-        loaded = seed_petition() + [text for slug in PAGES for text in seed_page(slug)]
+        loaded = seed_petition() + [text for slug in PAGES for text in seed_page(slug)] + seed_poster()
         loaded += [f"{role} (role)" for role in roles.ensure()]
         return f"Loaded {', '.join(loaded)}." if loaded else "Everything was there already; nothing has changed."
 
@@ -34,6 +35,12 @@ def seed_petition() -> list[str]:
         defaults={"collected_before": 150_000, "collected_before_on": date(2018, 4, 1)},
     )
     return add_missing_languages(petition, "petition", body="demand")
+
+
+def seed_poster() -> list[str]:
+    """The source under which signatures are counted that came by way of paper."""
+    _source, is_new = Source.objects.get_or_create(slug=poster.SOURCE, defaults={"title": "Poster"})
+    return [f"source {poster.SOURCE}"] if is_new else []
 
 
 def seed_page(slug: str) -> list[str]:
