@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
@@ -157,6 +158,13 @@ def test_expired_counters_go_and_others_stay():
 
     assert retention.purge()["expired counters"] == 1
     assert cache.get("current") == 2
+
+
+@pytest.mark.parametrize(("left", "stays"), [(-HOUR, False), (HOUR, True)])
+def test_sessions_that_have_ended_go(left, stays):
+    Session.objects.create(session_key="a" * 32, session_data="", expire_date=timezone.now() + left)
+
+    assert retention.purge()["sessions"] == (0 if stays else 1)
 
 
 def test_the_command_says_what_it_did(make_signature, make_mail, capsys):

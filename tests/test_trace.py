@@ -1,5 +1,6 @@
-"""The trace of what staff do: it grows, and nothing that the application can do makes it shrink."""
+"""The trace of what staff do: it grows, nothing that the application can do makes it shrink, and a page shows it."""
 
+import re
 from datetime import timedelta
 
 import pgtrigger
@@ -7,6 +8,8 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone, translation
 
 from petition import retention, trace
@@ -207,3 +210,155 @@ def test_younger_ones_cannot_be_deleted(age):
 
     with pytest.raises(DatabaseError, match="only ever added to"), transaction.atomic():
         StaffAction.objects.all().delete()
+
+
+# Its page.
+
+URL = reverse("admin:petition_staffaction_changelist")
+
+
+@pytest.fixture
+def administrator(client, make_staff):
+    client.force_login(make_staff("administrator", username="vera"))
+    return client
+
+
+def shown(response):
+    return [(entry.username, entry.action) for entry in response.context["entries"]]
+
+
+def make(username, action, *, days_ago=0, **values):
+    StaffAction.objects.create(username=username, action=action, done_at=timezone.now() - days_ago * DAY, **values)
+
+
+def test_the_latest_comes_first(administrator):
+    make("anna", "logged_in", days_ago=2)
+    make("boris", "logged_out", days_ago=1)
+
+    page = administrator.get(URL)
+
+    assert shown(page) == [("boris", "logged_out"), ("anna", "logged_in")]
+    assert f"{timezone.now() - DAY:%Y-%m-%d %H:}" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, ["added", "changed", "deleted"]),
+        ({"action": "changed"}, ["changed"]),
+        ({"who": "7"}, ["changed", "deleted"]),
+        ({"who": "8"}, ["added"]),
+        ({"petition": "chechnya"}, ["added"]),
+        ({"about": "source amnesty"}, ["deleted"]),
+        ({"who": "7", "action": "deleted"}, ["deleted"]),
+        ({"since": 0}, ["added"]),
+        ({"since": 5, "until": 1}, ["changed"]),
+        ({"until": 5}, ["changed", "deleted"]),
+        ({"until": 6}, ["deleted"]),
+        # What cannot be read filters nothing.
+        ({"who": "x", "action": "x", "petition": "x", "since": "x", "page": "x"}, ["added", "changed", "deleted"]),
+        ({"who": "9" * 30, "page": "0"}, ["added", "changed", "deleted"]),
+        ({"page": "2"}, []),
+    ],
+)
+def test_filters_find_who_what_and_when(administrator, petition, asked, found):
+    make("anna", "added", user_id=8, petition="chechnya", about="petition chechnya")
+    make("boris", "changed", user_id=7, days_ago=5)
+    make("boris", "deleted", user_id=7, days_ago=10, about="source amnesty")
+
+    def day(value):
+        return (timezone.now() - value * DAY).date().isoformat() if isinstance(value, int) else value
+
+    page = administrator.get(URL, {name: day(value) for name, value in asked.items()})
+
+    assert [action for _who, action in shown(page)] == found
+
+
+def test_an_account_that_is_gone_can_be_asked_for(administrator):
+    make("gone", "added", user_id=4711)
+
+    assert '<option value="4711" selected>gone</option>' in administrator.get(URL, {"who": "4711"}).content.decode()
+
+
+def test_entries_come_fifty_at_a_time(administrator):
+    for number in range(120):
+        make("anna", "logged_in", about=f"row {number}")
+
+    first = administrator.get(URL, {"action": "logged_in"})
+    assert len(first.context["entries"]) == 50
+    assert first.context["newer"] == ""
+    second = administrator.get(URL + first.context["older"])
+    third = administrator.get(URL + second.context["older"])
+
+    seen = [entry.about for page in (first, second, third) for entry in page.context["entries"]]
+    assert seen == [f"row {number}" for number in reversed(range(120))]
+    assert third.context["older"] == ""
+    assert "action=logged_in" in third.context["newer"]
+
+
+def test_the_history_of_a_row_is_its_part_of_the_trace(client, petition):
+    client.force_login(User.objects.create_superuser("boss"))
+    make("anna", "changed", about="petition chechnya")
+    make("anna", "changed", about="petition other")
+
+    page = client.get(reverse("admin:petition_petition_history", args=[petition.pk]), follow=True)
+
+    assert [entry.about for entry in page.context["entries"]] == ["petition chechnya"]
+
+
+def test_everyone_sees_the_own_latest_actions(client, make_staff):
+    anna = make_staff("moderator", username="anna")
+    client.force_login(anna)
+    trace.record(anna, Action.PASSWORD_CHANGED)
+    make("boris", "deleted", user_id=anna.pk + 1, about="source amnesty")
+
+    page = client.get(reverse("admin:index")).content.decode()
+
+    assert "own password changed" in page
+    assert "amnesty" not in page
+
+
+def test_what_was_typed_is_shown_as_text(administrator):
+    make("<b>anna", "changed", about="<i>row", reason="<script>alert(1)</script>", user_id=1)
+
+    page = administrator.get(URL).content.decode()
+
+    assert not re.search("<b>anna|<i>row|<script>alert", page)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"who": "{user}"},
+        {"action": "deleted"},
+        {"petition": "chechnya"},
+        {"about": "source 500"},
+        {"since": "2026-01-01", "until": "2026-01-02"},
+        {"who": "{user}", "since": "2026-01-01"},
+        {"page": "20"},
+    ],
+    ids=str,
+)
+def test_a_page_reads_its_entries_by_an_index_and_counts_nothing(administrator, petition, asked):
+    user = User.objects.get().pk
+    sql(
+        "INSERT INTO petition_staffaction (done_at, user_id, username, action, petition, about, detail, reason)"
+        " SELECT timestamptz '2026-11-01' - n * interval '30 minutes', %s + n %% 20, 'somebody',"
+        " CASE WHEN n %% 1000 = 0 THEN 'deleted' ELSE 'logged_in' END,"
+        " CASE WHEN n %% 1000 = 0 THEN 'chechnya' ELSE '' END, 'source ' || n %% 5000, '', ''"
+        " FROM generate_series(1, 20000) AS n",
+        user,
+    )
+    sql("ANALYZE petition_staffaction")
+
+    with CaptureQueriesContext(connection) as queries:
+        administrator.get(URL, {name: value.format(user=user) for name, value in asked.items()})
+
+    statements = [query["sql"] for query in queries if '"petition_staffaction"' in query["sql"]]
+    assert len(statements) == 1
+    assert len(queries) <= 10
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + statements[0])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Seq Scan" not in plan, plan

@@ -18,7 +18,8 @@ from .base import Traced
 
 # What Django and django-otp would show: roles are fixed in the code, and the keys of second factors are for nobody.
 LEFT_OUT = {"auth.Group", "auth.User", "otp_static.StaticDevice", "otp_totp.TOTPDevice"}
-UNKNOWN_ACCOUNTS_TRACED = "1000/h"
+# For each account, and for all unknown names together: entries stay, so strangers must not be able to fill the table.
+FAILED_LOGINS_TRACED = "100/h"
 
 
 class StaffSite(admin.AdminSite):
@@ -94,10 +95,8 @@ class StaffSite(admin.AdminSite):
 def record_failed_login(username: str) -> None:
     """Trace a wrong password. For an account that does not exist, without what was typed: it may be anything.
 
-    Known or not, the database does the same, so that the time of the answer tells nobody which names exist. But those
-    who make up names cannot fill the trace.
+    Known or not, the database does the same, so that the time of the answer tells nobody which names exist.
     """
     user = User.objects.filter(username=username).first()
-    over = limits.over("login:unknown", "" if user else "unknown", UNKNOWN_ACCOUNTS_TRACED)
-    if user or over is None:
+    if limits.over("login:failed", user.username if user else "", FAILED_LOGINS_TRACED) is None:
         trace.record(user, Action.LOGIN_FAILED)

@@ -67,7 +67,8 @@ class AccountAdmin(Traced, UserAdmin):
         return RolesField(required=False)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        obj.is_staff = True
+        if not change:
+            obj.is_staff = True
         super().save_model(request, obj, form, change)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
