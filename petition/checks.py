@@ -16,9 +16,9 @@ from nacl.public import PrivateKey
 from config.loopback import is_loopback
 from petition import identity
 from petition.models import KeyFingerprint
+from petition.models.switches import RATE
 
 KEY = re.compile(r"[0-9a-fA-F]{64}\Z")
-RATE = re.compile(r"(0|[1-9][0-9]*/[smhd])\Z")
 QUOTE = "Write / # ? @ : in a password as %2F %23 %3F %40 %3A."
 # A statement holds names, and so does the detail of an error.
 PRIVATE_LOGS = {
@@ -120,7 +120,7 @@ def local_stays_local(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]
 @register(Tags.security)
 def numbers_are_readable(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     for name in ("RATE_PER_NETWORK", "BURST_PER_NETWORK", "MAILS_PER_ADDRESS", "HOLD_PER_NETWORK"):
-        if not RATE.match(getattr(settings, name)):
+        if not re.match(RATE, getattr(settings, name)):
             yield Error(
                 f"{name} is not a rate.",
                 hint="Write it as count/period with s, m, h or d for the period, for example 300/h; 0 is no limit.",

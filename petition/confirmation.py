@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from petition import identity, limits
+from petition import identity, limits, switches
 from petition.models import AddressMark, Petition, Signature
 
 # Without 0 and O, 1, I and L, 2 and Z, 5 and S, 8 and B: nobody has to guess when typing from another screen.
@@ -119,9 +119,11 @@ def confirm(signature: Signature, *, without_words: bool = False) -> bool:
 
 
 def _reason_to_hold(signature: Signature) -> str:
+    if signature.domain_digest and bytes(signature.domain_digest) in switches.blocked_domain_digests():
+        return switches.HELD_DOMAIN
     if signature.network_digest is None:
         return ""
-    busy = limits.over("confirmed", bytes(signature.network_digest).hex(), settings.HOLD_PER_NETWORK)
+    busy = limits.over("confirmed", bytes(signature.network_digest).hex(), switches.rate("HOLD_PER_NETWORK"))
     return HELD_BUSY_NETWORK if busy is not None else ""
 
 

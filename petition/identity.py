@@ -44,7 +44,12 @@ def email_digest(address: str) -> bytes:
 
 def domain_digest(address: str) -> bytes:
     """32 bytes that stand for the mail domain of an address. Raises ValueError."""
-    return _digest("@" + normalise(address).rpartition("@")[2])
+    return _digest("@" + domain(address))
+
+
+def domain(address: str) -> str:
+    """The mail domain of an address, in the one spelling that we compare. Raises ValueError."""
+    return normalise(address).rpartition("@")[2]
 
 
 def _digest(text: str) -> bytes:

@@ -11,6 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django_ratelimit import core as ratelimit
 
 from config import cache, errors
+from petition import switches
+from petition.models import Verdict
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -52,10 +54,12 @@ def seconds_to_wait(request: HttpRequest, group: str) -> int | None:
 
     Raises no error for a strange address. Not to be called inside a transaction: a counter would be rolled back.
     """
+    if switches.verdict_on_network(client_address(request)) == Verdict.ALLOW:
+        return None
     return over_any(
         (f"{group}:{name}", key, times(rate, factor))
         for key, factor in limited_networks(request)
-        for name, rate in (("rate", settings.RATE_PER_NETWORK), ("burst", settings.BURST_PER_NETWORK))
+        for name, rate in (("rate", switches.rate("RATE_PER_NETWORK")), ("burst", switches.rate("BURST_PER_NETWORK")))
     )
 
 

@@ -10,14 +10,13 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from django.conf import settings
 from django.core.cache import cache
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils import timezone
 from nacl.exceptions import CryptoError
 
-from petition import identity, letters, limits
+from petition import identity, letters, limits, switches
 from petition.letters import Letter
 from petition.models import AddressMark, OutgoingMail, Signature
 from petition.models.mail import OutgoingMailQuerySet
@@ -139,7 +138,7 @@ def _over_mail_limit(mail: OutgoingMail) -> bool:
     # A mail that is taken up again, after a refusal or a crash, is not another one.
     if not cache.add(f"counted:{mail.pk}", 1, COUNTED_SECONDS):
         return False
-    wait = limits.over(f"mail:{mail.kind}", bytes(mail.email_digest).hex(), settings.MAILS_PER_ADDRESS)
+    wait = limits.over(f"mail:{mail.kind}", bytes(mail.email_digest).hex(), switches.rate("MAILS_PER_ADDRESS"))
     return wait is not None
 
 

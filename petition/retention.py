@@ -6,7 +6,15 @@ from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.utils import timezone
 
-from petition.models import AddressMark, DailySalt, OutgoingMail, Signature, StaffAction
+from petition.models import (
+    AddressMark,
+    DailySalt,
+    ListedDomain,
+    ListedNetwork,
+    OutgoingMail,
+    Signature,
+    StaffAction,
+)
 
 SALT_DAYS = 2
 
@@ -19,6 +27,8 @@ def purge() -> dict[str, int]:
         "abuse signals": Signature.objects.older_than_abuse_signals().clear_abuse_signals(),
         "parked mails": OutgoingMail.objects.parked_too_long().delete()[0],
         "address marks": AddressMark.objects.filter(expires_at__lte=timezone.now()).delete()[0],
+        "listed networks": ListedNetwork.objects.ended().delete()[0],
+        "listed domains": ListedDomain.objects.ended().delete()[0],
         "daily salts": DailySalt.objects.filter(day__lte=today - timedelta(days=SALT_DAYS)).delete()[0],
         "sessions": Session.objects.filter(expire_date__lte=timezone.now()).delete()[0],
         "entries of the trace": StaffAction.objects.older_than_two_years().delete()[0],

@@ -18,11 +18,11 @@ SIGN = """
     WITH pending AS (
         INSERT INTO petition_signature (
             petition_id, email_digest, domain_digest, network_digest, name, words, shows_name, country, language,
-            source, consent_version, created_at
+            source, consent_version, created_at, held_reason
         )
         SELECT id, %(email_digest)s, %(domain_digest)s, %(network_digest)s, %(name)s, %(words)s, %(shows_name)s,
             %(country)s, %(language)s, coalesce((SELECT slug FROM petition_source WHERE slug = %(source)s), ''),
-            %(consent_version)s, %(hour)s
+            %(consent_version)s, %(hour)s, %(held_reason)s
         FROM petition_petition
         WHERE slug = %(slug)s AND opened_at <= %(now)s AND paused_at IS NULL
             AND (closed_at IS NULL OR closed_at > %(now)s)
@@ -45,9 +45,10 @@ class Answers:
     source: str = ""
 
 
-def sign(slug: str, answers: Answers, *, language: str, network: str) -> bool:
+def sign(slug: str, answers: Answers, *, language: str, network: str | None, held_reason: str = "") -> bool:
     """Store a pending signature and owe its mail. Costs one statement.
 
+    Without a `network` it counts towards no limit of confirmations; with a `held_reason` it is held once confirmed.
     Return False, storing nothing, if there is no such petition or it is not open now.
     """
     with connection.cursor() as cursor:
@@ -57,7 +58,7 @@ def sign(slug: str, answers: Answers, *, language: str, network: str) -> bool:
                 "slug": slug,
                 "email_digest": identity.email_digest(answers.email),
                 "domain_digest": identity.domain_digest(answers.email),
-                "network_digest": identity.network_digest(network),
+                "network_digest": network and identity.network_digest(network),
                 "name": answers.name,
                 "words": answers.words,
                 "shows_name": answers.shows_name,
@@ -65,6 +66,7 @@ def sign(slug: str, answers: Answers, *, language: str, network: str) -> bool:
                 "language": language,
                 "source": answers.source,
                 "consent_version": consent.CURRENT,
+                "held_reason": held_reason,
                 "hour": this_hour(),
                 "recipient": identity.seal(answers.email),
                 "now": timezone.now(),

@@ -12,10 +12,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from config import errors
 from config.caching import public_form, public_page
-from petition import confirmation, identity, letters, limits, signing, tally, withdrawal
+from petition import confirmation, identity, letters, limits, signing, switches, tally, withdrawal
 from petition.confirmation import State
 from petition.forms import CodeForm, SignForm, WithdrawForm
-from petition.models import OutgoingMail, Petition, Source
+from petition.models import OutgoingMail, Petition, Source, Verdict
 
 # For each state of a link: its page, and the status that says the same to a machine.
 LINK_PAGES = {
@@ -62,11 +62,14 @@ def accepted(request: HttpRequest, slug: str, form: SignForm) -> bool:
     # Only a robot fills the field that people cannot see. It is told the same as everyone.
     if answers["website"]:
         return True
+    address = limits.client_address(request)
     return signing.sign(
         slug,
         signing.Answers(**{name: answers[name] for name in signing.Answers.__dataclass_fields__}),
         language=get_language(),
-        network=limits.client_network(request),
+        # An allowed network is no signal, and is never held for being busy.
+        network=None if switches.verdict_on_network(address) == Verdict.ALLOW else limits.network(address),
+        held_reason=switches.reason_to_hold(address, identity.domain(answers["email"])),
     )
 
 

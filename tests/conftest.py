@@ -11,7 +11,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 
-from petition import identity, roles
+from petition import identity, roles, switches
 from petition.models import Petition, Signature
 from petition.models.signature import this_hour
 
@@ -46,10 +46,17 @@ def trace_unguarded():
 @pytest.fixture(autouse=True)
 def _fresh_salt_and_counters(request):
     """Each test has a database of its own, so what processes remember of another is forgotten."""
-    identity._salt = None
+    identity._salt = switches._state = None
     if {"db", "transactional_db"} & set(request.fixturenames) or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("_django_db_helper")
         cache.clear()
+
+
+@pytest.fixture
+def known_switches(db, monkeypatch):
+    """For tests that count statements: the switches are known, and not asked for again."""
+    monkeypatch.setattr(switches, "SECONDS", 3_600)
+    switches.state()
 
 
 @pytest.fixture(autouse=True)

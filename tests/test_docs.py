@@ -11,7 +11,14 @@ from django.core.management import get_commands
 from petition import models
 
 DOCS = Path(settings.BASE_DIR) / "docs"
-OF_PEOPLE = [models.Signature, models.OutgoingMail, models.AddressMark, models.StaffAction]
+OF_PEOPLE = [
+    models.Signature,
+    models.OutgoingMail,
+    models.AddressMark,
+    models.StaffAction,
+    models.ListedNetwork,
+    models.ListedDomain,
+]
 # What says nothing about anybody.
 IMPERSONAL = {"id", "petition"}
 
@@ -27,7 +34,8 @@ def test_every_stored_field_has_its_line_in_the_privacy_document(model):
 
 def test_every_model_is_known_to_be_about_people_or_not():
     about_others = (
-        "Petition PetitionTranslation Source KeyFingerprint DailySalt TallyChange HourTally DayTally TotalTally"
+        "Petition PetitionTranslation Source Switches SwitchesTranslation KeyFingerprint DailySalt"
+        " TallyChange HourTally DayTally TotalTally"
     )
 
     assert {model.__name__ for model in apps.get_app_config("petition").get_models()} == {

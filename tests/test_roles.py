@@ -16,7 +16,17 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from campaign.models import Page
 from petition import identity, roles, second_factor
-from petition.models import OutgoingMail, Petition, Signature, Source, StaffAction
+from petition.models import (
+    ListedDomain,
+    ListedNetwork,
+    OutgoingMail,
+    Petition,
+    Signature,
+    Source,
+    StaffAction,
+    Switches,
+    Verdict,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -99,6 +109,31 @@ ROUTES = {
         delete=only(ORGANISER),
     ),
     **model(
+        "petition_switches",
+        "switches",
+        view=only(ADMINISTRATOR),
+        add=NOBODY,
+        change=only(ADMINISTRATOR),
+        delete=NOBODY,
+        translated=True,
+    ),
+    **model(
+        "petition_listednetwork",
+        "network",
+        view=only(ADMINISTRATOR),
+        add=only(ADMINISTRATOR),
+        change=only(ADMINISTRATOR),
+        delete=only(ADMINISTRATOR),
+    ),
+    **model(
+        "petition_listeddomain",
+        "domain",
+        view=only(ADMINISTRATOR),
+        add=only(ADMINISTRATOR),
+        change=only(ADMINISTRATOR),
+        delete=only(ADMINISTRATOR),
+    ),
+    **model(
         "campaign_page",
         "page",
         view=only(EDITOR),
@@ -121,6 +156,8 @@ ROUTES = {
 ACTIONS = {
     ("outgoingmail", "try_again"): only(ADMINISTRATOR),
     ("source", "delete_selected"): only(ORGANISER),
+    ("listednetwork", "delete_selected"): only(ADMINISTRATOR),
+    ("listeddomain", "delete_selected"): only(ADMINISTRATOR),
     ("page", "delete_selected"): {SUPERUSER},
     ("user", "delete_selected"): only(ADMINISTRATOR),
 }
@@ -145,8 +182,19 @@ def rows(petition, make_signature):
         "mail": mail,
         "source": Source.objects.create(slug="amnesty", title="Amnesty"),
         "page": Page.objects.get(slug="about"),
+        "switches": make_switches(),
+        "network": ListedNetwork.objects.create(network="192.0.2.0/24", verdict=Verdict.BLOCK),
+        "domain": ListedDomain.objects.create(domain="spam.example", verdict=Verdict.BLOCK),
         "user": User.objects.create_user("somebody", is_staff=True),
     }
+
+
+def make_switches():
+    switches = Switches.objects.get_or_create(id=1)[0]
+    switches.set_current_language("ru")
+    switches.banner = "Сегодня нас атаковали."
+    switches.save()
+    return switches
 
 
 @pytest.fixture
@@ -220,7 +268,7 @@ def test_nothing_is_done_for_those_who_are_not_let_in(rows, clients, name):
     def state():
         return [
             list(model.objects.order_by("pk").values())
-            for model in (User, Petition, Signature, OutgoingMail, Source, Page, StaffAction, TOTPDevice)
+            for model in (User, Petition, Signature, OutgoingMail, Source, Page, StaffAction, TOTPDevice, Switches)
         ]
 
     route = ROUTES[name]
@@ -294,10 +342,13 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "auth.User",
         "campaign.Page",
         "petition.OutgoingMail",
+        "petition.ListedDomain",
+        "petition.ListedNetwork",
         "petition.Petition",
         "petition.Signature",
         "petition.Source",
         "petition.StaffAction",
+        "petition.Switches",
     }
 
 
@@ -371,7 +422,7 @@ def test_an_editor_changes_the_texts_and_nothing_else(clients, petition):
 def test_an_administrator_changes_switches_and_no_texts(clients, petition):
     url = reverse("admin:petition_petition_change", args=[petition.pk])
 
-    clients[ADMINISTRATOR].post(url, petition_form(petition, title="New", goal=200_000))
+    clients[ADMINISTRATOR].post(url, petition_form(petition, title="New", goal=200_000, reason="A round number"))
 
     changed = Petition.objects.get()
     assert (changed.title, changed.goal) == ("Investigate", 200_000)

@@ -1,4 +1,4 @@
-"""Whoever asks with somebody's address learns nothing: answer, SQL and rows are the same for seven kinds of address."""
+"""Whoever asks with somebody's address learns nothing: answer, SQL and rows are the same for eight kinds of address."""
 
 import re
 from datetime import timedelta
@@ -9,13 +9,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from petition import identity, limits
-from petition.models import AddressMark, OutgoingMail, Signature
+from petition import identity, limits, switches
+from petition.models import AddressMark, ListedDomain, OutgoingMail, Signature, Verdict
 from petition.models.signature import this_hour
 
 ADDRESS = "known@example.org"
 
-KINDS = ["new", "pending", "confirmed", "held", "invalidated", "over its mail limit", "I did not sign this"]
+KINDS = ["new", "pending", "confirmed", "held", "invalidated", "over its mail limit", "I did not sign this", "blocked"]
 
 
 @pytest.fixture
@@ -36,6 +36,10 @@ def know(make_signature, settings):
                 limits.over("mail:sign", identity.email_digest(ADDRESS).hex(), settings.MAILS_PER_ADDRESS)
         elif kind == "I did not sign this":
             AddressMark.remember(identity.email_digest(ADDRESS), AddressMark.Kind.NO_MAIL)
+        elif kind == "blocked":
+            ListedDomain.objects.create(domain=identity.domain(ADDRESS), verdict=Verdict.BLOCK)
+            switches._state = None
+            switches.state()
 
     return know
 
@@ -57,7 +61,7 @@ def observe(client, url, data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_signing_tells_nothing_about_an_address(client, petition, know, sign_data, kind):
+def test_signing_tells_nothing_about_an_address(client, petition, know, sign_data, known_switches, kind):
     url = "/en/petitions/chechnya/sign/"
     client.post(url, sign_data())  # the salt of the day is fetched once a minute
     unknown = observe(client, url, sign_data(email="nobody@example.net"))
@@ -71,7 +75,7 @@ def test_signing_tells_nothing_about_an_address(client, petition, know, sign_dat
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_asking_to_withdraw_tells_nothing_about_an_address(client, petition, know, kind):
+def test_asking_to_withdraw_tells_nothing_about_an_address(client, petition, know, known_switches, kind):
     url = "/en/petitions/chechnya/withdraw/"
     client.post(url, {"email": "first@example.net"})
     unknown = observe(client, url, {"email": "nobody@example.net"})

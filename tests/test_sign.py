@@ -256,7 +256,7 @@ def test_there_is_nothing_to_sign_under_an_unknown_name(client, petition, sign_d
     assert not Signature.objects.exists()
 
 
-def test_signing_costs_two_statements(client, petition, sign_data, django_assert_num_queries):
+def test_signing_costs_two_statements(client, petition, sign_data, known_switches, django_assert_num_queries):
     client.post(URL, sign_data())  # the salt of the day is fetched once a minute
 
     with django_assert_num_queries(2):

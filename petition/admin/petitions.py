@@ -12,10 +12,12 @@ from .base import ReasonField, Traced
 
 # Whose job each field is.
 FIELDS = {
-    "petition.change_petition": ["title", "addressee", "demand", "thanks"],
+    "petition.change_petition": ["title", "addressee", "demand", "thanks", "pause_notice"],
     "petition.switch_petition": ["opened_at", "paused_at", "closed_at", "goal"],
     "petition.change_collected_before": ["collected_before", "collected_before_on", "collected_before_source"],
 }
+# What nobody changes without saying why.
+EXPLAINED = {"opened_at", "paused_at", "closed_at", "goal", "collected_before", "collected_before_on"}
 
 
 class PetitionForm(TranslatableModelForm):
@@ -23,8 +25,8 @@ class PetitionForm(TranslatableModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        if "collected_before" in self.changed_data and self.instance.pk and not cleaned.get("reason"):
-            self.add_error("reason", _("Say why the number of signatures collected before changes."))
+        if set(self.changed_data) & EXPLAINED and self.instance.pk and not cleaned.get("reason"):
+            self.add_error("reason", _("Say why, since this changes what everybody sees or may do."))
         return cleaned
 
 
@@ -40,6 +42,7 @@ class PetitionAdmin(Traced, TranslatableAdmin):
         "addressee",
         "demand",
         "thanks",
+        "pause_notice",
         ("opened_at", "paused_at", "closed_at"),
         "goal",
         ("collected_before", "collected_before_on"),

@@ -2,6 +2,7 @@ from .mail import AddressMark, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .signature import Signature
+from .switches import ListedDomain, ListedNetwork, Switches, Verdict
 from .tally import DayTally, HourTally, Measure, TallyChange, TotalTally
 from .trace import Action, StaffAction
 
@@ -12,12 +13,16 @@ __all__ = [
     "DayTally",
     "HourTally",
     "KeyFingerprint",
+    "ListedDomain",
+    "ListedNetwork",
     "Measure",
     "OutgoingMail",
     "Petition",
     "Signature",
     "Source",
     "StaffAction",
+    "Switches",
     "TallyChange",
     "TotalTally",
+    "Verdict",
 ]

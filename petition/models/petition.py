@@ -29,6 +29,13 @@ class Petition(TranslatableModel):
         addressee=models.CharField(_("addressee"), max_length=200, blank=True),
         demand=models.TextField(_("demand"), help_text=_("Plain paragraphs, separated by an empty line.")),
         thanks=models.TextField(_("thanks"), blank=True),
+        pause_notice=models.CharField(
+            _("notice while signing is paused"),
+            max_length=300,
+            blank=True,
+            db_default="",
+            help_text=_("Why, and when to come back. Empty: a general sentence."),
+        ),
         collected_before_source=models.CharField(
             _("source of the signatures collected before"), max_length=200, blank=True
         ),

@@ -20,8 +20,8 @@ HELD_RETURNED = "returned after an invalidated signature was withdrawn"
 # The unique constraint settles a race; who comes later is spared the error. Returns whether the address has other rows.
 CONFIRM = """
     UPDATE petition_signature mine
-    SET confirmed_at = %(hour)s, held_reason = hold.reason,
-        held_at = CASE WHEN hold.reason <> '' THEN %(hour)s END {words}
+    SET confirmed_at = %(hour)s, held_reason = coalesce(nullif(held_reason, ''), hold.reason),
+        held_at = CASE WHEN held_reason <> '' OR hold.reason <> '' THEN %(hour)s END {words}
     FROM (
         SELECT coalesce((
             SELECT %(returned)s FROM petition_addressmark
@@ -220,7 +220,8 @@ class Signature(models.Model):
         return not self.is_pending and self.held_at is None and self.invalidated_at is None
 
     def confirm(self, held_reason: str = "", without_words: bool = False) -> bool:
-        """Start counting this signature, or hold it for review if a reason is given or its address is marked for that.
+        """Start counting this signature, or hold it for review if a reason is given, or was when it was signed, or its
+        address is marked for that.
 
         `without_words` erases its name and words. Return False, changing nothing, if this row is gone or one of its
         address is confirmed already. Other pending rows of the address are deleted, in a statement of their own: not to

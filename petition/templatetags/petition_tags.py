@@ -3,7 +3,7 @@ from datetime import date
 from django import template
 from django.utils.translation import pgettext
 
-from petition import tally
+from petition import switches, tally
 from petition.forms import SignForm
 from petition.models import Petition, Source
 
@@ -14,6 +14,11 @@ register = template.Library()
 def current_petition() -> Petition | None:
     """The petition that the site is about: the one opened last."""
     return Petition.objects.order_by("-opened_at").first()
+
+
+@register.simple_tag
+def banner() -> str:
+    return switches.banner()
 
 
 @register.inclusion_tag("petition/tags/tally.html")

@@ -1,0 +1,65 @@
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from parler.admin import TranslatableAdmin
+from parler.forms import TranslatableModelForm
+
+from petition.models import ListedDomain, ListedNetwork, Switches
+
+from .base import ReasonField, Traced
+
+RATES = ("rate_per_network", "burst_per_network", "mails_per_address", "hold_per_network")
+
+
+class SwitchesForm(TranslatableModelForm):
+    reason = ReasonField()
+
+
+class ListedForm(ModelForm):
+    reason = ReasonField()
+
+
+@admin.register(Switches)
+class SwitchesAdmin(Traced, TranslatableAdmin):
+    """One row, made by the migration, which is changed and never added or deleted."""
+
+    form = SwitchesForm
+    fields = ["banner", *RATES, "reason"]
+    traced_values = (*RATES, "banner")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return HttpResponseRedirect(reverse("admin:petition_switches_change", args=[1]))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+class ListedAdmin(Traced):
+    """Entries end by themselves. The trace names them by number: a network or a domain may be a person's."""
+
+    form = ListedForm
+    list_filter = ["verdict"]
+    traced_values = ("verdict", "ends_on")
+
+
+@admin.register(ListedNetwork)
+class ListedNetworkAdmin(ListedAdmin):
+    list_display = ["network", "verdict", "ends_on"]
+    fields = ["network", "verdict", "ends_on", "reason"]
+    ordering = ["network"]
+
+
+@admin.register(ListedDomain)
+class ListedDomainAdmin(ListedAdmin):
+    list_display = ["domain", "verdict", "ends_on"]
+    fields = ["domain", "verdict", "ends_on", "reason"]
+    ordering = ["domain"]

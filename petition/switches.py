@@ -1,0 +1,85 @@
+"""What administrators change while the site runs. Every process knows it two seconds later."""
+
+import time
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+
+from django.conf import settings
+from django.utils.translation import get_language
+
+from petition import identity
+from petition.models import ListedDomain, ListedNetwork, Switches, Verdict
+
+SECONDS = 2
+HELD_NETWORK = "blocked network"
+HELD_DOMAIN = "blocked mail domain"
+RATES = ("RATE_PER_NETWORK", "BURST_PER_NETWORK", "MAILS_PER_ADDRESS", "HOLD_PER_NETWORK")
+
+
+@dataclass(frozen=True)
+class State:
+    """What was in force when this process last looked."""
+
+    rates: dict[str, str]
+    banners: dict[str, str]
+    networks: dict[IPv4Network | IPv6Network, Verdict]
+    domains: dict[str, Verdict]
+
+
+_state: tuple[float, State] | None = None
+
+
+def state() -> State:
+    """What is in force, at most two seconds ago. Asks the database that often, whatever the load."""
+    global _state
+    now = time.monotonic()
+    if _state is None or _state[0] <= now:
+        _state = now + SECONDS, _read()
+    return _state[1]
+
+
+def _read() -> State:
+    switches = Switches.objects.prefetch_related("translations").first()
+    return State(
+        rates={name: getattr(switches, name.lower(), "") for name in RATES},
+        banners={text.language_code: text.banner for text in switches.translations.all()} if switches else {},
+        networks={ip_network(listed.network): Verdict(listed.verdict) for listed in ListedNetwork.objects.standing()},
+        domains={listed.domain: Verdict(listed.verdict) for listed in ListedDomain.objects.standing()},
+    )
+
+
+def rate(name: str) -> str:
+    """The rate of this setting: what administrators chose, else what the environment says."""
+    return state().rates[name] or getattr(settings, name)
+
+
+def banner() -> str:
+    """The sentence on top of every page in the language of the page; empty if there is none."""
+    return state().banners.get(get_language() or "", "")
+
+
+def verdict_on_network(address: IPv4Address | IPv6Address | None) -> Verdict | None:
+    """What the lists say of this address; the narrowest network decides. None: nothing."""
+    fitting = {network: verdict for network, verdict in state().networks.items() if address and address in network}
+    return fitting[max(fitting, key=lambda network: network.prefixlen)] if fitting else None
+
+
+def verdict_on_domain(domain: str) -> Verdict | None:
+    """What the lists say of this mail domain, as `identity.domain` writes it; the narrowest entry decides."""
+    domains = state().domains
+    labels = domain.split(".")
+    names = [domain, *("*." + ".".join(labels[start:]) for start in range(len(labels)))]
+    return next((domains[name] for name in names if name in domains), None)
+
+
+def reason_to_hold(address: IPv4Address | IPv6Address | None, domain: str) -> str:
+    """Why whoever signs from here, with a mailbox there, is held once she has confirmed; empty: no reason."""
+    if verdict_on_network(address) == Verdict.BLOCK:
+        return HELD_NETWORK
+    return HELD_DOMAIN if verdict_on_domain(domain) == Verdict.BLOCK else ""
+
+
+def blocked_domain_digests() -> set[bytes]:
+    """What the blocked domains look like on a signature. Those with a wildcard are known by name alone."""
+    blocked = [name for name, verdict in state().domains.items() if verdict == Verdict.BLOCK]
+    return {identity.domain_digest(f"anyone@{name}") for name in blocked if not name.startswith("*.")}
