@@ -176,9 +176,8 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
             server.wait_until(lambda: not OutgoingMail.objects.waiting().exists())
         assert OutgoingMail.objects.parked().exists()
 
-        # Too often.
-        statuses = [visitor.sign(email="") for _ in range(60)]
-        assert statuses[-1] == 429
+        # Too often. On a slow machine a minute's limit may begin anew meanwhile; an hour's does not.
+        assert any(visitor.sign(email="") == 429 for _ in range(301))
 
     tokens += [identity.email_digest(ADDRESS).hex(), identity.network_digest(CLIENT).hex(), code]
     web, worker = web_log.read_text(), worker_log.read_text()
