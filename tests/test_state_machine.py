@@ -23,7 +23,7 @@ from petition.confirmation import State
 from petition.models import OutgoingMail, Petition, Signature, Source
 from tests.conftest import make_petition
 
-EXAMPLES, STEPS = (400, 60) if settings.get_current_profile_name() == "soak" else (50, 40)
+EXAMPLES, STEPS = (400, 60) if settings.get_current_profile_name() == "soak" else (50, 30)
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -77,9 +77,7 @@ def sql(statement, **values):
 
 # What raw SQL may do to some rows, and what becomes of each.
 UPDATES = {
-    "country = 'FR', language = 'ru', source = 'other'": lambda row: replace(
-        row, country="FR", language="ru", source="other"
-    ),
+    "name = 'Anna'": lambda row: row,
     "petition_id = (SELECT sum(id) FROM petition_petition) - petition_id": lambda row: replace(
         row, petition_id=sum(Petition.objects.values_list("pk", flat=True)) - row.petition_id
     ),
@@ -99,10 +97,7 @@ UPDATES = {
     "invalidated_at = confirmed_at, held_at = NULL": lambda row: replace(
         row, invalidated_at=row.confirmed_at, held_at=None
     ),
-    "held_at = NULL, invalidated_at = NULL, country = ''": lambda row: replace(
-        row, held_at=None, invalidated_at=None, country=""
-    ),
-    "name = 'Anna', words = ''": lambda row: row,
+    "held_at = NULL, invalidated_at = NULL": lambda row: replace(row, held_at=None, invalidated_at=None),
 }
 
 
@@ -189,9 +184,12 @@ class Counting(RuleBasedStateMachine):
 
     @initialize(cell=cells)
     def many_have_signed(self, cell):
-        for petition, address in enumerate(ADDRESSES[:2]):
-            self.sign(address, petition, cell, times=2)
-        self.create_in_bulk(0, [True, True, False])
+        for address in ADDRESSES:
+            self.sign(address, 0, cell, times=1)
+        self.sign(ADDRESSES[0], 1, cell, times=2)
+        self.create_in_bulk(0, [True, False])
+        self.insert(1, DIGESTS[1:3], cell, "invalidated")
+        self.insert(1, DIGESTS[3:], cell, "held")
 
     # Signers.
 
@@ -309,15 +307,14 @@ class Counting(RuleBasedStateMachine):
         sent = "".join(message.body for message in mail.outbox)
         self.goes(row for row in pending if row and not row.confirmed_at and self.mailed[row.pk][1] not in sent)
 
-    @rule(hours=st.sampled_from([1, 5, 30, 8 * 24, 31 * 24]))
-    def time_passes(self, hours):
+    @rule(hours=st.sampled_from([1, 30, 180, 31 * 24]), purges=st.booleans())
+    def time_passes(self, hours, purges):
         self.now += hours * HOUR
-
-    @rule()
-    def purge(self):
-        lapsed = [row for row in self.rows.values() if not row.confirmed_at and row.created_at < self.now - 8 * DAY]
-        assert retention.purge()["lapsed signatures"] == len(lapsed)
-        self.goes(lapsed)
+        if purges:
+            rows = self.rows.values()
+            lapsed = [row for row in rows if not row.confirmed_at and row.created_at < self.now - 8 * DAY]
+            assert retention.purge()["lapsed signatures"] == len(lapsed)
+            self.goes(lapsed)
 
     @rule(rows=st.sampled_from([1, 3, 20_000]))
     def fold(self, rows):
@@ -366,15 +363,20 @@ class Counting(RuleBasedStateMachine):
     # Hands at psql.
 
     @precondition(has_rows)
-    @rule(numbers=some_numbers, change=st.sampled_from(sorted(UPDATES)))
-    def update(self, numbers, change):
+    @rule(numbers=some_numbers, change=st.sampled_from(sorted(UPDATES)), cell=st.none() | cells)
+    def update(self, numbers, change, cell):
         after = {pk: UPDATES[change](row) for pk, row in self.some(numbers).items()}
+        moved = {}
+        if cell:
+            change += ", country = %(country)s, language = %(language)s, source = %(source)s"
+            moved = dict(zip(("country", "language", "source"), cell, strict=True))
+            after = {pk: replace(row, **moved) for pk, row in after.items()}
         confirmed = [
             (row.petition_id, row.digest) for row in (self.rows | after).values() if row.confirmed_at is not None
         ]
         try:
             with transaction.atomic():
-                sql(f"UPDATE petition_signature SET {change} WHERE id = ANY (%(ids)s)", ids=list(after))
+                sql(f"UPDATE petition_signature SET {change} WHERE id = ANY (%(ids)s)", ids=list(after), **moved)
         except IntegrityError:
             # One address would have been confirmed twice, perhaps only until the next row was written.
             return
