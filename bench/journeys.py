@@ -107,8 +107,8 @@ class Crowd:
             diary.mishaps[f"{step}: {mishap}"] += 1
         except TimeoutError:
             diary.mishaps[f"{step}: none in {MAIL_SECONDS if step == 'mail' else TIMEOUT} s"] += 1
-        except OSError:
-            diary.mishaps[f"{step}: dropped"] += 1
+        except OSError as error:
+            diary.mishaps[f"{step}: dropped, {error.strerror or type(error).__name__}"] += 1
         finally:
             del self.waiting[mailbox]
 
@@ -131,7 +131,7 @@ class Crowd:
         if status == "503":
             self.diary.seconds[TURNED_AWAY].append(time.monotonic() - begin)
         if status != str(expected):
-            raise Mishap(status or "dropped")
+            raise Mishap(status or "dropped, without a word")
         self.diary.seconds[step].append(time.monotonic() - begin)
         head, _blank, body = answer.partition(b"\r\n\r\n")
         return gzip.decompress(body) if b"\r\ncontent-encoding: gzip" in head.lower() else body
