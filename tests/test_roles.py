@@ -82,9 +82,8 @@ ROUTES = {
     "second_factor_scan": Route(STAFF, STAFF),
     "backup_codes": Route(STAFF, STAFF),
     "jsi18n": Route(STAFF, STAFF, inside=(200, 405)),
-    # These look at the permissions themselves; nothing of ours is found through them.
+    # It looks at the permissions itself, and nothing of ours is found through it.
     "autocomplete": Route(NOBODY, STAFF, inside=(405,)),
-    "view_on_site": Route(STAFF, STAFF, inside=(404,), arguments=(1, 1)),
     "app_list": Route(STAFF, STAFF, inside=(200, 404), arguments=("petition",)),
     "petition_staffaction_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     "auth_user_password_change": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "user"),

@@ -49,8 +49,11 @@ class Traced(admin.ModelAdmin):
     """
 
     traced_values: tuple[str, ...] = ()
+    view_on_site = False
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        if formsets:
+            raise NotImplementedError("What changes in an inline would leave no trace.")
         names = [name for name in form.changed_data if name != "reason"]
         return Change(
             detail=", ".join(self.describe(form, name) for name in names),

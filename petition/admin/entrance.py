@@ -23,6 +23,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django_otp.models import Device
+from django_otp.plugins.otp_static.models import StaticDevice
 
 from petition import limits, trace
 from petition import second_factor as factor
@@ -97,10 +98,8 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 def come_in(request: HttpRequest, device: Device) -> None:
     user = staff(request)
     let_in(request, device)
-    if device.persistent_id.startswith("otp_static."):
-        trace.record(user, Action.BACKUP_CODE_USED, detail=f"{factor.backup_codes_left(user)} left")
-    else:
-        trace.record(user, Action.LOGGED_IN)
+    on_paper = isinstance(device, StaticDevice)
+    trace.record(user, Action.BACKUP_CODE_USED if on_paper else Action.LOGGED_IN)
 
 
 def let_in(request: HttpRequest, device: Device) -> None:

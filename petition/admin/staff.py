@@ -42,6 +42,17 @@ class ResetForm(forms.Form):
     reason = ReasonField()
 
 
+class RoleFilter(admin.SimpleListFilter):
+    title = _("role")
+    parameter_name = "role"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(roles.NAMES.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        return queryset.filter(groups__name=self.value()) if self.value() else queryset
+
+
 @admin.register(User)
 class AccountAdmin(Traced, UserAdmin):
     """The accounts of staff: a name, a password, roles. Nobody makes a superuser here, or gives single permissions.
@@ -50,7 +61,7 @@ class AccountAdmin(Traced, UserAdmin):
     """
 
     list_display = ["username", "role_names", "is_active", "has_second_factor", "last_login"]
-    list_filter = ["is_active", "groups"]
+    list_filter = ["is_active", RoleFilter]
     search_fields = ["username"]
     filter_horizontal = []
     readonly_fields = ["second_factor", "last_login"]
