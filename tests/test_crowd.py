@@ -27,16 +27,29 @@ PAGES, FORMS = 32, 48
 
 
 class App:
-    """Answers GET with the time it was asked, and POST with 303. `slow` requests wait until `at_work` is set."""
+    """Answers GET with the time it was asked, and POST with 303. `slow` requests wait until `at_work` is set.
+
+    `restarting`, it closes a connection that comes with a second request, as one does whose process has to end.
+    """
 
     def __init__(self):
         self.slow = lambda method, path: False
         self.at_work = threading.Event()
+        self.restarting = False
         self.asked = []
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             app = self
+            kept = False
+
+            def parse_request(self):
+                # Each connection has a handler of its own.
+                if self.kept and self.app.restarting:
+                    self.close_connection = True
+                    return False
+                self.kept = True
+                return super().parse_request()
 
             def do_GET(self):
                 self.answer(200, PUBLIC if self.path == HOME else "no-store", str(time.monotonic()).encode())
@@ -136,6 +149,16 @@ def test_whoever_finds_the_queue_full_is_told_so_at_once(app, port):
     assert "Через минуту нажмите кнопку ещё раз" in told[0].text
     assert {answer.status for answer in served} == {303}
     assert len(app.asked) == FORMS
+
+
+@pytest.mark.parametrize("path", [SIGN, CONFIRM, CODE])
+def test_nothing_that_is_sent_is_lost_while_the_app_restarts(app, port, path):
+    app.restarting = True
+
+    told = [ask(port, path, "POST").status for _number in range(20)]
+
+    assert told == [303] * 20
+    assert len(app.asked) == 20
 
 
 def test_a_crowd_at_the_door_holds_up_neither_numbers_nor_those_who_have_signed(app, port):
