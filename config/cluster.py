@@ -7,7 +7,7 @@ Three locks in the folder say who is there; the kernel drops them with their hol
 
 - `users.lock` is shared by every process inside `running()`;
 - `starting.lock` lets one of them at a time start the server;
-- `server.lock` is held by the keeper and inherited by every process of the server.
+- `server.lock` is held by the keeper, which inherits it, and by every process of the server.
 
 The keeper starts the server and stops it once it gets `users.lock` for itself. If it is killed, the kernel stops the
 server. Whoever gets `server.lock` knows that no server is left, whatever pid a stale `postmaster.pid` names.
@@ -177,19 +177,26 @@ def _open(path: Path) -> BinaryIO:
 def _start(data: Path, settings: dict[str, str]) -> None:
     """Return when the database `petition` takes connections. The caller holds `starting.lock`."""
     log = data / "postgres.log"
-    keeper = [sys.executable, "-I", __file__, str(data), *(f"{name}={value}" for name, value in settings.items())]
+    options = [f"{name}={value}" for name, value in settings.items()]
     deadline = time.monotonic() + START_SECONDS
     kept = False
     while (found := _sql(data, f"SELECT count(*) FROM pg_database WHERE datname = '{NAME}'")) is None:  # noqa: S608
-        gone = not is_running(data)
-        if (kept and gone) or time.monotonic() > deadline:
+        server_lock = try_lock(data / "server.lock")  # None as long as a server is there, even one that is stopping
+        if (kept and server_lock) or time.monotonic() > deadline:
             said = log.read_text(errors="replace").splitlines()[-8:]
             raise ClusterError("\n".join([f"PostgreSQL did not start. The end of {log}:", *said]))
-        if gone:
+        if server_lock:
             _make_private(_socket_folder(data), data)
-            with _open(log) as file:
+            # The keeper inherits the lock: if a signal stops us while we start it, we still wait for its end.
+            with server_lock, _open(log) as file:
                 kept = not subprocess.call(
-                    keeper, cwd="/", stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                    [sys.executable, "-I", __file__, str(server_lock.fileno()), str(data), *options],
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    pass_fds=[server_lock.fileno()],
+                    start_new_session=True,
                 )
         time.sleep(0.05)
     if found == "0" and _sql(data, f"CREATE DATABASE {NAME}") is None:
@@ -217,13 +224,10 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
-def _keep(data: Path, settings: list[str]) -> None:
-    """Start the server and stay until its last user has gone. Exits with 1, doing nothing, if it has a keeper."""
-    server_lock = try_lock(data / "server.lock")
-    if server_lock is None:
-        sys.exit(1)
+def _keep(server_lock: BinaryIO, data: Path, settings: list[str]) -> None:
+    """Start the server and stay until its last user has gone."""
     if os.fork():
-        os._exit(0)  # Whoever called us goes on once we hold the lock, and need not wait for our end.
+        os._exit(0)  # Whoever called us goes on, and need not wait for our end.
     cluster, unfinished, sockets = data / "cluster", data / "cluster.new", _socket_folder(data)
     if not cluster.exists():
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -264,4 +268,4 @@ def _child(data: Path, server_lock: BinaryIO, name: str, *arguments: str) -> sub
 
 
 if __name__ == "__main__":
-    _keep(Path(sys.argv[1]), sys.argv[2:])
+    _keep(os.fdopen(int(sys.argv[1]), "ab"), Path(sys.argv[2]), sys.argv[3:])

@@ -184,7 +184,7 @@ class Children:
             process.wait()
 
     def start(self, name: str, *arguments: str) -> None:
-        with self.log(name).open("wb") as log:
+        with self.log(name).open("wb") as log, _signals_wait():
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -333,6 +333,19 @@ def _on_signals(handler: Callable[[int, FrameType | None], None]) -> None:
         # nohup has hang-ups ignored; a shell that starts us in the background interrupts, but those are meant for us.
         if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
             signal.signal(signum, handler)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """A process that is started inside the block is known when a signal ends us, so that it ends too."""
+    caught: list[int] = []
+    _on_signals(lambda signum, frame: caught.append(signum))
+    try:
+        yield
+    finally:
+        _on_signals(_interrupt)
+    if caught:
+        _interrupt(caught[0], None)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

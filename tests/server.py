@@ -135,10 +135,10 @@ def worker(log, **overrides):
         yield started
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=30, pause=0.05):
     """Return what `condition` returns once it is true."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "It did not happen in time."
-        time.sleep(0.05)
+        time.sleep(pause)
     return found

@@ -155,6 +155,18 @@ def test_a_signal_while_it_starts_stops_all_of_it(var, processes):
     assert left(var) == []
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_signal_the_moment_it_starts_another_process_stops_that_too(var, number):
+    with started(var, free_port()) as run:
+        seen = set()
+        # Asked without a pause, for the keeper of the database, psql, and what prepares the rest come and go.
+        wait_until(lambda: seen.update(children(run.pid)) or len(seen) >= number, pause=0)
+        run.terminate()
+        run.wait()
+
+    assert left(var) == []
+
+
 def test_after_a_kill_nothing_is_left_and_the_next_run_starts_at_once(var):
     with running(var) as killed:
         killed.kill()
