@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from aiosmtpd.controller import Controller
 
+from tests.server import free_port
+
 # It logs every command, addresses included.
 logging.getLogger("mail.log").setLevel(logging.ERROR)
 
@@ -39,7 +41,7 @@ class MailServer:
         self.on_data = lambda recipient: None
         self._options = options
         self._controller = None
-        self.port = 0
+        self.port = free_port()
 
     def __enter__(self):
         self.start()
@@ -49,10 +51,9 @@ class MailServer:
         self.stop()
 
     def start(self):
-        # Port 0 lets the system choose; a server that comes back keeps the port it had.
-        self._controller = _Controller(self, hostname="127.0.0.1", port=self.port, **self._options)
+        # A server that comes back keeps the port it had.
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, **self._options)
         self._controller.start()
-        self.port = self._controller.port
 
     def stop(self):
         if self._controller:
@@ -112,13 +113,3 @@ class MailServer:
         # In a thread, so that a test may wait here while the server goes on.
         await asyncio.to_thread(self.on_data, recipient)
         return "250 OK"
-
-
-class _Controller(Controller):
-    def _create_server(self):
-        async def create():
-            server = await super(_Controller, self)._create_server()
-            self.port = server.sockets[0].getsockname()[1]
-            return server
-
-        return create()

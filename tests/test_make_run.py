@@ -2,9 +2,7 @@
 
 import http.client
 import os
-import random
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -13,18 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from .server import wait_until
+from .server import free_port, wait_until
 
 PROJECT = Path(__file__).resolve().parent.parent
-
-
-def free_port():
-    # Below those that the system hands out, which any program on this machine may take before we do.
-    for port in random.sample(range(20_000, 30_000), 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("A hundred ports are taken.")
 
 
 @contextmanager
