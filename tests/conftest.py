@@ -10,14 +10,33 @@ from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from petition import identity, roles, switches
 from petition.models import Petition, Signature
 from petition.models.signature import this_hour
+from tests.browser import chromium
 
 numbers = count(1)
 # What `make soak` looks at for longer.
 hypothesis_settings.register_profile("soak")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_are_listed_once():
+    """Each test client sets up the middleware, which takes longer than most tests: it looks at every static file."""
+    update = WhiteNoiseMiddleware.update_files_dictionary
+    listed = {}
+
+    def update_once(middleware, *folder):
+        if folder not in listed:
+            update(middleware, *folder)
+            listed[folder] = middleware.files
+        middleware.files = listed[folder]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "update_files_dictionary", update_once)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,6 +82,13 @@ def known_switches(db, monkeypatch):
 def _no_page_cache(settings):
     """Tests see what is, not what was a few seconds ago. `tests/test_pagecache.py` switches it on."""
     settings.PAGE_CACHE_ENTRIES = 0
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Starting it takes longer than a test; each visitor has a profile of her own."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from campaign.models import Page
 from petition import identity, tally
 from petition.models import OutgoingMail, Petition, Signature
 from tests import server
-from tests.browser import chromium, needs_chromium
+from tests.browser import needs_chromium
 
 pytestmark = pytest.mark.django_db
 
@@ -109,13 +109,15 @@ def test_pages_are_edited_in_each_language(staff, language):
 
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
-def test_no_admin_page_breaks_under_its_own_policy_or_leaves_a_cookie_elsewhere(tmp_path, make_signature, make_mail):
+def test_no_admin_page_breaks_under_its_own_policy_or_leaves_a_cookie_elsewhere(
+    browser, tmp_path, make_signature, make_mail
+):
     """Every list, form and history in a browser: inline code would be reported as an error."""
     call_command("load_campaign", verbosity=0)
     make_signature(name="Анна", confirmed=True)
     make_mail()
     get_user_model().objects.create_superuser("admin", password="a long password for a test")
-    with server.web(tmp_path / "web.log") as port, chromium() as browser:
+    with server.web(tmp_path / "web.log") as port:
         context = browser.new_context(base_url=f"http://127.0.0.1:{port}")
         page = context.new_page()
         complaints = []

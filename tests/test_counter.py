@@ -3,7 +3,7 @@
 import pytest
 
 from tests import server
-from tests.browser import chromium, needs_chromium
+from tests.browser import needs_chromium
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,9 +23,9 @@ ANSWERED = """
 
 
 @pytest.fixture
-def counter(petition, tmp_path):
+def counter(browser, petition, tmp_path):
     """A home page with a clock of its own, and every question that its script asks. `answer` may be changed."""
-    with server.web(tmp_path / "web.log") as port, chromium() as browser:
+    with server.web(tmp_path / "web.log") as port:
         page = browser.new_page(base_url=f"http://127.0.0.1:{port}")
         page.asked = []
         page.answer = {"status": 200, "total": 150_001}
@@ -40,6 +40,7 @@ def counter(petition, tmp_path):
         page.clock.install()
         page.goto("/en/")
         yield page
+        page.close()
 
 
 def minute(page):

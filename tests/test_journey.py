@@ -8,7 +8,7 @@ from django.core.management import call_command
 
 from petition.models import Signature
 from tests import server
-from tests.browser import chromium, needs_chromium, visitor
+from tests.browser import needs_chromium, visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,12 +53,9 @@ def open_mail(page, kind):
 @needs_chromium
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_sign_confirm_see_the_counter_rise_and_withdraw(site, language, script):
+def test_sign_confirm_see_the_counter_rise_and_withdraw(browser, site, language, script):
     words = WORDS[language]
-    with (
-        chromium() as browser,
-        visitor(browser, site, locale=language, java_script_enabled=script) as page,
-    ):
+    with visitor(browser, site, locale=language, java_script_enabled=script) as page:
         counter = page.context.new_page()
         counter.goto("/")
         assert counter.url == f"{site}/{language}/"
@@ -102,11 +99,8 @@ def test_sign_confirm_see_the_counter_rise_and_withdraw(site, language, script):
 
 @needs_chromium
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
-def test_mistakes_keep_what_was_typed_and_move_the_focus(site, script):
-    with (
-        chromium() as browser,
-        visitor(browser, site, java_script_enabled=script) as page,
-    ):
+def test_mistakes_keep_what_was_typed_and_move_the_focus(browser, site, script):
+    with visitor(browser, site, java_script_enabled=script) as page:
         page.goto("/en/petitions/chechnya/sign/")
         page.fill("#id_email", "anna")
         page.fill("#id_name", "=Anna")
@@ -125,8 +119,8 @@ def test_mistakes_keep_what_was_typed_and_move_the_focus(site, script):
 
 
 @needs_chromium
-def test_the_code_works_in_place_of_the_link_and_a_slip_is_asked_about_once(site):
-    with chromium() as browser, visitor(browser, site, java_script_enabled=False) as page:
+def test_the_code_works_in_place_of_the_link_and_a_slip_is_asked_about_once(browser, site):
+    with visitor(browser, site, java_script_enabled=False) as page:
         page.goto("/en/")
         page.fill("#id_email", "anna@gmial.com")
         page.check("#id_consent")
@@ -148,8 +142,8 @@ def test_the_code_works_in_place_of_the_link_and_a_slip_is_asked_about_once(site
 
 
 @needs_chromium
-def test_a_double_click_and_a_second_tab_count_once(site):
-    with chromium() as browser, visitor(browser, site) as page:
+def test_a_double_click_and_a_second_tab_count_once(browser, site):
+    with visitor(browser, site) as page:
         page.goto("/en/")
         page.fill("#id_email", "anna@example.org")
         page.check("#id_consent")
