@@ -99,8 +99,11 @@ def run(var: Path) -> NoReturn:
 
 
 def test(var: Path, arguments: list[str]) -> int:
-    """Run pytest on a cluster and with files of its own; its exit code."""
-    with _only_one(var, "test"), _database(var, fsync="off", synchronous_commit="off", full_page_writes="off"):
+    """Run pytest on a cluster and with files of its own; its exit code. Without arguments, tests run side by side."""
+    settings = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "400"}
+    # Tests wait for servers and browsers, so twice as many of them as cores keep those busy.
+    arguments = arguments or ["--numprocesses", str(2 * (os.cpu_count() or 1))]
+    with _only_one(var, "test"), _database(var, **settings):
         # The tests play the worker too.
         name, keys = (var / "worker.env").read_text().strip().split("=")
         os.environ.setdefault(name, keys)

@@ -1,9 +1,12 @@
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 
 import pgtrigger
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connection
@@ -20,6 +23,16 @@ from tests.browser import chromium
 numbers = count(1)
 # What `make soak` looks at for longer.
 hypothesis_settings.register_profile("soak")
+
+
+def pytest_configure():
+    """Each of several processes that share the tests has a folder of its own, so that nobody reads another's mails."""
+    if name := os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = Path(django_settings.VAR_DIR) / name
+        folder.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            (folder / "static").symlink_to("../static")
+        django_settings.VAR_DIR, django_settings.EMAIL_FILE_PATH = folder, str(folder / "mail")
 
 
 @pytest.fixture(scope="session", autouse=True)

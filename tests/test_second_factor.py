@@ -26,7 +26,7 @@ from petition import second_factor
 from petition.models import StaffAction
 
 from . import server
-from .browser import chromium, needs_chromium
+from .browser import needs_chromium
 from .test_checks import production, run
 
 pytestmark = pytest.mark.django_db
@@ -725,10 +725,10 @@ def test_strange_codes_are_refused_like_others(client, anna, code):
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_setting_up_and_coming_in_with_a_browser(tmp_path, make_staff, settings, language):
+def test_setting_up_and_coming_in_with_a_browser(browser, tmp_path, make_staff, settings, language):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]  # as the server has it
     make_staff("moderator", username="anna", password=PASSWORD)
-    with server.web(tmp_path / "web.log", SECOND_FACTOR="1") as port, chromium() as browser:
+    with server.web(tmp_path / "web.log", SECOND_FACTOR="1") as port:
         context = browser.new_context(base_url=f"http://127.0.0.1:{port}", locale=language)
         page = context.new_page()
         complaints = []

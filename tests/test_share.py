@@ -12,7 +12,7 @@ from campaign import pictures, sharing
 from campaign.models import Page
 from petition.models import OutgoingMail, Signature, Source
 from tests import server
-from tests.browser import chromium, needs_chromium, visitor
+from tests.browser import needs_chromium, visitor
 
 SHARE = "/en/share/"
 WORDS = "/en/share/words/"
@@ -348,18 +348,15 @@ def site(tmp_path):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "language", "script"), [(360, "ru", True), (1280, "en", False), (360, "en", False)])
-def test_she_takes_the_picture_changes_the_words_and_finds_her_links(site, width, language, script, scheme):
-    with (
-        chromium() as browser,
-        visitor(
-            browser,
-            site,
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,
-            java_script_enabled=script,
-            accept_downloads=True,
-        ) as page,
-    ):
+def test_she_takes_the_picture_changes_the_words_and_finds_her_links(browser, site, width, language, script, scheme):
+    with visitor(
+        browser,
+        site,
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,
+        java_script_enabled=script,
+        accept_downloads=True,
+    ) as page:
         asked = []
         page.on("requestfinished", lambda request: asked.append(request))
         page.goto(f"/{language}/share/")
@@ -401,8 +398,8 @@ def test_she_takes_the_picture_changes_the_words_and_finds_her_links(site, width
 
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
-def test_a_script_copies_her_text_and_hands_it_to_the_apps_of_her_device(site):
-    with chromium() as browser, visitor(browser, site, permissions=["clipboard-read", "clipboard-write"]) as page:
+def test_a_script_copies_her_text_and_hands_it_to_the_apps_of_her_device(browser, site):
+    with visitor(browser, site, permissions=["clipboard-read", "clipboard-write"]) as page:
         page.add_init_script("navigator.share = async (data) => { window.handed = data; }")
         page.goto("/en/share/")
         page.fill("#id_text", " Mine ")
