@@ -7,13 +7,17 @@ from django.core.cache import caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.db import DatabaseCache
 from django.db import connection
+from django.utils.functional import cached_property
+
+from config.postgres.prepared import Prepared
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 COUNT = """
     INSERT INTO {table} AS stored (cache_key, value, expires)
     -- In the order of the keys, so that two who count the same ones never wait for each other.
-    SELECT key, 1, now() + make_interval(secs => seconds) FROM unnest(%s, %s) AS counted (key, seconds) ORDER BY key
+    SELECT key, 1, now() + make_interval(secs => seconds)
+    FROM unnest(%(keys)s::text[], %(seconds)s::float8[]) AS counted (key, seconds) ORDER BY key
     ON CONFLICT (cache_key) DO UPDATE SET
         value = CASE WHEN stored.expires > now() THEN stored.value::bigint + 1 ELSE 1 END,
         expires = CASE WHEN stored.expires > now() THEN stored.expires ELSE EXCLUDED.expires END
@@ -65,8 +69,12 @@ class PostgresCache(DatabaseCache):
         """As the function of this name."""
         keys = {self.make_and_validate_key(key): key for key in lifetimes}
         with connection.cursor() as cursor:
-            cursor.execute(COUNT.format(table=self._table), [list(keys), list(lifetimes.values())])
+            self._count.execute(cursor, {"keys": list(keys), "seconds": list(lifetimes.values())})
             return {keys[key]: int(value) for key, value in cursor.fetchall()}
+
+    @cached_property
+    def _count(self) -> Prepared:
+        return Prepared("count", COUNT.format(table=self._table))
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         with connection.cursor() as cursor:

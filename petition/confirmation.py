@@ -12,6 +12,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from config.postgres.prepared import Prepared
 from petition import identity, limits, switches
 from petition.models import AddressMark, Petition, Signature
 
@@ -30,13 +31,16 @@ def _columns(model: type[Model], alias: str) -> str:
 
 
 # One row for the petition alone, or one for each signature: two at most, however many somebody made for this address.
-LINK = f"""
+LINK = Prepared(
+    "link",
+    f"""
     SELECT {_columns(Petition, "p")}, {_columns(Signature, "s")}
     FROM petition_petition p
-    LEFT JOIN petition_signature s ON s.petition_id = p.id AND s.email_digest = %s
-        AND (s.confirmed_at IS NOT NULL OR s.id = %s)
-    WHERE p.id = %s
-"""  # noqa: S608
+    LEFT JOIN petition_signature s ON s.petition_id = p.id AND s.email_digest = %(email_digest)s
+        AND (s.confirmed_at IS NOT NULL OR s.id = %(pk)s)
+    WHERE p.id = %(petition_id)s
+    """,  # noqa: S608
+)
 
 
 class State(Enum):
@@ -98,7 +102,7 @@ def _link(petition_id: int, email_digest: bytes, pk: int, signed_at: datetime) -
 def _read(petition_id: int, email_digest: bytes, pk: int) -> tuple[Petition | None, list[Signature]]:
     """The petition and the rows that LINK finds, without the ORM, whose queries cost more to build than to ask."""
     with connection.cursor() as cursor:
-        cursor.execute(LINK, [email_digest, pk, petition_id])
+        LINK.execute(cursor, {"email_digest": email_digest, "pk": pk, "petition_id": petition_id})
         found = cursor.fetchall()
     if not found:
         return None, []

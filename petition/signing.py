@@ -9,28 +9,33 @@ from dataclasses import dataclass
 from django.db import connection
 from django.utils import timezone
 
+from config.postgres.prepared import Prepared
 from petition import consent, identity
 from petition.models.signature import this_hour
 
 # The petition is looked up on the way, and must be neither closed nor paused (`Petition.is_open`): a request of its own
 # for that, and one for the source, would cost as much as this.
-SIGN = """
+SIGN = Prepared(
+    "sign",
+    """
     WITH pending AS (
         INSERT INTO petition_signature (
             petition_id, email_digest, domain_digest, network_digest, name, words, shows_name, country, language,
             source, consent_version, created_at, held_reason
         )
-        SELECT id, %(email_digest)s, %(domain_digest)s, %(network_digest)s, %(name)s, %(words)s, %(shows_name)s,
-            %(country)s, %(language)s, coalesce((SELECT slug FROM petition_source WHERE slug = %(source)s), ''),
-            %(consent_version)s, %(hour)s, %(held_reason)s
+        SELECT id, %(email_digest)s::bytea, %(domain_digest)s::bytea, %(network_digest)s::bytea, %(name)s, %(words)s,
+            %(shows_name)s::boolean, %(country)s, %(language)s,
+            coalesce((SELECT slug FROM petition_source WHERE slug = %(source)s), ''),
+            %(consent_version)s::smallint, %(hour)s::timestamptz, %(held_reason)s
         FROM petition_petition
-        WHERE slug = %(slug)s AND opened_at <= %(now)s AND paused_at IS NULL
-            AND (closed_at IS NULL OR closed_at > %(now)s)
+        WHERE slug = %(slug)s AND opened_at <= %(now)s::timestamptz AND paused_at IS NULL
+            AND (closed_at IS NULL OR closed_at > %(now)s::timestamptz)
         RETURNING id, petition_id, email_digest, language
     )
     INSERT INTO petition_outgoingmail (petition_id, kind, recipient, email_digest, signature_id, language, due_at)
-    SELECT petition_id, 'sign', %(recipient)s, email_digest, id, language, %(now)s FROM pending
-"""
+    SELECT petition_id, 'sign', %(recipient)s::bytea, email_digest, id, language, %(now)s::timestamptz FROM pending
+    """,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +57,8 @@ def sign(slug: str, answers: Answers, *, language: str, network: str | None, hel
     Return False, storing nothing, if there is no such petition or it is not open now.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            SIGN,
+        SIGN.execute(
+            cursor,
             {
                 "slug": slug,
                 "email_digest": identity.email_digest(answers.email),

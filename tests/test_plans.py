@@ -24,7 +24,7 @@ def plans(petition):
         found = []
         with connection.cursor() as cursor:
             for query in queries.captured_queries:
-                if query["sql"].lstrip().split()[0] in ("SELECT", "UPDATE", "DELETE", "WITH", "INSERT"):
+                if query["sql"].lstrip().split()[0] in ("SELECT", "UPDATE", "DELETE", "WITH", "INSERT", "EXECUTE"):
                     cursor.execute("EXPLAIN " + query["sql"])
                     found.append(query["sql"] + "\n" + "\n".join(line for (line,) in cursor.fetchall()))
         return found

@@ -71,7 +71,7 @@ def test_signing_tells_nothing_about_an_address(client, petition, know, sign_dat
 
     assert known == unknown
     assert known[-1] == (1, 1)
-    assert len([sql for sql in known[3] if "petition_signature" in sql]) == 1
+    assert len([sql for sql in known[3] if "EXECUTE sign (" in sql]) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

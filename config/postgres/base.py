@@ -1,4 +1,5 @@
 import select
+from typing import Any
 
 from django.db.backends.postgresql import base
 
@@ -8,6 +9,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     Stock Django sends `SELECT 1` before each request that uses a kept connection: a seventh of the time of signing.
     """
+
+    prepared: set[str]  # the statements that this connection knows (`config.postgres.prepared`)
+
+    def get_new_connection(self, conn_params: Any) -> Any:
+        self.prepared = set()
+        return super().get_new_connection(conn_params)
 
     def is_usable(self) -> bool:
         """Whether a kept connection still leads to a server."""

@@ -9,6 +9,8 @@ from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from config.postgres.prepared import Prepared
+
 from . import ledger
 from .petition import Petition
 
@@ -18,15 +20,15 @@ BATCH = 5_000
 HELD_RETURNED = "returned after an invalidated signature was withdrawn"
 
 # The unique constraint settles a race; who comes later is spared the error. Returns whether the address has other rows.
-CONFIRM = """
+_CONFIRM = """
     UPDATE petition_signature mine
-    SET confirmed_at = %(hour)s, held_reason = coalesce(nullif(held_reason, ''), hold.reason),
-        held_at = CASE WHEN held_reason <> '' OR hold.reason <> '' THEN %(hour)s END {words}
+    SET confirmed_at = %(hour)s::timestamptz, held_reason = coalesce(nullif(held_reason, ''), hold.reason),
+        held_at = CASE WHEN held_reason <> '' OR hold.reason <> '' THEN %(hour)s::timestamptz END {words}
     FROM (
         SELECT coalesce((
-            SELECT %(returned)s FROM petition_addressmark
-            WHERE email_digest = %(email_digest)s AND kind = 'hold' AND expires_at > %(now)s
-        ), %(held_reason)s) AS reason
+            SELECT %(returned)s::text FROM petition_addressmark
+            WHERE email_digest = %(email_digest)s::bytea AND kind = 'hold' AND expires_at > %(now)s::timestamptz
+        ), %(held_reason)s::text) AS reason
     ) AS hold
     WHERE id = %(id)s AND confirmed_at IS NULL AND NOT EXISTS (
         SELECT FROM petition_signature confirmed WHERE confirmed.petition_id = mine.petition_id
@@ -37,6 +39,10 @@ CONFIRM = """
             AND other.email_digest = mine.email_digest AND other.confirmed_at IS NULL AND other.id <> mine.id
     )
 """
+CONFIRM = Prepared("confirm", _CONFIRM.format(words=""))
+CONFIRM_WITHOUT_WORDS = Prepared(
+    "confirm_without_words", _CONFIRM.format(words=", name = '', words = '', shows_name = false")
+)
 
 
 def this_hour() -> datetime:
@@ -227,7 +233,7 @@ class Signature(models.Model):
         address is confirmed already. Other pending rows of the address are deleted, in a statement of their own: not to
         be called inside a transaction, where two rows of one address that are confirmed at once wait for each other.
         """
-        statement = CONFIRM.format(words=", name = '', words = '', shows_name = false" if without_words else "")
+        statement = CONFIRM_WITHOUT_WORDS if without_words else CONFIRM
         values: dict[str, Any] = {
             "id": self.pk,
             "email_digest": bytes(self.email_digest),
@@ -238,7 +244,7 @@ class Signature(models.Model):
         }
         try:
             with connection.cursor() as cursor:
-                cursor.execute(statement, values)
+                statement.execute(cursor, values)
                 confirmed = cursor.fetchone()
         except IntegrityError:
             return False
