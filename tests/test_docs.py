@@ -34,7 +34,7 @@ def test_every_stored_field_has_its_line_in_the_privacy_document(model):
 
 def test_every_model_is_known_to_be_about_people_or_not():
     about_others = (
-        "Petition PetitionTranslation Source Switches SwitchesTranslation KeyFingerprint DailySalt"
+        "Petition PetitionTranslation Counts CountsToken Source Switches SwitchesTranslation KeyFingerprint DailySalt"
         " TallyChange HourTally DayTally TotalTally"
     )
 

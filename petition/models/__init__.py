@@ -1,3 +1,4 @@
+from .counts import Counts, CountsToken
 from .mail import AddressMark, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
@@ -9,6 +10,8 @@ from .trace import Action, StaffAction
 __all__ = [
     "Action",
     "AddressMark",
+    "Counts",
+    "CountsToken",
     "DailySalt",
     "DayTally",
     "HourTally",

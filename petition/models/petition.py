@@ -76,7 +76,13 @@ class Source(models.Model):
     """A partner whose links carry `?from=<slug>`, so that organisers see what each one brings."""
 
     slug = models.CharField(
-        _("tag"), max_length=24, primary_key=True, validators=[RegexValidator(rf"^{SOURCE_PATTERN}\Z")]
+        _("tag"),
+        max_length=24,
+        primary_key=True,
+        validators=[
+            RegexValidator(rf"^{SOURCE_PATTERN}\Z"),
+            RegexValidator(r"^(other|total)\Z", _("Counts use this word for something else."), inverse_match=True),
+        ],
     )
     title = models.CharField(_("partner"), max_length=100)
 
