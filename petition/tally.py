@@ -52,6 +52,57 @@ def next_goal(total: int) -> int:
     return next(goal for power in count() for step in STEPS if (goal := step * 10**power) > total)
 
 
+# What there is now, out of the events that led to it. `recount` proves it against the rows.
+NOW = """
+    coalesce(sum(CASE measure WHEN 'signed' THEN amount
+        WHEN 'confirmed' THEN -amount WHEN 'lapsed' THEN -amount END), 0)::bigint AS waiting,
+    coalesce(sum(CASE measure WHEN 'held' THEN amount
+        WHEN 'released' THEN -amount WHEN 'held_gone' THEN -amount END), 0)::bigint AS held,
+    coalesce(sum(CASE measure WHEN 'invalidated' THEN amount
+        WHEN 'restored' THEN -amount WHEN 'invalid_gone' THEN -amount END), 0)::bigint AS invalidated
+"""
+STANDING = f"""
+    SELECT {NOW},
+        coalesce(sum(amount) FILTER (WHERE measure = 'withdrawn'), 0)::bigint,
+        coalesce(sum(amount) FILTER (WHERE measure = 'confirmed'), 0)::bigint,
+        coalesce(sum(amount) FILTER (WHERE measure = 'lapsed'), 0)::bigint,
+        coalesce(sum(amount) FILTER (WHERE measure = 'counted' AND hour >= date_trunc('day', now(), 'UTC')), 0)::bigint
+    FROM (
+        SELECT hour, measure, amount FROM petition_hourtally WHERE petition_id = %(petition)s
+        UNION ALL SELECT hour, measure, amount FROM petition_tallychange WHERE petition_id = %(petition)s
+    ) AS changes
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the signatures of a petition are; the last four since its start, `today` since midnight UTC.
+
+    One that is held and invalidated at once is in both numbers.
+    """
+
+    waiting: int
+    held: int
+    invalidated: int
+    withdrawn: int
+    confirmed: int
+    lapsed: int
+    today: int
+
+    @property
+    def confirmation_rate(self) -> float | None:
+        """The part that was confirmed, of those that no longer wait; None if there are none."""
+        decided = self.confirmed + self.lapsed
+        return self.confirmed / decided if decided > 0 else None
+
+
+def standing(petition_id: int) -> Standing:
+    """Folded plus unfolded in one statement, like the count; it reads no signature."""
+    with connection.cursor() as cursor:
+        cursor.execute(STANDING, {"petition": petition_id})
+        return Standing(*cursor.fetchone())
+
+
 FOLD = """
     WITH moved AS (
         -- A range, not a list: that is one pass over the ledger however wrong its statistics are.
@@ -135,21 +186,50 @@ RECOUNT = """
         (SELECT count(*) FROM hours), (SELECT count(*) FROM days)
 """
 
+# An event that the ledger never heard of cannot be dated, so its correction falls in this hour, and in no country.
+RECOUNT_STANDING = f"""
+    WITH told AS (
+        SELECT petition_id, {NOW} FROM (
+            SELECT petition_id, measure, amount FROM petition_hourtally
+            UNION ALL SELECT petition_id, measure, amount FROM petition_tallychange
+        ) AS changes GROUP BY 1
+    ), found AS (
+        SELECT petition_id, count(*) FILTER (WHERE confirmed_at IS NULL) AS waiting, count(held_at) AS held,
+            count(invalidated_at) AS invalidated
+        FROM petition_signature GROUP BY 1
+    )
+    INSERT INTO petition_tallychange (petition_id, hour, country, language, source, measure, amount)
+    SELECT petition_id, date_trunc('hour', now(), 'UTC'), '', '', '', c.measure, c.amount
+    FROM told FULL JOIN found USING (petition_id), LATERAL (VALUES
+        ('lapsed', coalesce(told.waiting, 0) - coalesce(found.waiting, 0)),
+        ('held_gone', coalesce(told.held, 0) - coalesce(found.held, 0)),
+        ('invalid_gone', coalesce(told.invalidated, 0) - coalesce(found.invalidated, 0))
+    ) AS c (measure, amount)
+    WHERE c.amount <> 0
+    RETURNING 1
+"""  # noqa: S608
+
 
 @dataclass(frozen=True)
 class Recount:
-    """`difference` is what was added to the totals; `hours` and `days` how many cells were wrong."""
+    """`difference` is what was added to the totals; `hours` and `days` how many cells were wrong.
+
+    `standing` is how many of the numbers of waiting, held and invalidated ones were.
+    """
 
     counted: int
     difference: int
     hours: int
     days: int
+    standing: int
 
 
 def recount() -> Recount:
-    """Compare the tallies with the signatures, add what is missing, and say what was found. Scans every signature."""
+    """Compare the tallies with the signatures, add what is missing, say what was found. Reads every signature, twice."""
     with transaction.atomic(), connection.cursor() as cursor:
         # The folder waits meanwhile: both would update the same tallies in another order.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FOLDER_LOCK])
         cursor.execute(RECOUNT)
-        return Recount(*(int(number) for number in cursor.fetchone()))
+        counted, difference, hours, days = (int(number) for number in cursor.fetchone())
+        cursor.execute(RECOUNT_STANDING)
+        return Recount(counted, difference, hours, days, standing=cursor.rowcount)

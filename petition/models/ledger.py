@@ -23,6 +23,8 @@ CHANGES = [
     ("invalidated", "n", "n.invalidated_at", 1, BORN, "n.invalidated_at IS NOT NULL AND o.invalidated_at IS NULL"),
     ("restored", "n", THIS_HOUR, 1, CHANGED, "n.invalidated_at IS NULL AND o.invalidated_at IS NOT NULL"),
     ("withdrawn", "o", THIS_HOUR, 1, GONE, "o.confirmed_at IS NOT NULL"),
+    ("held_gone", "o", THIS_HOUR, 1, GONE, "o.held_at IS NOT NULL"),
+    ("invalid_gone", "o", THIS_HOUR, 1, GONE, "o.invalidated_at IS NOT NULL"),
     ("lapsed", "o", THIS_HOUR, 1, GONE, "o.confirmed_at IS NULL"),
 ]
 

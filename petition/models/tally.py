@@ -8,6 +8,8 @@ class Measure(models.TextChoices):
 
     `COUNTED` is a state: it falls when a signature stops counting, in the hour it was confirmed, so a past hour can
     change. The others are events and only grow. Every pending row that goes without having been confirmed has lapsed.
+    What is withdrawn while it is held or invalidated is told apart, so that events add up to what there is now
+    (`petition.tally.standing`).
     """
 
     COUNTED = "counted", _("counted")
@@ -19,6 +21,8 @@ class Measure(models.TextChoices):
     RELEASED = "released", _("released")
     INVALIDATED = "invalidated", _("invalidated")
     RESTORED = "restored", _("restored")
+    HELD_GONE = "held_gone", _("withdrawn while held")
+    INVALID_GONE = "invalid_gone", _("withdrawn while invalidated")
 
 
 class TallyChange(models.Model):

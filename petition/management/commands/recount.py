@@ -10,9 +10,10 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> str:
         found = tally.recount()
-        if not (found.difference or found.hours or found.days):
+        if not (found.difference or found.hours or found.days or found.standing):
             return f"The tallies agree with {found.counted} counted signatures."
         return (
-            f"Repaired the tallies: {found.counted} signatures are counted; the total was off by {-found.difference}, "
-            f"{found.hours} hours and {found.days} days were wrong."
+            f"Repaired the tallies: {found.counted} signatures are counted; the total was off by {-found.difference}. "
+            f"{found.hours} hours, {found.days} days and {found.standing} of the numbers of waiting, held and "
+            "invalidated signatures were wrong."
         )
