@@ -1,5 +1,7 @@
 """The public number: reading it, folding the ledger into it, and proving it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -101,6 +103,17 @@ def standing(petition_id: int) -> Standing:
     with connection.cursor() as cursor:
         cursor.execute(STANDING, {"petition": petition_id})
         return Standing(*cursor.fetchone())
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """Within it all numbers are of one moment, so that they add up. Inside a transaction it changes nothing."""
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
 
 
 FOLD = """
@@ -225,7 +238,7 @@ class Recount:
 
 
 def recount() -> Recount:
-    """Compare the tallies with the signatures, add what is missing, say what was found. Reads every signature, twice."""
+    """Compare the tallies with the signatures, add what is missing, say what was found. Reads every signature twice."""
     with transaction.atomic(), connection.cursor() as cursor:
         # The folder waits meanwhile: both would update the same tallies in another order.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FOLDER_LOCK])
