@@ -1,0 +1,181 @@
+"""Counts as files: CSV, XLSX and JSON. Each holds numbers and what they are broken down by, and nothing of anybody."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from typing import IO, Any
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.styles import Font
+
+from petition import breakdown, tally
+from petition.breakdown import Cell, Question
+from petition.models import Petition
+
+# What a spreadsheet takes for the beginning of a formula, in wide letters too.
+FORMULA_SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+SHEET_ROWS = 1_048_575  # as many as fit below the header of a sheet
+COLUMN_WIDTH = 18
+
+Amount = int | float
+
+
+@dataclass(frozen=True)
+class Table:
+    """`columns` are the names of the cells of a row, before its amount; `about` says what the numbers are."""
+
+    columns: tuple[str, ...]
+    rows: Iterable[tuple[tuple[Cell, ...], Amount]]
+    about: dict[str, Any]
+
+
+def table(petition: Petition, question: Question) -> Table:
+    """What was asked. To be made and written inside `tally.snapshot()`."""
+    asked = {"by": list(question.by), "since": question.since, "before": question.before, "exact": question.exact}
+    return Table(question.by, breakdown.rows(question), _about(petition) | asked)
+
+
+def standing_table(petition: Petition) -> Table:
+    """What there is now, in totals that are broken down by nothing."""
+    about = _about(petition)
+    rows = [((name,), amount) for name, amount in about["now"].items() if amount is not None]
+    return Table(("figure",), rows, about)
+
+
+def _about(petition: Petition) -> dict[str, Any]:
+    count, standing = tally.current(petition.slug), tally.standing(petition.pk)
+    if count is None:
+        raise Petition.DoesNotExist
+    rate = standing.confirmation_rate
+    now = {
+        "total": count.total,
+        "collected_before": count.collected_before,
+        "confirmed_here": count.confirmed_here,
+        **asdict(standing),
+        "confirmation_rate": None if rate is None else round(rate, 4),
+    }
+    return {"petition": petition.slug, "as_of": count.as_of.replace(microsecond=0), "now": now}
+
+
+def write(
+    table: Table, format_name: str, file: IO[bytes], progress: Callable[[int], None] = lambda written: None
+) -> int:
+    """Write the table and return its number of rows; `progress` hears of each. Memory does not grow with them."""
+    written = 0
+
+    def counted() -> Iterator[tuple[tuple[Cell, ...], Amount]]:
+        nonlocal written
+        for row in table.rows:
+            yield row
+            written += 1
+            progress(written)
+
+    FORMATS[format_name].write(Table(table.columns, counted(), table.about), file)
+    return written
+
+
+def file_name(table: Table, format_name: str) -> str:
+    what = "-".join(("by", *table.columns) if "by" in table.about else ("now",))
+    return f"{table.about['petition']}-{what}-{table.about['as_of']:%Y-%m-%d}.{format_name}"
+
+
+def write_csv(table: Table, file: IO[bytes]) -> None:
+    # The byte order mark says UTF-8 to a spreadsheet. Quoted text stays one cell where it expects semicolons.
+    text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow([*table.columns, "amount"])
+    for cells, amount in table.rows:
+        writer.writerow([*(without_formula(_as_text(cell)) for cell in cells), amount])
+    text.detach()
+
+
+def without_formula(text: str) -> str:
+    """The text so that no spreadsheet computes it: an apostrophe in front makes it plain text there."""
+    is_formula = text.lstrip().startswith(FORMULA_SIGNS) or text.startswith(("\t", "\r", "\n"))
+    return f"'{text}" if is_formula else text
+
+
+def write_xlsx(table: Table, file: IO[bytes]) -> None:
+    book = Workbook(write_only=True)
+    sheet, free = _sheet(book, table.columns), SHEET_ROWS
+    for cells, amount in table.rows:
+        if not free:
+            sheet, free = _sheet(book, table.columns), SHEET_ROWS
+        sheet.append([*(_typed(sheet, cell) for cell in cells), _typed(sheet, amount)])
+        free -= 1
+    about = book.create_sheet("about")
+    about.column_dimensions["A"].width = about.column_dimensions["B"].width = COLUMN_WIDTH
+    for name, value in (table.about | table.about["now"]).items():
+        if name != "now" and value is not None:
+            about.append([_typed(about, name), _typed(about, ", ".join(value) if isinstance(value, list) else value)])
+    book.save(file)
+
+
+def _sheet(book: Any, columns: tuple[str, ...]) -> Any:
+    sheet = book.create_sheet(f"counts {len(book.sheetnames) + 1}" if book.sheetnames else "counts")
+    sheet.freeze_panes = "A2"
+    header = [_typed(sheet, name) for name in (*columns, "amount")]
+    for number, cell in enumerate(header):
+        cell.font = Font(bold=True)
+        sheet.column_dimensions["ABCDEFG"[number]].width = COLUMN_WIDTH
+    sheet.append(header)
+    return sheet
+
+
+def _typed(sheet: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", value))
+        cell.data_type = "s"  # whatever it begins with
+        return cell
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).replace(tzinfo=None)  # a sheet knows no time zones
+    cell = WriteOnlyCell(sheet, value)
+    if isinstance(value, datetime):
+        cell.number_format = "yyyy-mm-dd hh:mm"
+    elif isinstance(value, float):
+        cell.number_format = "0.0%"
+    return cell
+
+
+def write_json(table: Table, file: IO[bytes]) -> None:
+    def put(text: str) -> None:
+        file.write(text.encode())
+
+    about = {name: _as_json(value) for name, value in table.about.items()}
+    put(json.dumps(about, ensure_ascii=False, indent=1).removesuffix("\n}") + ',\n "rows": [')
+    separator = "\n"
+    for cells, amount in table.rows:
+        row = dict(zip(table.columns, map(_as_json, cells), strict=True)) | {"amount": amount}
+        put(f"{separator}  {json.dumps(row, ensure_ascii=False)}")
+        separator = ",\n"
+    put("\n ]\n}\n")
+
+
+def _as_text(cell: Cell) -> str:
+    if isinstance(cell, datetime):
+        return f"{cell.astimezone(UTC):%Y-%m-%d %H:%M}"
+    return str(cell)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return value if isinstance(value, str | bool | int | float | dict | list | None) else str(value)
+
+
+@dataclass(frozen=True)
+class Format:
+    write: Callable[[Table, IO[bytes]], None]
+    content_type: str
+
+
+FORMATS = {
+    "csv": Format(write_csv, "text/csv; charset=utf-8"),
+    "xlsx": Format(write_xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    "json": Format(write_json, "application/json"),
+}

@@ -1,0 +1,116 @@
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from petition import export, tally
+from petition.breakdown import GROUPINGS, SMALL, Question
+from petition.models import Petition
+
+QUIET_SECONDS = 1.0
+
+
+class Command(BaseCommand):
+    help = (
+        f"Write the counts of this moment as CSV, XLSX or JSON. Cells below {SMALL} are merged into “other”. "
+        "Days are UTC."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--by", default="day", help=f"any of {','.join(GROUPINGS)}; hour not beside a country etc.")
+        parser.add_argument("--since", default="", help="the first day, 2026-03-01, or hour, 2026-03-01T14")
+        parser.add_argument("--until", default="", help="the last day or hour, itself included")
+        parser.add_argument("--format", choices=export.FORMATS, help="default: what --out ends in, else csv")
+        parser.add_argument("--out", default="-", help="a file; - is the standard output (default)")
+        parser.add_argument("--petition", help="its short name (default: the one opened last)")
+        parser.add_argument(
+            "--exact",
+            action="store_true",
+            help="show small cells as well, for your own eyes: they can be about single people",
+        )
+
+    def handle(self, **options: Any) -> str | None:
+        petition = Petition.objects.order_by("-opened_at").first()
+        if options["petition"]:
+            petition = Petition.objects.filter(slug=options["petition"]).first()
+        if petition is None:
+            raise CommandError("There is no such petition.")
+        try:
+            by = [name.strip() for name in options["by"].split(",") if name.strip()]
+            question = Question.ask(petition.pk, by, options["since"], options["until"], exact=options["exact"])
+        except ValidationError as error:
+            wrong = [f"--{name}: {message}" for name, messages in error.message_dict.items() for message in messages]
+            raise CommandError("\n".join(wrong)) from None
+        out = options["out"]
+        format_name = options["format"] or (suffix if (suffix := Path(out).suffix[1:]) in export.FORMATS else "csv")
+        if out == "-":
+            if format_name == "xlsx" and self.stdout.isatty():
+                raise CommandError("A workbook is no text for a terminal. Name a file: --out counts.xlsx")
+            try:
+                self.write(petition, question, format_name, cast(IO[bytes], self.stdout.buffer))
+                self.stdout.flush()
+            except BrokenPipeError:
+                # Whoever read it had enough. Python would complain once more when it flushes at its end.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
+            return None
+        try:
+            with _replaced(Path(out)) as file:
+                written = self.write(petition, question, format_name, file)
+        except OSError as error:
+            raise CommandError(f"{out} cannot be written: {error.strerror}.") from None
+        return f"Wrote {written} rows to {out}."
+
+    def write(self, petition: Petition, question: Question, format_name: str, file: IO[bytes]) -> int:
+        with tally.snapshot(), self.progress() as progress:
+            return export.write(export.table(petition, question), format_name, file, progress)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[int], None]]:
+        """Say how far it is on stderr, from the first second on, also while the database still adds up."""
+        rows = 0
+        started, done = time.monotonic(), threading.Event()
+        is_terminal = self.stderr.isatty()
+
+        def hear(written: int) -> None:
+            nonlocal rows
+            rows = written
+
+        def report() -> None:
+            pause = QUIET_SECONDS
+            while not done.wait(pause):
+                said = f"{rows:,} rows in {time.monotonic() - started:.0f} s"
+                self.stderr.write(f"\r{said}" if is_terminal else said, ending="" if is_terminal else "\n")
+                pause = pause if is_terminal else 2 * pause  # a log file need not hear it each second
+
+        reporter = threading.Thread(target=report, daemon=True)
+        reporter.start()
+        try:
+            yield hear
+        finally:
+            done.set()
+            reporter.join()
+            if is_terminal and time.monotonic() - started > QUIET_SECONDS:
+                self.stderr.write("")
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` once it is complete, so that half an export is never taken for a whole."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:  # a pipe or a device, which has no place to take
+            yield file
+        return
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
