@@ -3,9 +3,11 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import TextIOWrapper
+from pathlib import Path
 from typing import IO, Any
 
 from openpyxl import Workbook
@@ -82,6 +84,23 @@ def write(
 def file_name(table: Table, format_name: str) -> str:
     what = "-".join(("by", *table.columns) if "by" in table.about else ("now",))
     return f"{table.about['petition']}-{what}-{table.about['as_of']:%Y-%m-%d}.{format_name}"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` once it is complete, so that half an export is never taken for a whole."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:  # a pipe or a device, which has no place to take
+            yield file
+        return
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_csv(table: Table, file: IO[bytes]) -> None:

@@ -1,5 +1,6 @@
 import re
 from datetime import timedelta
+from typing import Self
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -51,6 +52,12 @@ class Petition(TranslatableModel):
 
     def __str__(self) -> str:
         return self.slug
+
+    @classmethod
+    def find(cls, slug: str | None = None) -> Self | None:
+        """The one of this name; without a name the one that the site is about, which is the one opened last."""
+        petitions = cls.objects.order_by("-opened_at")
+        return petitions.filter(slug=slug).first() if slug else petitions.first()
 
     @property
     def is_closed(self) -> bool:

@@ -13,7 +13,7 @@ register = template.Library()
 @register.simple_tag
 def current_petition() -> Petition | None:
     """The petition that the site is about: the one opened last."""
-    return Petition.objects.order_by("-opened_at").first()
+    return Petition.find()
 
 
 @register.simple_tag

@@ -36,9 +36,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> str | None:
-        petition = Petition.objects.order_by("-opened_at").first()
-        if options["petition"]:
-            petition = Petition.objects.filter(slug=options["petition"]).first()
+        petition = Petition.find(options["petition"])
         if petition is None:
             raise CommandError("There is no such petition.")
         try:
@@ -60,7 +58,7 @@ class Command(BaseCommand):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
             return None
         try:
-            with _replaced(Path(out)) as file:
+            with export.whole_file(Path(out)) as file:
                 written = self.write(petition, question, format_name, file)
         except OSError as error:
             raise CommandError(f"{out} cannot be written: {error.strerror}.") from None
@@ -97,20 +95,3 @@ class Command(BaseCommand):
             reporter.join()
             if is_terminal and time.monotonic() - started > QUIET_SECONDS:
                 self.stderr.write("")
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` once it is complete, so that half an export is never taken for a whole."""
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:  # a pipe or a device, which has no place to take
-            yield file
-        return
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,0 +1,33 @@
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from petition import export, handover
+from petition.models import Petition
+
+
+class Command(BaseCommand):
+    help = "Write the letter for the addressee: a PDF with the demand and the counts of this moment."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--language", default="en", choices=[code for code, _name in settings.LANGUAGES])
+        parser.add_argument("--out", required=True, help="the file, for example letter.pdf")
+        parser.add_argument("--petition", help="its short name (default: the one opened last)")
+
+    def handle(self, **options: Any) -> str:
+        petition = Petition.find(options["petition"])
+        if petition is None:
+            raise CommandError("There is no such petition.")
+        try:
+            letter = handover.compose(petition, options["language"])
+        except ObjectDoesNotExist:
+            raise CommandError(f"The petition has no text in this language: {options['language']}.") from None
+        try:
+            with export.whole_file(Path(options["out"])) as file:
+                handover.write_pdf(letter, file)
+        except OSError as error:
+            raise CommandError(f"{options['out']} cannot be written: {error.strerror}.") from None
+        return f"Wrote {options['out']}, with {letter.total} signatures."

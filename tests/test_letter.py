@@ -1,0 +1,241 @@
+"""The letter for the addressee: the demand, the two-part total and the countries, and nobody's name."""
+
+import dataclasses
+import hashlib
+import io
+import re
+from datetime import UTC, date, datetime
+
+import pytest
+from django.core.exceptions import ObjectDoesNotExist
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pypdf import PdfReader
+from reportlab.pdfbase.ttfonts import TTFont
+
+from petition import handover
+from petition.handover import Letter
+from petition.models import Petition
+from tests.conftest import make_petition
+
+NOW = datetime(2026, 11, 22, 17, 35, tzinfo=UTC)
+
+
+def letter(**overrides):
+    values = {
+        "language": "en",
+        "title": "Investigate",
+        "addressee": "",
+        "demand": "An efficient investigation.",
+        "collected_before": 150_000,
+        "collected_before_on": date(2018, 4, 1),
+        "collected_before_source": "an example",
+        "confirmed_here": 1_234,
+        "countries": (("DE", 1_200), ("", 20), ("other", 14)),
+        "as_of": NOW,
+        **overrides,
+    }
+    return Letter(**values)
+
+
+def read(letter):
+    file = io.BytesIO()
+    handover.write_pdf(letter, file)
+    return PdfReader(file)
+
+
+def text_of(reader):
+    """Its words, each one space apart: lines end where the page does."""
+    return re.sub(r"[ \n\xa0]+", " ", "\n".join(page.extract_text() for page in reader.pages))
+
+
+def letters_of(path):
+    return {chr(code) for code in TTFont("test", path).face.charToGlyph}
+
+
+# Nobody's name.
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_no_name_gets_from_a_signature_into_the_letter(petition, make_signature, language, tmp_path):
+    for number in range(30):
+        make_signature(
+            email=f"nadeschda{number}@example.org",
+            name=f"Nadeschda Надежда {number}",
+            words="Solidarisch солидарно",
+            shows_name=True,
+            held_reason="burst",
+            country="DE",
+            source="partner",
+            confirmed=True,
+        )
+    with CaptureQueriesContext(connection) as queries:
+        call_command("letter", "--language", language, "--out", str(tmp_path / "x.pdf"))
+
+    reader = PdfReader(tmp_path / "x.pdf")
+    text = text_of(reader) + repr(reader.metadata)
+    assert re.search(r"150.030", text)
+    for secret in ("Nadeschda", "Надежда", "Solidarisch", "солидарно", "burst", "partner", "example.org"):
+        assert secret not in text
+    assert not [query for query in queries.captured_queries if "petition_signature" in query["sql"]]
+
+
+def test_its_data_has_no_place_for_a_name():
+    kinds = {field.type for field in dataclasses.fields(Letter)}
+
+    assert kinds == {str, int, date | None, tuple[tuple[str, int], ...], datetime}
+
+
+# What stands in it.
+
+
+def test_in_english():
+    text = text_of(read(letter(addressee="The General Prosecutor")))
+
+    assert (
+        "Petition Investigate To: The General Prosecutor An efficient investigation. 151,234 signatures in all" in text
+    )
+    assert "More than 150,000 were collected before this site opened, spring 2018. Source: an example." in text
+    assert "1,234 were confirmed on this site by email." in text
+    assert "Germany 1,200 Country not stated 20 Other countries together 14" in text
+    assert "How the number was made" in text
+    assert "Counted on 22 November 2026 at 17:35 UTC" in text
+
+
+def test_in_russian():
+    values = {"title": "Расследовать", "demand": "Мы требуем.", "collected_before_source": "пример"}
+    text = text_of(read(letter(language="ru", **values)))
+
+    assert "Расследовать Мы требуем. 151 234" in text
+    assert "Германия 1 200" in text
+    assert "22 ноября 2026" in text
+    assert not re.search(r"[A-Za-z]{4}", text.replace("UTC", "")), "something is not translated"
+
+
+def test_without_earlier_signatures_it_has_one_part():
+    text = text_of(read(letter(collected_before=0)))
+
+    assert "1,234 signatures in all 1,234 were confirmed" in text
+    assert "before this site" not in text
+
+
+def test_so_few_that_no_country_can_be_shown(petition, make_signature):
+    make_signature(confirmed=True, country="DE")
+    composed = handover.compose(petition, "en")
+
+    assert (composed.total, composed.countries) == (150_001, ())
+    assert "by country" not in text_of(read(composed))
+
+
+def test_small_countries_are_merged_and_the_table_adds_up(petition, make_signature):
+    for country, number in (("DE", 12), ("ES", 15), ("", 13), ("FR", 3), ("IT", 8)):
+        for _ in range(number):
+            make_signature(confirmed=True, country=country)
+    composed = handover.compose(petition, "en")
+
+    assert composed.countries == (("ES", 15), ("DE", 12), ("", 13), ("other", 11))
+    assert sum(amount for _code, amount in composed.countries) == composed.confirmed_here
+
+
+def test_a_long_demand_flows_over_numbered_pages():
+    text = "\n\n".join(f"Paragraph {number}. " + "A word and another. " * 40 for number in range(30))
+    reader = read(letter(demand=text))
+
+    assert len(reader.pages) > 5
+    for number, page in enumerate(reader.pages, start=1):
+        assert f"Page {number} of {len(reader.pages)}" in page.extract_text()
+    assert "Paragraph 0." in text_of(reader)
+    assert "Paragraph 29." in text_of(reader)
+
+
+def test_many_countries_flow_too():
+    codes = [first + second for first in "ABCDEFGH" for second in "ABCDEFGHIJKLMNOP"]
+
+    assert text_of(read(letter(countries=tuple((code, 10) for code in codes)))).count(" 10 ") >= len(codes)
+
+
+@pytest.mark.parametrize(
+    ("demand", "shown"),
+    [
+        ("A **strong** and an *emphatic* word", "A strong and an emphatic word"),
+        ("See [this](https://example.org/x)", "See this (https://example.org/x)"),
+        ("- one\n- two", "• one • two"),
+        ("1. one\n2. two", "1. one 2. two"),
+        ("## Heading\n\nText", "Heading Text"),
+        ("> Quoted", "Quoted"),
+        ("one\ntwo", "one two"),
+        ("AT&T <b>is</b> 1 < 2", "AT&T <b>is</b> 1 < 2"),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ("![a picture](https://example.org/x.png)", "a picture"),
+        ("    code <here>", "code <here>"),
+        ("W" * 300, "WWW"),
+        ("", "151,234"),
+    ],
+)
+def test_the_demand_may_be_plain_text_or_markdown(demand, shown):
+    assert shown in text_of(read(letter(demand=demand)))
+
+
+# As a file.
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_it_says_its_title_and_language_and_brings_its_fonts(language):
+    reader = read(letter(language=language, title="Расследовать"))
+
+    assert reader.metadata.title == "Расследовать"
+    assert reader.trailer["/Root"]["/Lang"] == language
+    assert str(reader.trailer["/Root"]["/ViewerPreferences"]["/DisplayDocTitle"]) == "true"
+    fonts = [font.get_object() for page in reader.pages for font in page["/Resources"]["/Font"].values()]
+    used = [font for font in fonts if "NotoSerif" in font["/BaseFont"]]
+    assert used
+    assert all("/FontFile2" in font["/FontDescriptor"] for font in used)
+
+
+@pytest.mark.parametrize("path", sorted(handover.FONTS.glob("*.ttf")), ids=lambda path: path.name)
+def test_a_font_is_the_one_that_is_recorded_and_has_the_letters(path):
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in (handover.FONTS / "README.md").read_text()
+    letters = letters_of(path)
+    assert set("AZaz09 «»„“”’–—…№•\xa0\u202fАЯаяЁёӀÅôß€") <= letters
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_what_is_seeded_has_no_letter_that_the_font_lacks(db, language):
+    call_command("load_campaign", verbosity=0)
+    composed = handover.compose(Petition.find(), language)
+    written = set(composed.title + composed.demand + composed.collected_before_source) - {"\n"}
+    assert written <= letters_of(handover.FONTS / "NotoSerif-Regular.ttf")
+
+
+# The command.
+
+
+def test_the_command_writes_it(petition, tmp_path):
+    said = call_command("letter", "--language", "ru", "--out", str(tmp_path / "x.pdf"))
+
+    assert said == f"Wrote {tmp_path}/x.pdf, with 150000 signatures."
+    assert "Расследуйте" in text_of(PdfReader(tmp_path / "x.pdf"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--out", "/nowhere/x.pdf"], "/nowhere/x.pdf cannot be written: No such file"),
+        (["--out", "x.pdf", "--petition", "unknown"], "no such petition"),
+        (["--out", "x.pdf", "--language", "de"], "invalid choice: 'de'"),
+        ([], "required: --out"),
+    ],
+)
+def test_what_is_wrong_is_said(petition, options, said):
+    with pytest.raises(CommandError, match=said):
+        call_command("letter", *options)
+
+
+def test_a_petition_without_text_in_a_language_has_no_letter_in_it(db, tmp_path):
+    make_petition().translations.filter(language_code="ru").delete()
+
+    with pytest.raises(ObjectDoesNotExist):
+        handover.compose(Petition.find(), "ru")
+    with pytest.raises(CommandError, match="no text in this language: ru"):
+        call_command("letter", "--language", "ru", "--out", str(tmp_path / "x.pdf"))
