@@ -64,7 +64,7 @@ class Question:
                     "“%(text)s” is no day. Write it like 2026-03-31, or 2026-03-31T14 for one of its hours."
                 ) % {"text": text}
             elif "T" in text and set(by) & set(ORIGINS):
-                wrong[name] = _("Countries, languages and sources are counted by day: leave the hour away.")
+                wrong[name] = _("Countries, languages and sources are counted by day: leave out the hour.")
             else:
                 moments[name] = found
         first = moments["since"][0] if "since" in moments else None
@@ -87,6 +87,10 @@ def _moment(text: str) -> tuple[datetime, datetime] | None:
         return begins, begins + (timedelta(hours=1) if hour else timedelta(days=1))
     except (ValueError, OverflowError):
         return None
+
+
+def is_day(text: str) -> bool:
+    return "T" not in text and _moment(text) is not None
 
 
 def rows(question: Question) -> Iterator[Row]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 from openpyxl import Workbook
@@ -79,6 +80,14 @@ def write(
 
     FORMATS[format_name].write(Table(table.columns, counted(), table.about), file)
     return written
+
+
+def temporary(table: Table, format_name: str) -> tuple[IO[bytes], int]:
+    """A file without a name that holds the table, and its number of rows. It is gone when it is closed."""
+    file = TemporaryFile()  # noqa: SIM115, whoever sends it closes it
+    written = write(table, format_name, file)
+    file.seek(0)
+    return file, written
 
 
 def file_name(table: Table, format_name: str) -> str:

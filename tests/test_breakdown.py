@@ -63,7 +63,7 @@ def add(petition):
         ("day", "0000-01-01", "", "since", "is no day"),
         ("day", "٢٠٢٦-٠٣-٠١", "", "since", "is no day"),
         ("day", "2026-03-01 14:00", "", "since", "is no day"),
-        ("country", "2026-03-01T14", "", "since", "leave the hour away"),
+        ("country", "2026-03-01T14", "", "since", "leave out the hour"),
         ("day", "2026-03-02", "2026-03-01", "until", "before the beginning"),
         ("hour", "2026-03-01T15", "2026-03-01T14", "until", "before the beginning"),
     ],

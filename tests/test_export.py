@@ -178,6 +178,7 @@ def test_no_cell_of_a_workbook_is_a_formula(texts):
     assert len(list(book["counts"].rows)) == len(texts) + 1
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_text_that_is_no_formula_stays_as_it_is(text):
     safe = without_formula(text)

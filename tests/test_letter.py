@@ -186,7 +186,7 @@ def test_it_says_its_title_and_language_and_brings_its_fonts(language):
 
     assert reader.metadata.title == "Расследовать"
     assert reader.trailer["/Root"]["/Lang"] == language
-    assert str(reader.trailer["/Root"]["/ViewerPreferences"]["/DisplayDocTitle"]) == "true"
+    assert reader.trailer["/Root"]["/ViewerPreferences"]["/DisplayDocTitle"].value is True
     fonts = [font.get_object() for page in reader.pages for font in page["/Resources"]["/Font"].values()]
     used = [font for font in fonts if "NotoSerif" in font["/BaseFont"]]
     assert used

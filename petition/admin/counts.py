@@ -1,0 +1,173 @@
+"""The numbers for organisers: a page, its downloads, and the letter for the addressee."""
+
+from io import BytesIO
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language_info, gettext_lazy
+from django.utils.translation import gettext as _
+
+from petition import breakdown, export, handover, tally
+from petition.breakdown import SMALL, Question
+from petition.models import Counts
+
+from . import sections
+from .base import ReadOnlyAdmin
+
+
+class Groupings(forms.CheckboxSelectMultiple):
+    """Boxes to tick; in a URL also `by=day,country`, as the command has it."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
+        texts = super().value_from_datadict(data, files, name) or []
+        return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+
+
+class CountsForm(forms.Form):
+    """What somebody asks of the counts; `question`, once it is valid. Without groupings it asks for the overview."""
+
+    since = forms.CharField(label=gettext_lazy("First day"), required=False)
+    until = forms.CharField(label=gettext_lazy("Last day"), required=False)
+    exact = forms.BooleanField(label=gettext_lazy("Exact, small numbers as well"), required=False)
+    by = forms.Field(
+        label=gettext_lazy("Broken down by"), required=False, widget=Groupings(choices=list(sections.TITLES.items()))
+    )
+
+    def __init__(self, data: Any, petition: Counts, *, may_see_exact: bool) -> None:
+        super().__init__(data, label_suffix="")
+        self.petition, self.may_see_exact = petition, may_see_exact
+        for name in ("since", "until"):
+            # A field for days would throw away whatever else was typed.
+            typed = self.data.get(name, "")
+            kind = "date" if not typed or breakdown.is_day(typed) else "text"
+            self.fields[name].widget = forms.TextInput(attrs={"type": kind, "size": 12})
+
+    def clean_exact(self) -> bool:
+        if self.cleaned_data["exact"] and not self.may_see_exact:
+            raise ValidationError(_("You are not permitted to see exact figures. Remove this mark to see merged ones."))
+        return self.cleaned_data["exact"]
+
+    def clean(self) -> None:
+        asked = {name: self.cleaned_data.get(name) or "" for name in ("since", "until")}
+        # The overview has countries in it, so its days are whole ones.
+        by = self.cleaned_data.get("by") or ["country"]
+        self.question = Question.ask(self.petition.pk, by, **asked, exact=self.cleaned_data.get("exact", False))
+
+    @property
+    def is_overview(self) -> bool:
+        return not self.cleaned_data.get("by")
+
+
+@admin.register(Counts)
+class CountsAdmin(ReadOnlyAdmin):
+    list_display = ["numbers", "opened_at", "closed_at"]
+    list_display_links = None
+
+    def get_urls(self) -> list[URLPattern]:
+        def view(function: Any) -> Any:
+            return self.admin_site.admin_view(function)
+
+        return [
+            path("", view(self.changelist_view), name="petition_counts_changelist"),
+            path("<slug:slug>/", view(self.page), name="petition_counts_page"),
+            path("<slug:slug>/download.<str:format_name>", view(self.download), name="petition_counts_download"),
+            path("<slug:slug>/letter-<str:language>.pdf", view(self.letter), name="petition_counts_letter"),
+        ]
+
+    @admin.display(description=gettext_lazy("petition"))
+    def numbers(self, petition: Counts) -> SafeString:
+        return format_html('<a href="{}">{}</a>', reverse("admin:petition_counts_page", args=[petition.slug]), petition)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        slugs = list(Counts.objects.values_list("slug", flat=True)[:2])
+        if len(slugs) == 1 and self.has_view_permission(request):
+            return HttpResponseRedirect(reverse("admin:petition_counts_page", args=slugs))
+        return super().changelist_view(request, extra_context)
+
+    def page(self, request: HttpRequest, slug: str) -> HttpResponse:
+        petition, form = self.asked(request, slug)
+        is_valid = form.is_valid()
+        with tally.snapshot():
+            shown = []
+            if is_valid and form.is_overview:
+                shown = list(sections.overview(form.question))
+            elif is_valid:
+                shown = [sections.section(form.question)]
+            count, standing = tally.current(slug), tally.standing(petition.pk)
+            if count is None:
+                raise Http404
+            context = {
+                **self.admin_site.each_context(request),
+                "title": _("Counts"),
+                "opts": self.opts,
+                "petition": petition,
+                "form": form,
+                "sections": shown,
+                "count": count,
+                "standing": standing,
+                "bar": sections.two_parts(count),
+                "rate": sections.rate(standing),
+                "formats": export.FORMATS,
+                "languages": self.languages(petition),
+                "small": SMALL,
+                "is_overview": is_valid and form.is_overview,
+            }
+        return TemplateResponse(request, "admin/petition/counts.html", context, status=200 if is_valid else 422)
+
+    def download(self, request: HttpRequest, slug: str, format_name: str) -> HttpResponseBase:
+        """What the page shows for the same question; without groupings, what there is now."""
+        petition, form = self.asked(request, slug)
+        if format_name not in export.FORMATS:
+            raise Http404
+        if not form.is_valid():
+            # The page says what is wrong.
+            page = reverse("admin:petition_counts_page", args=[slug])
+            return HttpResponseRedirect(f"{page}?{request.GET.urlencode()}")
+        with tally.snapshot():
+            table = export.standing_table(petition) if form.is_overview else export.table(petition, form.question)
+            file, _written = export.temporary(table, format_name)
+        return FileResponse(
+            file,
+            as_attachment=True,
+            filename=export.file_name(table, format_name),
+            content_type=export.FORMATS[format_name].content_type,
+        )
+
+    def letter(self, request: HttpRequest, slug: str, language: str) -> HttpResponseBase:
+        petition, _form = self.asked(request, slug)
+        if language not in dict(settings.LANGUAGES):
+            raise Http404
+        try:
+            letter = handover.compose(petition, language)
+        except ObjectDoesNotExist:
+            raise Http404 from None
+        file = BytesIO()
+        handover.write_pdf(letter, file)
+        file.seek(0)
+        name = f"{slug}-{language}-{letter.as_of:%Y-%m-%d}.pdf"
+        return FileResponse(file, as_attachment=True, filename=name, content_type="application/pdf")
+
+    def asked(self, request: HttpRequest, slug: str) -> tuple[Counts, CountsForm]:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        petition = get_object_or_404(Counts, slug=slug)
+        may_see_exact = request.user.has_perm("petition.view_exact_counts")
+        return petition, CountsForm(request.GET, petition, may_see_exact=may_see_exact)
+
+    def languages(self, petition: Counts) -> list[dict[str, str]]:
+        """Those in which there is a letter."""
+        return [
+            {"code": code, "name": get_language_info(code)["name_translated"]}
+            for code, _name in settings.LANGUAGES
+            if petition.has_translation(code)
+        ]

@@ -1,0 +1,239 @@
+"""What a page of counts shows: tables with their charts, in the words of its reader."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from itertools import islice
+from typing import Any
+from urllib.parse import urlencode
+
+from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language_info, gettext_lazy
+from django.utils.translation import gettext as _
+from django_countries import countries
+
+from petition import breakdown, charts
+from petition.breakdown import ORIGINS, OTHER, TOTAL, Cell, Question, Row
+from petition.charts import Bars, Columns, Point, Shape
+from petition.models import Measure, Source
+from petition.models.signature import this_hour
+from petition.tally import Count, Standing
+
+HOURS = 24
+SHOWN_ROWS = 1_000
+DRAWN_ROWS = 20_000
+FILLED_DAYS = 31
+MONTHS_FROM_DAYS = 150
+DRAWN_BARS = 12
+
+TITLES = {
+    "day": gettext_lazy("Days"),
+    "hour": gettext_lazy("Hours"),
+    "country": gettext_lazy("Countries"),
+    "language": gettext_lazy("Languages"),
+    "source": gettext_lazy("Partners’ links"),
+    "measure": gettext_lazy("Events"),
+}
+HEADS = {
+    "day": gettext_lazy("Day (UTC)"),
+    "hour": gettext_lazy("Hour (UTC)"),
+    "country": gettext_lazy("Country"),
+    "language": gettext_lazy("Language"),
+    "source": gettext_lazy("Partner’s link"),
+    "measure": gettext_lazy("Event"),
+}
+OTHERS = {
+    "day": gettext_lazy("other days"),
+    "hour": gettext_lazy("other hours"),
+    "country": gettext_lazy("other countries"),
+    "language": gettext_lazy("other languages"),
+    "source": gettext_lazy("other links"),
+}
+EMPTY = {"country": gettext_lazy("not stated"), "source": gettext_lazy("no partner’s link")}
+STEPS = {"day": timedelta(days=1), "hour": timedelta(hours=1)}
+
+
+@dataclass(frozen=True)
+class Section:
+    """`query` asks for the same again, as a page or as a file; `is_cut` says that the file has more rows."""
+
+    name: str
+    title: str
+    heads: list[str]
+    rows: list[tuple[list[str], int]]
+    is_cut: bool
+    chart: Columns | Bars | None
+    hidden: int
+    query: str
+
+
+def overview(question: Question) -> Iterator[Section]:
+    """Each grouping by itself, for the range that is asked."""
+    if question.since is None and question.before is None:
+        since = this_hour() - timedelta(hours=HOURS - 1)
+        last = replace(question, by=("hour",), since=since, before=since + timedelta(hours=HOURS))
+        yield section(last, _("The last 24 hours"))
+    for name in ("day", *ORIGINS):
+        yield section(replace(question, by=(name,)))
+
+
+def section(question: Question, title: str = "") -> Section:
+    title = title or ", ".join(str(TITLES[name]) for name in question.by).capitalize()
+    is_series = question.by in (("day",), ("hour",))
+    # A chart can hold more than a table that somebody reads.
+    most = DRAWN_ROWS if is_series else SHOWN_ROWS
+    rows = list(islice(breakdown.rows(question), most + 1))
+    is_whole = len(rows) <= most
+    words = Words(question, rows)
+    if is_series:
+        rows.sort(key=lambda row: (isinstance(row[0][0], date), str(row[0][0])), reverse=True)
+    elif is_whole and _is_of_things(question):
+        rows.sort(key=lambda row: (row[0][0] in (OTHER, TOTAL), -row[1]))
+    return Section(
+        name="-".join(question.by),
+        title=title,
+        heads=[str(HEADS[name]) for name in question.by],
+        rows=[(words.of(cells), amount) for cells, amount in rows[:SHOWN_ROWS]],
+        is_cut=len(rows) > SHOWN_ROWS,
+        chart=_chart(question, title, rows, words) if is_whole else None,
+        hidden=sum(amount for cells, amount in rows if cells[0] in (OTHER, TOTAL)),
+        query=query(question),
+    )
+
+
+def two_parts(count: Count) -> Shape:
+    """The part of the total that was confirmed here, at the end of a bar; never too thin to be seen."""
+    part = 100 * count.confirmed_here / count.total if count.total else 0
+    part = max(part, 0.6) if part else 0
+    words = _("%(before)s collected before, %(here)s confirmed here") % {
+        "before": charts.grouped(count.collected_before),
+        "here": charts.grouped(count.confirmed_here),
+    }
+    return Shape(x=charts.percent(100 - part), y="0", width=charts.percent(part), height="10", words=words)
+
+
+def rate(standing: Standing) -> str:
+    if standing.confirmation_rate is None:
+        return "–"
+    # Translators: a percentage, as your language writes it.
+    return _("%(number)s%%") % {"number": number_format(100 * standing.confirmation_rate, 1)}
+
+
+def query(question: Question) -> str:
+    """The question as a part of a URL."""
+    values = {"by": ",".join(question.by)}
+    if question.since:
+        values["since"] = _moment(question.since)
+    if question.before:
+        last = question.before - timedelta(hours=1)
+        values["until"] = f"{last:%Y-%m-%d}" if question.before.hour == 0 else _moment(last)
+    if question.exact:
+        values["exact"] = "on"
+    return urlencode(values, safe=",")
+
+
+def _moment(hour: datetime) -> str:
+    return f"{hour:%Y-%m-%d}" if hour.hour == 0 else f"{hour:%Y-%m-%dT%H}"
+
+
+class Words:
+    """The names of cells, in the language of the reader."""
+
+    def __init__(self, question: Question, rows: Sequence[Row]) -> None:
+        self.by = question.by
+        self.partners: dict[str, str] = {}
+        if "source" in question.by:
+            place = question.by.index("source")
+            tags = {str(cells[place]) for cells, _amount in rows}
+            self.partners = dict(Source.objects.filter(pk__in=tags).values_list("pk", "title"))
+
+    def of(self, cells: Sequence[Cell]) -> list[str]:
+        return [self.word(name, cell) for name, cell in zip(self.by, cells, strict=True)]
+
+    def word(self, name: str, cell: Cell) -> str:
+        if cell == OTHER:
+            return str(OTHERS[name])
+        if cell == TOTAL:
+            return _("in all")
+        if isinstance(cell, date):
+            moment = date_format(cell, "j E Y, H:i" if isinstance(cell, datetime) else "j E Y")
+            return moment.replace(" ", "\N{NO-BREAK SPACE}")
+        if cell == "":
+            return str(EMPTY.get(name, _("unknown")))
+        if name == "country":
+            return countries.name(cell) or cell
+        if name == "language":
+            return _language(cell)
+        if name == "measure":
+            return str(Measure(cell).label) if cell in Measure.values else cell
+        return self.partners.get(cell) or cell
+
+
+def _language(code: str) -> str:
+    try:
+        return get_language_info(code)["name_translated"]
+    except KeyError:
+        return code
+
+
+def _is_of_things(question: Question) -> bool:
+    """Whether one thing is counted that has no order in time, so that the largest comes first."""
+    return len(question.by) == 1 and question.by[0] in ORIGINS
+
+
+def _chart(question: Question, title: str, rows: Sequence[Row], words: Words) -> Columns | Bars | None:
+    if _is_of_things(question):
+        return _bars(title, rows, words)
+    if question.by in (("day",), ("hour",)):
+        return _columns(question, title, rows, words)
+    return None
+
+
+def _bars(title: str, rows: Sequence[Row], words: Words) -> Bars | None:
+    named = [Point(words.of(cells)[0], "", amount) for cells, amount in rows if cells[0] not in (OTHER, TOTAL)]
+    drawn = named[:DRAWN_BARS]
+    if rest := sum(amount for _cells, amount in rows) - sum(point.amount for point in drawn):
+        drawn.append(Point(_("all others"), "", rest, is_rest=True))
+    described = _("Bars, the longest first: %(largest)s. The table holds every number.") % {
+        "largest": "; ".join(f"{point.label} {charts.grouped(point.amount)}" for point in drawn[:3])
+    }
+    return charts.bars(title, described, drawn) if drawn else None
+
+
+def _columns(question: Question, title: str, rows: Sequence[Row], words: Words) -> Columns | None:
+    name = question.by[0]
+    amounts = {cells[0]: amount for cells, amount in rows if isinstance(cells[0], date)}
+    if not amounts:
+        return None
+    moments = list(_moments(question, name, min(amounts, key=str), max(amounts, key=str)))
+    spans = (moments[-1] - moments[0]).days
+    on_axis = "H:i" if name == "hour" and spans < 2 else "j E" if spans < MONTHS_FROM_DAYS else "M Y"
+    points = [
+        Point(words.word(name, moment), date_format(moment, on_axis), amounts.get(moment, 0)) for moment in moments
+    ]
+    highest = max(points, key=lambda point: point.amount)
+    described = _(
+        "Columns from %(first)s to %(last)s, the highest %(highest)s: %(amount)s. The table holds every number."
+    )
+    return charts.columns(
+        title,
+        described
+        % {
+            "first": points[0].label,
+            "last": points[-1].label,
+            "highest": highest.label,
+            "amount": charts.grouped(highest.amount),
+        },
+        points,
+    )
+
+
+def _moments(question: Question, name: str, first: Any, last: Any) -> Iterator[Any]:
+    """Every day or hour between these, or of the whole range if that is short, so that gaps show as gaps."""
+    if question.since and question.before and question.before - question.since <= timedelta(days=FILLED_DAYS):
+        first, last = question.since, question.before - timedelta(hours=1)
+        if name == "day":
+            first, last = first.date(), last.date()
+    while first <= last:
+        yield first
+        first += STEPS[name]
