@@ -67,6 +67,7 @@ BURST_PER_NETWORK = env.str("BURST_PER_NETWORK", "30/m")
 MAILS_PER_ADDRESS = env.str("MAILS_PER_ADDRESS", "5/d")
 HOLD_PER_NETWORK = env.str("HOLD_PER_NETWORK", "200/h")
 CODE_TRIES = "5/h"
+DASHBOARD_RATE = "60/m"  # for each token
 CONFIRMATION_DAYS = 7
 GRACE_HOURS = 24  # confirming works this long after a petition closed
 QUIET_DAYS = 30  # how long an address that said "I did not sign this" gets no mail

@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from campaign.views import start
 from config import devmail
+from petition.dashboard import counts_json
 from petition.health import healthz
 from petition.views import count_json
 
@@ -17,6 +18,7 @@ urlpatterns = [
     path("", start, name="start"),
     path("healthz", healthz, name="healthz"),
     path("petitions/<slug:slug>/count.json", count_json, name="count-json"),
+    path("petitions/<slug:slug>/counts.json", counts_json, name="counts-json"),
     path(f"{settings.ADMIN_PATH}/", admin.site.urls),
     *i18n_patterns(
         path("", include("petition.urls")),

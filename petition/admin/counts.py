@@ -17,9 +17,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language_info, gettext_lazy
 from django.utils.translation import gettext as _
 
-from petition import breakdown, export, handover, tally
+from petition import breakdown, export, handover, tally, trace
 from petition.breakdown import SMALL, Question
-from petition.models import Counts
+from petition.models import Action, Counts
 
 from . import sections
 from .base import ReadOnlyAdmin
@@ -135,7 +135,11 @@ class CountsAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(f"{page}?{request.GET.urlencode()}")
         with tally.snapshot():
             table = export.standing_table(petition) if form.is_overview else export.table(petition, form.question)
-            file, _written = export.temporary(table, format_name)
+            file, written = export.temporary(table, format_name)
+        asked = "now" if form.is_overview else sections.query(form.question)
+        trace.record(
+            request.user, Action.COUNTS_DOWNLOADED, about=petition, detail=f"{format_name} {asked}", count=written
+        )
         return FileResponse(
             file,
             as_attachment=True,
@@ -154,6 +158,7 @@ class CountsAdmin(ReadOnlyAdmin):
         file = BytesIO()
         handover.write_pdf(letter, file)
         file.seek(0)
+        trace.record(request.user, Action.LETTER_DOWNLOADED, about=petition, detail=language, count=letter.total)
         name = f"{slug}-{language}-{letter.as_of:%Y-%m-%d}.pdf"
         return FileResponse(file, as_attachment=True, filename=name, content_type="application/pdf")
 

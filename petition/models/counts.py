@@ -49,6 +49,7 @@ class CountsToken(models.Model):
     last_used_on = models.DateField(_("last used on"), null=True, editable=False)
 
     objects = CountsTokenQuerySet.as_manager()
+    shown_once = ""
 
     class Meta:
         verbose_name = _("token for counts")
@@ -58,11 +59,10 @@ class CountsToken(models.Model):
     def __str__(self) -> str:
         return f"token {self.pk}"
 
-    def make(self) -> str:
-        """Choose the token of a new row and return it, for the only time."""
-        token = secrets.token_urlsafe(32)
-        self.digest = digest(token)
-        return token
+    def make(self) -> None:
+        """Choose the token of a new row. It can be read from `shown_once` until this object is forgotten."""
+        self.shown_once = secrets.token_urlsafe(32)
+        self.digest = digest(self.shown_once)
 
     def remember_use(self) -> None:
         """Keep the day, so that a token that nobody uses can be told; one write a day at most."""

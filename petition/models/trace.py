@@ -28,6 +28,9 @@ class Action(models.TextChoices):
     ADDED = "added", _("added")
     CHANGED = "changed", _("changed")
     DELETED = "deleted", _("deleted")
+    COUNTS_DOWNLOADED = "counts_downloaded", _("counts downloaded")
+    LETTER_DOWNLOADED = "letter_downloaded", _("letter for the addressee downloaded")
+    TOKEN_REVOKED = "token_revoked", _("token for counts revoked")
     MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
 
 

@@ -9,9 +9,9 @@ from typing import IO, Any, cast
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from petition import export, tally
+from petition import export, tally, trace
 from petition.breakdown import GROUPINGS, SMALL, Question
-from petition.models import Petition
+from petition.models import Action, Petition
 
 QUIET_SECONDS = 1.0
 
@@ -66,7 +66,10 @@ class Command(BaseCommand):
 
     def write(self, petition: Petition, question: Question, format_name: str, file: IO[bytes]) -> int:
         with tally.snapshot(), self.progress() as progress:
-            return export.write(export.table(petition, question), format_name, file, progress)
+            written = export.write(export.table(petition, question), format_name, file, progress)
+        asked = ",".join(question.by) + (" exact" if question.exact else "")
+        trace.record(None, Action.COUNTS_DOWNLOADED, about=petition, detail=f"{format_name} by={asked}", count=written)
+        return written
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[int], None]]:

@@ -5,8 +5,8 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from petition import export, handover
-from petition.models import Petition
+from petition import export, handover, trace
+from petition.models import Action, Petition
 
 
 class Command(BaseCommand):
@@ -30,4 +30,5 @@ class Command(BaseCommand):
                 handover.write_pdf(letter, file)
         except OSError as error:
             raise CommandError(f"{options['out']} cannot be written: {error.strerror}.") from None
+        trace.record(None, Action.LETTER_DOWNLOADED, about=petition, detail=letter.language, count=letter.total)
         return f"Wrote {options['out']}, with {letter.total} signatures."

@@ -1,0 +1,67 @@
+"""Tokens with which dashboards read the counts. Each is shown once, by the answer to the form that makes it."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from petition import trace
+from petition.models import Action, CountsToken, Petition
+
+from .base import Traced
+
+
+@admin.register(CountsToken)
+class CountsTokenAdmin(Traced):
+    list_display = ["name", "created_by", "created_at", "last_used_on", "revoked_at"]
+    list_select_related = ["created_by"]
+    ordering = ["-id"]
+    readonly_fields = ["created_by", "created_at", "last_used_on", "revoked_at"]
+    actions = ["revoke"]
+    traced_values = ("name",)
+
+    def get_fields(self, request: HttpRequest, obj: CountsToken | None = None) -> Any:
+        return ["name", *self.readonly_fields] if obj else ["name"]
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        # A token is revoked, never edited.
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("petition.change_countstoken")
+
+    def save_model(self, request: HttpRequest, obj: CountsToken, form: Any, change: bool) -> None:
+        obj.created_by = request.user  # type: ignore[assignment]
+        obj.make()
+        super().save_model(request, obj, form, change)
+
+    def response_add(
+        self, request: HttpRequest, obj: CountsToken, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        # No redirect: the token would have to be kept somewhere until the next page shows it.
+        petition = Petition.find()
+        path = reverse("counts-json", args=[petition.slug]) if petition else ""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Token for counts"),
+            "opts": self.opts,
+            "token": obj,
+            "url": f"{settings.SITE_URL}{path}?by=day",
+        }
+        return TemplateResponse(request, "admin/petition/token_made.html", context)
+
+    @admin.action(description=gettext_lazy("Revoke the selected tokens"), permissions=["revoke"])
+    def revoke(self, request: HttpRequest, tokens: QuerySet[CountsToken]) -> None:
+        revoked = tokens.revoke()  # type: ignore[attr-defined]
+        trace.record(request.user, Action.TOKEN_REVOKED, count=revoked)
+        said = ngettext("%(count)d token is revoked.", "%(count)d tokens are revoked.", revoked)
+        self.message_user(request, said % {"count": revoked})

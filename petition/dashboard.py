@@ -1,0 +1,60 @@
+"""The counts for a dashboard that brings a token: the same numbers as in the admin, small ones always merged."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.http import FileResponse, HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from petition import export, limits, tally
+from petition.breakdown import Question
+from petition.models import CountsToken, Petition
+
+
+@never_cache
+@require_safe
+def counts_json(request: HttpRequest, slug: str) -> HttpResponseBase:
+    scheme, _space, text = request.headers.get("Authorization", "").partition(" ")
+    token = CountsToken.objects.find(text.strip()) if scheme.lower() == "bearer" else None
+    if token is None:
+        wait = limits.seconds_to_wait(request, "counts_json")
+        if wait is not None:
+            return too_many(_("Too many tries from your network."), wait)
+        said = _("This needs a valid token, sent as “Authorization: Bearer TOKEN”.")
+        return refusal(HTTPStatus.UNAUTHORIZED, said, {"WWW-Authenticate": "Bearer"})
+    wait = limits.over("counts_token", str(token.pk), settings.DASHBOARD_RATE)
+    if wait is not None:
+        return too_many(_("This token has asked too often."), wait)
+    token.remember_use()
+    petition = Petition.find(slug)
+    if petition is None:
+        return refusal(HTTPStatus.NOT_FOUND, _("There is no such petition."), {})
+    asked = request.GET
+    by = [name for text in asked.getlist("by") for name in text.split(",") if name] or ["day"]
+    if "exact" in asked:
+        return not_as_asked({"exact": [_("A token never gives exact figures.")]})
+    try:
+        question = Question.ask(petition.pk, by, asked.get("since", ""), asked.get("until", ""))
+    except ValidationError as error:
+        return not_as_asked(error.message_dict)
+    with tally.snapshot():
+        file, _rows = export.temporary(export.table(petition, question), "json")
+    return FileResponse(file, content_type="application/json")
+
+
+def refusal(status: HTTPStatus, error: str, headers: Mapping[str, str], **more: object) -> JsonResponse:
+    """What a program is told instead of an answer."""
+    return JsonResponse({"error": error, **more}, status=status, headers=headers)
+
+
+def too_many(error: str, retry_after: int) -> JsonResponse:
+    return refusal(HTTPStatus.TOO_MANY_REQUESTS, error, {"Retry-After": str(retry_after)})
+
+
+def not_as_asked(fields: Mapping[str, list[str]]) -> JsonResponse:
+    return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, _("This cannot be counted as asked."), {}, fields=fields)
