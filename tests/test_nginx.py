@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import json
 import re
 from contextlib import ExitStack
 from urllib.parse import urlencode
@@ -9,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 import trustme
 
-from petition.models import Source
+from petition.models import CountsToken, Source
 from tests import nginx, server
 
 pytestmark = [
@@ -135,6 +136,20 @@ def test_signing_goes_through_with_the_network_of_the_visitor(site, sign_data):
     )
 
     assert response.status == 303
+
+
+def test_a_dashboard_gets_what_its_query_asks_for_and_nobody_gets_it_after_her(site, tmp_path):
+    token = CountsToken(name="A dashboard")
+    token.make()
+    token.save()
+    url = "/petitions/chechnya/counts.json?by=language"
+
+    answer = site.get(url, Authorization=f"Bearer {token.shown_once}")
+
+    assert json.loads(answer.body)["by"] == ["language"]
+    assert site.get(url).status == 401
+    assert cached(tmp_path, 2) == ["-", "-"]
+    assert token.shown_once not in (tmp_path / "nginx" / "access.log").read_text()
 
 
 def test_a_body_beyond_any_form_is_refused_at_the_door(site):
