@@ -57,7 +57,7 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
         database = databases[rows]
         if wanted("counts"):
             storing.counts(plan, database, rows, report)
-            storing.export(plan, database, rows, report)
+            storing.export(plan, database, empty, rows, report)
         if missing is None:
             with (
                 stage.web(database) as app,
