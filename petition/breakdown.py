@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Self
+from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
 from django.db import connection
@@ -75,6 +76,18 @@ class Question:
             raise ValidationError(wrong)
         return cls(petition, tuple(name for name in GROUPINGS if name in by), first, before, exact)
 
+    def query(self) -> str:
+        """What was asked, as in the address of its page."""
+        values = {"by": ",".join(self.by)}
+        if self.since:
+            values["since"] = _typed(self.since)
+        if self.before:
+            last = self.before - timedelta(hours=1)
+            values["until"] = f"{last:%Y-%m-%d}" if self.before.hour == 0 else _typed(last)
+        if self.exact:
+            values["exact"] = "on"
+        return urlencode(values, safe=",")
+
 
 def _moment(text: str) -> tuple[datetime, datetime] | None:
     """Where a day or an hour begins, and where the next one does; None if the text is neither."""
@@ -87,6 +100,10 @@ def _moment(text: str) -> tuple[datetime, datetime] | None:
         return begins, begins + (timedelta(hours=1) if hour else timedelta(days=1))
     except (ValueError, OverflowError):
         return None
+
+
+def _typed(hour: datetime) -> str:
+    return f"{hour:%Y-%m-%d}" if hour.hour == 0 else f"{hour:%Y-%m-%dT%H}"
 
 
 def is_day(text: str) -> bool:

@@ -39,4 +39,6 @@ def record(
 def name(row: Model) -> str:
     """What the trace calls a row: "petition chechnya", "user anna", "signature 17"."""
     own = getattr(row, "slug", "") or getattr(row, "username", "") or row.pk
-    return f"{row._meta.model_name} {own}"
+    # Counts are another look at a petition, so they are named as one.
+    model = row._meta.concrete_model or type(row)
+    return f"{model._meta.model_name} {own}"

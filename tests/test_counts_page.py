@@ -19,7 +19,7 @@ from pypdf import PdfReader
 
 from petition import charts, tally
 from petition.charts import Point
-from petition.models import Source, TallyChange
+from petition.models import Source, StaffAction, TallyChange
 from petition.models.signature import this_hour
 from tests import server
 from tests.browser import chromium, needs_chromium
@@ -326,6 +326,32 @@ def test_the_letter(trusted, signed, language):
     assert {"en": "Germany", "ru": "Германия"}[language] in text
     # Whoever may see small cells sends none of them away.
     assert {"en": "France", "ru": "Франция"}[language] not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "action", "detail", "count"),
+    [
+        ("download.csv", "counts_downloaded", "csv now", 10),
+        (
+            "download.xlsx?by=country&by=day&since=2026-03-01&until=2026-03-01&exact=on",
+            "counts_downloaded",
+            "xlsx by=day,country&since=2026-03-01&until=2026-03-01&exact=on",
+            3,
+        ),
+        ("letter-ru.pdf", "letter_downloaded", "ru", 151_214),
+    ],
+)
+def test_what_leaves_the_site_leaves_a_trace(trusted, signed, path, action, detail, count):
+    trusted.get(PAGE)
+    trusted.get(f"{PAGE}download.csv?by=name")
+    before = StaffAction.objects.count()
+
+    trusted.get(f"{PAGE}{path}")
+
+    entry = StaffAction.objects.get()
+    assert before == 0
+    assert (entry.username, entry.action, entry.about) == ("organiser", action, "petition chechnya")
+    assert (entry.petition, entry.detail, entry.count) == ("chechnya", detail, count)
 
 
 # Charts.

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.urls import reverse
 
-from petition.models import CountsToken, TallyChange
+from petition.models import CountsToken, StaffAction, TallyChange
 from tests import server
 from tests.test_count import HOUR
 
@@ -226,6 +226,21 @@ def test_it_is_revoked_in_the_admin(client, ask, token):
     assert ask(token).status_code == 401
     token.refresh_from_db()
     assert token.revoked_at
+
+
+def test_who_made_and_revoked_it_stays_in_the_trace(client, petition):
+    staff(client, "add_countstoken", "change_countstoken", "view_countstoken")
+    client.post(f"{LIST}add/", {"name": "A dashboard"})
+    made = CountsToken.objects.get()
+    for _twice in range(2):
+        client.post(LIST, {"action": "revoke", "_selected_action": [made.pk]})
+
+    entries = StaffAction.objects.filter(username="staff").order_by("id")
+    assert [(entry.action, entry.about) for entry in entries] == [
+        ("added", f"countstoken {made.pk}"),
+        ("token_revoked", f"countstoken {made.pk}"),
+    ]
+    assert "A dashboard" in entries[0].detail
 
 
 @pytest.mark.parametrize("permissions", [(), ("view_counts",), ("view_countstoken",)])

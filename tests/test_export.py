@@ -18,7 +18,7 @@ from openpyxl import load_workbook
 
 from petition import export, tally
 from petition.export import Table, without_formula
-from petition.models import Source
+from petition.models import Source, StaffAction
 from tests import server
 from tests.conftest import make_petition
 from tests.test_count import HOUR, sql
@@ -267,6 +267,25 @@ def test_a_long_export_says_how_far_it_is(run, signed, monkeypatch):
 
     assert heard.getvalue().startswith("0 rows in 0 s\n")
     assert "2 rows in 0 s\n" in heard.getvalue()
+
+
+def test_it_leaves_a_trace(run, signed):
+    run("--by", "country,day", "--since", "2026-03-01", "--exact")
+
+    entry = StaffAction.objects.get()
+    assert (entry.username, entry.action, entry.about) == ("", "counts_downloaded", "petition chechnya")
+    assert (entry.detail, entry.count) == ("csv by=day,country&since=2026-03-01&exact=on", 3)
+
+
+def test_what_a_reader_left_half_way_leaves_a_trace_too(run, signed, monkeypatch):
+    def leave(table, file):
+        raise BrokenPipeError
+
+    monkeypatch.setitem(export.FORMATS, "csv", export.Format(leave, ""))
+    with pytest.raises(io.UnsupportedOperation):
+        run()  # here standard output has no number that could be closed
+
+    assert StaffAction.objects.get().count is None
 
 
 def test_a_short_export_says_nothing(run, signed):

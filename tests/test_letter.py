@@ -16,7 +16,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 
 from petition import handover
 from petition.handover import Letter
-from petition.models import Petition
+from petition.models import Petition, StaffAction
 from tests.conftest import make_petition
 
 NOW = datetime(2026, 11, 22, 17, 35, tzinfo=UTC)
@@ -216,6 +216,8 @@ def test_the_command_writes_it(petition, tmp_path):
 
     assert said == f"Wrote {tmp_path}/x.pdf, with 150000 signatures."
     assert "Расследуйте" in text_of(PdfReader(tmp_path / "x.pdf"))
+    entry = StaffAction.objects.get()
+    assert (entry.action, entry.petition, entry.detail) == ("letter_downloaded", "chechnya", "ru")
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ class CountsAdmin(ReadOnlyAdmin):
         with tally.snapshot():
             table = export.standing_table(petition) if form.is_overview else export.table(petition, form.question)
             file, written = export.temporary(table, format_name)
-        asked = "now" if form.is_overview else sections.query(form.question)
+        asked = "now" if form.is_overview else form.question.query()
         trace.record(
             request.user, Action.COUNTS_DOWNLOADED, about=petition, detail=f"{format_name} {asked}", count=written
         )

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
-from urllib.parse import urlencode
 
 from django.utils.formats import date_format, number_format
 from django.utils.translation import get_language_info, gettext_lazy
@@ -97,7 +96,7 @@ def section(question: Question, title: str = "") -> Section:
         is_cut=len(rows) > SHOWN_ROWS,
         chart=_chart(question, title, rows, words) if is_whole else None,
         hidden=sum(amount for cells, amount in rows if cells[0] in (OTHER, TOTAL)),
-        query=query(question),
+        query=question.query(),
     )
 
 
@@ -117,23 +116,6 @@ def rate(standing: Standing) -> str:
         return "–"
     # Translators: a percentage, as your language writes it.
     return _("%(number)s%%") % {"number": number_format(100 * standing.confirmation_rate, 1)}
-
-
-def query(question: Question) -> str:
-    """The question as a part of a URL."""
-    values = {"by": ",".join(question.by)}
-    if question.since:
-        values["since"] = _moment(question.since)
-    if question.before:
-        last = question.before - timedelta(hours=1)
-        values["until"] = f"{last:%Y-%m-%d}" if question.before.hour == 0 else _moment(last)
-    if question.exact:
-        values["exact"] = "on"
-    return urlencode(values, safe=",")
-
-
-def _moment(hour: datetime) -> str:
-    return f"{hour:%Y-%m-%d}" if hour.hour == 0 else f"{hour:%Y-%m-%dT%H}"
 
 
 class Words:

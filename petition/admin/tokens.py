@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -61,7 +62,10 @@ class CountsTokenAdmin(Traced):
 
     @admin.action(description=gettext_lazy("Revoke the selected tokens"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, tokens: QuerySet[CountsToken]) -> None:
-        revoked = tokens.revoke()  # type: ignore[attr-defined]
-        trace.record(request.user, Action.TOKEN_REVOKED, count=revoked)
-        said = ngettext("%(count)d token is revoked.", "%(count)d tokens are revoked.", revoked)
-        self.message_user(request, said % {"count": revoked})
+        with transaction.atomic():
+            revoked = list(CountsToken.objects.valid().filter(pk__in=tokens).order_by("pk").select_for_update())
+            CountsToken.objects.filter(pk__in=[token.pk for token in revoked]).revoke()
+            for token in revoked:
+                trace.record(request.user, Action.TOKEN_REVOKED, about=token)
+        said = ngettext("%(count)d token is revoked.", "%(count)d tokens are revoked.", len(revoked))
+        self.message_user(request, said % {"count": len(revoked)})

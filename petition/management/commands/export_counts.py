@@ -65,11 +65,19 @@ class Command(BaseCommand):
         return f"Wrote {written} rows to {out}."
 
     def write(self, petition: Petition, question: Question, format_name: str, file: IO[bytes]) -> int:
-        with tally.snapshot(), self.progress() as progress:
-            written = export.write(export.table(petition, question), format_name, file, progress)
-        asked = ",".join(question.by) + (" exact" if question.exact else "")
-        trace.record(None, Action.COUNTS_DOWNLOADED, about=petition, detail=f"{format_name} by={asked}", count=written)
+        try:
+            with tally.snapshot(), self.progress() as progress:
+                written = export.write(export.table(petition, question), format_name, file, progress)
+        except BrokenPipeError:
+            # Whoever had enough has read some of it.
+            self.trace(petition, question, format_name, None)
+            raise
+        self.trace(petition, question, format_name, written)
         return written
+
+    def trace(self, petition: Petition, question: Question, format_name: str, written: int | None) -> None:
+        detail = f"{format_name} {question.query()}"
+        trace.record(None, Action.COUNTS_DOWNLOADED, about=petition, detail=detail, count=written)
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[int], None]]:
