@@ -1,5 +1,6 @@
 import base64
 import pickle
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,25 +17,30 @@ FOREVER = datetime.max.replace(tzinfo=UTC)
 COUNT = """
     INSERT INTO {table} AS stored (cache_key, value, expires)
     -- In the order of the keys, so that two who count the same ones never wait for each other.
-    SELECT key, 1, now() + make_interval(secs => seconds)
-    FROM unnest(%(keys)s::text[], %(seconds)s::float8[]) AS counted (key, seconds) ORDER BY key
+    SELECT key, uses, now() + make_interval(secs => seconds)
+    FROM unnest(%(keys)s::text[], %(seconds)s::float8[], %(uses)s::bigint[]) AS counted (key, seconds, uses)
+    ORDER BY key
     ON CONFLICT (cache_key) DO UPDATE SET
-        value = CASE WHEN stored.expires > now() THEN stored.value::bigint + 1 ELSE 1 END,
+        value = CASE WHEN stored.expires > now() THEN stored.value::bigint ELSE 0 END + EXCLUDED.value::bigint,
         expires = CASE WHEN stored.expires > now() THEN stored.expires ELSE EXCLUDED.expires END
     RETURNING cache_key, value
 """
 
 
-def count(lifetimes: dict[str, int]) -> dict[str, int]:
-    """Add one to each of these counters and return where they stand.
+def count(lifetimes: dict[str, int], uses: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Add one, or its number of `uses`, to each of these counters and return where they stand.
 
     `lifetimes` are the seconds that a counter lives from its first use. One statement in PostgreSQL, two for each
     counter in another cache.
     """
+    uses = uses or dict.fromkeys(lifetimes, 1)
     cache = caches["default"]
     if isinstance(cache, PostgresCache):
-        return cache.count(lifetimes)
-    return {key: 1 if cache.add(key, 1, seconds) else cache.incr(key) for key, seconds in lifetimes.items()}
+        return cache.count(lifetimes, uses)
+    return {
+        key: uses[key] if cache.add(key, uses[key], seconds) else cache.incr(key, uses[key])
+        for key, seconds in lifetimes.items()
+    }
 
 
 class PostgresCache(DatabaseCache):
@@ -65,11 +71,14 @@ class PostgresCache(DatabaseCache):
             raise ValueError("There is no such key to increment.")
         return int(row[0])
 
-    def count(self, lifetimes: dict[str, int]) -> dict[str, int]:
+    def count(self, lifetimes: dict[str, int], uses: Mapping[str, int]) -> dict[str, int]:
         """As the function of this name."""
         keys = {self.make_and_validate_key(key): key for key in lifetimes}
         with connection.cursor() as cursor:
-            self._count.execute(cursor, {"keys": list(keys), "seconds": list(lifetimes.values())})
+            self._count.execute(
+                cursor,
+                {"keys": list(keys), "seconds": list(lifetimes.values()), "uses": [uses[key] for key in lifetimes]},
+            )
             return {keys[key]: int(value) for key, value in cursor.fetchall()}
 
     @cached_property

@@ -1,10 +1,11 @@
 """How much one network may ask for, and which network a request comes from."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, wraps
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -94,20 +95,50 @@ def over_any(uses: Iterable[tuple[str, str, str]]) -> int | None:
 
     Costs one statement, where django-ratelimit, whose rates, windows and names these are, needs up to two for each.
     """
-    windows: dict[str, tuple[int, int, int]] = {}
+    windows = {window.name: window for window in _windows(uses) if window}
+    if not windows:
+        return None
+    counts = cache.count({name: window.seconds for name, window in windows.items()})
+    now = int(time.time())
+    waits = [max(window.ends_at - now, 1) for name, window in windows.items() if counts[name] > window.limit]
+    return max(waits, default=None)
+
+
+def over_each(uses: Iterable[tuple[str, str, str]]) -> list[bool]:
+    """Count these uses as `over` would one after another; whether each was over its rate. Costs one statement."""
+    windows = list(_windows(uses))
+    named = {window.name: window for window in windows if window}
+    if not named:
+        return [False] * len(windows)
+    times_used = Counter(window.name for window in windows if window)
+    counts = cache.count({name: window.seconds for name, window in named.items()}, times_used)
+    over = []
+    for window in reversed(windows):
+        over.append(window is not None and counts[window.name] > window.limit)
+        if window:
+            counts[window.name] -= 1
+    return over[::-1]
+
+
+class Window(NamedTuple):
+    """`name` is its counter's, which lives for `seconds`; `ends_at` is a unix time."""
+
+    name: str
+    limit: int
+    ends_at: int
+    seconds: int
+
+
+def _windows(uses: Iterable[tuple[str, str, str]]) -> Iterator[Window | None]:
+    """The window in which each group, key and rate is counted; None where there is no limit."""
     for group, key, rate in uses:
         if rate.partition("/")[0] == "0":
+            yield None
             continue
         limit, period = ratelimit._split_rate(rate)
         ends_at = ratelimit._get_window(key, period)
         name = ratelimit._make_cache_key(group, ends_at, rate, key, ratelimit.ALL)
-        windows[name] = limit, ends_at, period + ratelimit.EXPIRATION_FUDGE
-    if not windows:
-        return None
-    counts = cache.count({name: seconds for name, (_limit, _ends_at, seconds) in windows.items()})
-    now = int(time.time())
-    waits = [max(ends_at - now, 1) for name, (limit, ends_at, _seconds) in windows.items() if counts[name] > limit]
-    return max(waits, default=None)
+        yield Window(name, limit, ends_at, period + ratelimit.EXPIRATION_FUDGE)
 
 
 def times(rate: str, factor: int) -> str:

@@ -11,6 +11,8 @@ import pytest
 from django.core.cache import cache
 from django.db import connection, connections
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.cache import count
 from petition import confirmation, identity, limits
@@ -146,6 +148,7 @@ def test_counters_start_at_one_and_live_from_their_first_use(settings, backend):
     assert count({"a": 60, "b": 60}) == {"a": 1, "b": 1}
     assert count({"b": 60, "c": -1}) == {"b": 2, "c": 1}
     assert count({"c": 60}) == {"c": 1}
+    assert count({"a": 60, "b": 60, "d": 60}, {"a": 5, "b": 1, "d": 3}) == {"a": 6, "b": 3, "d": 3}
 
 
 @pytest.mark.django_db
@@ -516,6 +519,28 @@ def test_threads_get_five_tries_at_a_code_between_them(make_signature, clock):
     answers = in_threads(lambda number: try_code(Client(), "anna@example.org", "3333-3333").status_code)
 
     assert (answers.count(422), answers.count(429)) == (5, THREADS - 5)
+
+
+# Many at once.
+
+
+@pytest.mark.django_db
+@given(uses=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.sampled_from(["2/d", "3/h", "0"]))))
+def test_many_uses_counted_at_once_are_counted_as_if_one_by_one(uses):
+    for half in (uses[: len(uses) // 2], uses):
+        together = limits.over_each((f"together {group}", key, rate) for group, key, rate in half)
+        one_by_one = [limits.over(f"alone {group}", key, rate) is not None for group, key, rate in half]
+
+        assert together == one_by_one
+
+
+@pytest.mark.django_db
+def test_one_at_a_time_and_many_at_once_share_their_counters(clock):
+    use = ("mail", "somebody", "5/d")
+
+    assert [limits.over(*use) for _ in range(3)] == [None] * 3
+    assert limits.over_each([use, use, use]) == [False, False, True]
+    assert limits.over(*use) is not None
 
 
 # What the counters give away.
