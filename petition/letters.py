@@ -3,40 +3,65 @@
 Mailboxes are shared, searched and forwarded: sender, subject and text name nobody and no cause.
 """
 
+import re
+import time
+from binascii import b2a_qp
 from dataclasses import dataclass, field
-from email.utils import formatdate
+from email.header import Header
+from email.utils import formatdate, parseaddr
+from functools import lru_cache
+from html import escape
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.core.mail.message import sanitize_address
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
 from django.utils.crypto import salted_hmac
+from django.utils.encoding import punycode
 
 from petition import confirmation, withdrawal
 from petition.models import OutgoingMail, Signature
 
+# What the sign form lets through, once its domain is written as mail servers look it up. Nothing in it can end a line,
+# begin another header or name a second recipient.
+_ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
+MAILBOX = re.compile(rf"{_ATOM}(\.{_ATOM})*@[a-z0-9-]+(\.[a-z0-9-]+)*", re.ASCII | re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Letter:
-    """`template` names `templates/petition/mail/<template>.txt`, `.html` and `_subject.txt`."""
+    """`template` names `templates/petition/mail/<template>.txt`, `.html` and `_subject.txt`.
+
+    `context` holds what differs between two letters of a template: links, and a code.
+    """
 
     template: str
     language: str
     context: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Form:
+    """A letter with a mark in each place where one differs from the next."""
+
+    subject: str
+    text: str
+    html: str
+
+
 def confirm(mail: OutgoingMail, signature: Signature) -> Letter:
     link = _url(mail.language, "petition:confirm", confirmation.make_token(signature))
-    return Letter("confirm", mail.language, {"link": link, "code": confirmation.make_code(signature)})
+    return _letter("confirm", mail, link=link, code=confirmation.make_code(signature))
 
 
 def already_signed(mail: OutgoingMail) -> Letter:
-    return Letter("already_signed", mail.language)
+    return _letter("already_signed", mail)
 
 
 def under_review(mail: OutgoingMail) -> Letter:
-    return Letter("under_review", mail.language)
+    return _letter("under_review", mail)
 
 
 def withdraw(mail: OutgoingMail) -> Letter:
@@ -44,7 +69,12 @@ def withdraw(mail: OutgoingMail) -> Letter:
 
 
 def nothing_to_withdraw(mail: OutgoingMail) -> Letter:
-    return Letter("nothing_to_withdraw", mail.language)
+    return _letter("nothing_to_withdraw", mail)
+
+
+def _letter(template: str, mail: OutgoingMail, **context: str) -> Letter:
+    # The page that asks for an address would name the petition, and with it the cause.
+    return Letter(template, mail.language, context | {"withdraw_url": _withdraw_link(mail)})
 
 
 def subject(kind: str) -> str:
@@ -53,33 +83,112 @@ def subject(kind: str) -> str:
 
 
 def message(mail: OutgoingMail, letter: Letter, recipient: str) -> EmailMultiAlternatives:
-    sender = settings.DEFAULT_FROM_EMAIL
-    with translation.override(letter.language):
-        context = letter.context | {
-            "site": settings.SITE_HOST,
-            # The page that asks for an address would name the petition, and with it the cause.
-            "withdraw_url": _withdraw_link(mail),
-            "days": settings.CONFIRMATION_DAYS,
-            "language": letter.language,
-        }
-        composed = EmailMultiAlternatives(
-            subject=subject(mail.kind),
-            body=render_to_string(f"petition/mail/{letter.template}.txt", context),
-            from_email=sender,
-            to=[recipient],
-            headers={
-                "Auto-Submitted": "auto-generated",
-                "Message-ID": f"<{_message_id(mail)}@{sender.rpartition('@')[2].rstrip('>')}>",
-                "Date": formatdate(),
-            },
-        )
-        composed.attach_alternative(render_to_string(f"petition/mail/{letter.template}.html", context), "text/html")
+    """The mail as Django's backends take it. Raises ValueError if the recipient is no address."""
+    form = _form_of(mail, letter)
+    composed = EmailMultiAlternatives(
+        subject=form.subject,
+        body=_filled(form.text, letter.context),
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=[mailbox(recipient)],
+        headers={"Auto-Submitted": "auto-generated", "Message-ID": _message_id(mail), "Date": formatdate()},
+    )
+    composed.attach_alternative(_filled(form.html, _escaped(letter.context)), "text/html")
     return composed
+
+
+def wire(mail: OutgoingMail, letter: Letter, recipient: str) -> bytes:
+    """The same mail as it goes over the wire (RFC 5322), made in a twentieth of the time for a recipient as `mailbox`
+    returns it.
+
+    Quoted-printable suits every server and every text: its lines are short and it is all ASCII.
+    """
+    form, message_id = _form_of(mail, letter), _message_id(mail)
+    boundary = f"=_{message_id[1:33]}"
+    head = (
+        f"{_head(form.subject, settings.DEFAULT_FROM_EMAIL)}To: {recipient}\r\n"
+        f"Date: {_date(int(time.time()))}\r\nMessage-ID: {message_id}\r\n"
+        f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n\r\n--{boundary}\r\n'
+    )
+    parts = (
+        _part("plain", _filled(form.text, letter.context)),
+        f"\r\n--{boundary}\r\n".encode(),
+        _part("html", _filled(form.html, _escaped(letter.context))),
+    )
+    return b"".join((head.encode(), *parts, f"\r\n--{boundary}--\r\n".encode()))
+
+
+def _part(kind: str, text: str) -> bytes:
+    head = f'Content-Type: text/{kind}; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+    return head.encode() + b2a_qp(text.replace("\n", "\r\n").encode())
+
+
+@lru_cache(maxsize=16)
+def _head(subject: str, sender: str) -> str:
+    """The header lines that every mail of this subject has."""
+    encoded = Header(subject, header_name="Subject").encode(linesep="\r\n")
+    return (
+        f"MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\nSubject: {encoded}\r\n"
+        f"From: {sanitize_address(sender, 'utf-8')}\r\n"
+    )
+
+
+def mailbox(address: str) -> str:
+    """The address with its domain as mail servers look it up (IDNA). Raises ValueError if it is no address."""
+    local, _at, domain = address.rpartition("@")
+    written = f"{local}@{domain if domain.isascii() else punycode(domain)}"
+    if not MAILBOX.fullmatch(written):
+        raise ValueError("This is not an address.")
+    return written
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return formatdate(second)
+
+
+def envelope_sender() -> str:
+    """The bare address of DEFAULT_FROM_EMAIL."""
+    return _bare(settings.DEFAULT_FROM_EMAIL)
+
+
+@lru_cache(maxsize=2)
+def _bare(sender: str) -> str:
+    return mailbox(parseaddr(sanitize_address(sender, "utf-8"))[1])
+
+
+def _form_of(mail: OutgoingMail, letter: Letter) -> Form:
+    names = tuple(letter.context)
+    return _form(letter.template, mail.kind, letter.language, names, settings.SITE_HOST, settings.CONFIRMATION_DAYS)
+
+
+@lru_cache(maxsize=64)
+def _form(template: str, kind: str, language: str, names: tuple[str, ...], site: str, days: int) -> Form:
+    # Rendering takes a hundred times as long as filling in.
+    marks = {name: _mark(name) for name in names}
+    context = {"withdraw_url": marks.get("link")} | marks | {"site": site, "days": days, "language": language}
+    with translation.override(language):
+        text = render_to_string(f"petition/mail/{template}.txt", context)
+        return Form(subject(kind), text, render_to_string(f"petition/mail/{template}.html", context))
+
+
+def _mark(name: str) -> str:
+    return f"[[{name}]]"
+
+
+def _filled(form: str, context: dict[str, str]) -> str:
+    for name, value in context.items():
+        form = form.replace(_mark(name), value)
+    return form
+
+
+def _escaped(context: dict[str, str]) -> dict[str, str]:
+    return {name: escape(value) for name, value in context.items()}
 
 
 def _message_id(mail: OutgoingMail) -> str:
     """The same each time this mail is sent, so that a mailbox knows a repeat. Django's own would name this machine."""
-    return salted_hmac("petition.letters.message_id", bytes(mail.recipient), algorithm="sha256").hexdigest()[:32]
+    name = salted_hmac("petition.letters.message_id", bytes(mail.recipient), algorithm="sha256").hexdigest()[:32]
+    return f"<{name}@{envelope_sender().rpartition('@')[2]}>"
 
 
 def _withdraw_link(mail: OutgoingMail) -> str:
@@ -87,6 +196,11 @@ def _withdraw_link(mail: OutgoingMail) -> str:
     return _url(mail.language, "petition:withdraw-link", token)
 
 
-def _url(language: str, view: str, argument: str) -> str:
+def _url(language: str, view: str, token: str) -> str:
+    return settings.SITE_URL + _path(language, view).replace("TOKEN", token)
+
+
+@lru_cache(maxsize=16)
+def _path(language: str, view: str) -> str:
     with translation.override(language):
-        return settings.SITE_URL + reverse(view, args=[argument])
+        return reverse(view, args=["TOKEN"])
