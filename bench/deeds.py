@@ -15,6 +15,7 @@ from petition import confirmation, identity, limits, outbox, retention, signing,
 from petition.confirmation import State
 from petition.models import AddressMark, Measure, Petition, Signature, Source
 from petition.models.signature import SignatureQuerySet, this_hour
+from petition.post import Post
 
 ADDRESSES = [f"signer{number}@example.org" for number in range(120)]
 CROWDED = 6
@@ -36,7 +37,7 @@ class Deeds:
         self.petition = Petition.objects.get()
         self.digests = [identity.email_digest(address) for address in ADDRESSES]
         self.requests = RequestFactory()
-        self.mail = get_connection("django.core.mail.backends.dummy.EmailBackend")
+        self.post = Post(lambda: get_connection("django.core.mail.backends.dummy.EmailBackend"), most=1)
 
     # Signers.
 
@@ -104,7 +105,7 @@ class Deeds:
     # The worker, the clock, and whoever repairs something by hand.
 
     def send_mail(self) -> int:
-        outbox.deliver_due(self.mail)
+        outbox.deliver_due(self.post)
         return 0
 
     def fold(self) -> int:

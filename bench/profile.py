@@ -35,13 +35,16 @@ def send(database: str, profile: cProfile.Profile) -> None:
 
     from bench import signers
     from petition import outbox
+    from petition.post import Post
 
     settings.RECIPIENT_SECRET_KEYS = [stage.worker_keys()["RECIPIENT_SECRET_KEYS"]]
     signers.mails(database, 2 * REQUESTS)
     with stage.sink(database) as sink:
-        smtp = get_connection("django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=sink.port)
+        backend = "django.core.mail.backends.smtp.EmailBackend"
+        # One connection: the profiler sees no other thread.
+        post = Post(lambda: get_connection(backend, host="127.0.0.1", port=sink.port), most=1)
         sent = 0
-        while more := outbox.deliver_due(smtp):
+        while more := outbox.deliver_due(post):
             sent += more
             if sent == REQUESTS:
                 profile.enable()

@@ -162,6 +162,7 @@ elif LOCAL:
     EMAIL_BACKEND = "config.devmail.EmailBackend"
 EMAIL_FILE_PATH = str(VAR_DIR / "mail")
 EMAIL_TIMEOUT = 60
+MAIL_CONNECTIONS = env.str("MAIL_CONNECTIONS", "4")  # of each worker, while much is due
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"confirm@{SITE_HOST or 'localhost'}")
 
 # Languages.

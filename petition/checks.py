@@ -126,6 +126,12 @@ def numbers_are_readable(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessa
                 hint="Write it as count/period with s, m, h or d for the period, for example 300/h; 0 is no limit.",
                 id="petition.E010",
             )
+    if not re.match(r"[1-9][0-9]?\Z", settings.MAIL_CONNECTIONS):
+        yield Error(
+            "MAIL_CONNECTIONS is not a number from 1 to 99.",
+            hint="Set it to how many connections your mail server allows one worker, or leave it out.",
+            id="petition.E016",
+        )
     for proxy in settings.TRUSTED_PROXIES:
         try:
             trusts_everyone = proxy != "unix" and ip_network(proxy).prefixlen == 0

@@ -31,12 +31,15 @@ class Received:
 
 class MailServer:
     """`commands` says what a command is answered instead of the usual, by command or by command and recipient: a reply
-    as servers write them, DROP or HANG; "FULL" is for the MAIL command of a connection that has carried a message.
-    `on_data` is called with the recipient once a message is taken, before the 250.
+    as servers write them, DROP or HANG; "FULL" is for the MAIL command of a connection that has carried a message,
+    "TAKEN" for the end of a message that was taken. `on_data` is called with the recipient once a message is taken,
+    before the 250. `most_connections` are served, and more are told to go.
     """
 
     def __init__(self, **options):
         self.received = []
+        self.served = []
+        self.most_connections = None
         self.commands = {}
         self.on_data = lambda recipient: None
         self._options = options
@@ -81,6 +84,10 @@ class MailServer:
         return await self._answer(server, "HELO") or f"250 {server.hostname}"
 
     async def handle_MAIL(self, server, session, envelope, address, options):
+        if session.peer not in self.served:
+            self.served.append(session.peer)
+        if self.most_connections and session.peer not in self.served[: self.most_connections]:
+            return "421 4.7.0 too many connections"
         is_full = any(received.connection == session.peer for received in self.received)
         answer = await self._answer(server, "MAIL") or (is_full and await self._answer(server, "FULL"))
         if answer:
@@ -112,4 +119,4 @@ class MailServer:
         self.received.append(received)
         # In a thread, so that a test may wait here while the server goes on.
         await asyncio.to_thread(self.on_data, recipient)
-        return "250 OK"
+        return await self._answer(server, "TAKEN", recipient) or "250 OK"

@@ -84,6 +84,9 @@ REFUSALS = [
     ("E010", {"BURST_PER_NETWORK": "30"}, "300/h"),
     ("E010", {"MAILS_PER_ADDRESS": "5/y"}, "300/h"),
     ("E010", {"HOLD_PER_NETWORK": "-1/h"}, "300/h"),
+    ("E016", {"MAIL_CONNECTIONS": "0"}, "1 to 99"),
+    ("E016", {"MAIL_CONNECTIONS": "many"}, "1 to 99"),
+    ("E016", {"MAIL_CONNECTIONS": "100"}, "1 to 99"),
     ("E011", {"TRUSTED_PROXIES": "proxy.example.org"}, "TRUSTED_PROXIES"),
     ("E011", {"TRUSTED_PROXIES": "127.0.0.1/32,10.0.0.7/8"}, "TRUSTED_PROXIES"),
     # What cannot even be read.

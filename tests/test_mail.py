@@ -5,6 +5,8 @@ import smtplib
 import socket
 import ssl
 import time
+from collections import Counter
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -13,9 +15,10 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from django.utils import timezone
 from nacl.public import PrivateKey
 
-from petition import confirmation, outbox, signing, withdrawal
+from petition import confirmation, identity, outbox, signing, withdrawal
 from petition.models import OutgoingMail, Signature
 from petition.outbox import ServerAway
+from petition.post import Post
 from tests.mail_server import DROP, HANG, MailServer
 
 ANNA, BORIS, CLARA = "anna@example.org", "boris@example.org", "clara@example.org"
@@ -176,11 +179,11 @@ def test_a_repeated_mail_keeps_its_name_and_others_have_other_names(sign, server
 # One connection.
 
 
-def test_many_mails_go_over_one_connection(sign, server):
-    addresses = [f"signer{number}@example.org" for number in range(outbox.BATCH)]
+def test_a_few_mails_go_over_one_connection(sign, server):
+    addresses = [f"signer{number}@example.org" for number in range(outbox.FEW)]
     sign(*addresses)
 
-    assert outbox.deliver_due() == outbox.BATCH
+    assert outbox.deliver_due() == outbox.FEW
     assert server.recipients() == addresses
     assert len({received.connection for received in server.received}) == 1
     assert not mails().exists()
@@ -196,6 +199,178 @@ def test_a_server_may_end_a_connection_between_two_mails(sign, server, answer):
     assert server.recipients() == [ANNA, BORIS, CLARA]
     assert len({received.connection for received in server.received}) == 3
     assert not mails().exists()
+
+
+# Several connections.
+
+MANY = [f"signer{number}@example.org" for number in range(outbox.BATCH)]
+
+
+def rows():
+    """What is left in the outbox, by recipient."""
+    return {identity.unseal(bytes(mail.recipient)): mail for mail in mails()}
+
+
+@pytest.mark.parametrize("number", [1, 4, 7])
+def test_much_mail_goes_over_as_many_connections_as_are_allowed(sign, server, settings, number):
+    settings.MAIL_CONNECTIONS = str(number)
+    server.on_data = lambda recipient: time.sleep(0.01)
+    sign(*MANY)
+
+    assert outbox.deliver_due() == len(MANY)
+    assert Counter(server.recipients()) == Counter(MANY)
+    assert len({received.connection for received in server.received}) == number
+    assert not mails().exists()
+
+
+def test_a_server_that_serves_fewer_connections_gets_every_mail_once(sign, server):
+    server.most_connections = 2
+    sign(*MANY)
+
+    assert outbox.deliver_due() == len(MANY)
+    assert Counter(server.recipients()) == Counter(MANY)
+    assert len({received.connection for received in server.received}) <= 2
+    assert not mails().exists()
+
+
+@pytest.mark.parametrize("answer", ["421 4.7.0 too many mails in this connection", DROP])
+def test_a_server_may_end_every_connection_after_each_of_many_mails(sign, server, answer):
+    sign(*MANY)
+    server.commands["FULL"] = answer
+
+    assert outbox.deliver_due() == len(MANY)
+    assert Counter(server.recipients()) == Counter(MANY)
+    assert not mails().exists()
+
+
+def test_refusals_among_many_concern_those_mails_alone(sign, server):
+    sign(*MANY)
+    spam, later, closing, nobody, dropped, cut = MANY[3], MANY[40], MANY[41], MANY[60], MANY[80], MANY[99]
+    server.commands |= {
+        ("DATA", spam): "554 5.7.1 <ADDRESS>: looks like spam",
+        ("RCPT", later): "450 4.2.0 <ADDRESS>: greylisted",
+        ("RCPT", closing): "421 4.3.2 <ADDRESS>: going down",
+        ("RCPT", nobody): "550 5.1.1 <ADDRESS>: no such mailbox",
+        ("RCPT", dropped): DROP,
+        ("DATA", cut): DROP,
+    }
+
+    assert outbox.deliver_due() == len(MANY)
+    assert {name: (mail.last_status, bool(mail.parked_at), mail.attempts) for name, mail in rows().items()} == {
+        spam: (554, True, 1),
+        later: (450, False, 1),
+        closing: (421, False, 1),
+        nobody: (550, True, 1),
+        dropped: (None, False, 1),
+        cut: (None, False, 1),
+    }
+    assert Counter(server.recipients()) == Counter(set(MANY) - set(rows()))
+
+    server.commands.clear()
+    due_again()
+    assert outbox.deliver_due() == 4
+    assert Counter(server.recipients()) == Counter(set(MANY) - {spam, nobody})
+
+
+@pytest.mark.parametrize("answer", ["421 going down", DROP])
+def test_a_server_that_goes_away_among_many_gets_each_of_the_rest_once(sign, server, answer):
+    sign(*MANY)
+    due_at = {name: mail.due_at for name, mail in rows().items()}
+
+    def go_away_in_the_middle(recipient):
+        if len(server.received) >= 50:
+            server.commands.update({"EHLO": answer, "HELO": answer, "MAIL": answer})
+
+    server.on_data = go_away_in_the_middle
+    away()
+    left = rows()
+    assert Counter(server.recipients()) == Counter(set(MANY) - set(left))
+    # Untried, and as late as they were.
+    assert {name: mail.due_at for name, mail in left.items()} == {name: due_at[name] for name in left}
+    assert {(mail.attempts, mail.parked_at, mail.last_status) for mail in left.values()} == {(0, None, None)}
+
+    server.on_data = lambda recipient: None
+    server.commands.clear()
+    assert outbox.deliver_due() == len(left)
+    assert Counter(server.recipients()) == Counter(MANY)
+    assert not mails().exists()
+
+
+def test_a_server_that_dies_within_the_texts_costs_no_more_than_one_try_for_each_connection(sign, server, settings):
+    sign(*MANY)
+
+    def die_in_the_middle(recipient):
+        if len(server.received) >= 50:
+            server.commands.update(dict.fromkeys(["EHLO", "HELO", "MAIL", "RCPT", "DATA"], DROP))
+
+    server.on_data = die_in_the_middle
+    away()
+    assert sum(mail.attempts for mail in mails()) <= int(settings.MAIL_CONNECTIONS)
+    assert Counter(server.recipients()) == Counter(set(MANY) - set(rows()))
+
+    server.on_data = lambda recipient: None
+    server.commands.clear()
+    due_again()
+    outbox.deliver_due()
+    assert Counter(server.recipients()) == Counter(MANY)
+    assert not mails().exists()
+
+
+def test_connections_are_kept_for_the_next_batch(sign, server):
+    with closing(Post()) as post:
+        for _ in range(2):
+            sign(*MANY)
+            while outbox.deliver_due(post):
+                pass
+
+    assert len(server.received) == 2 * len(MANY)
+    assert len({received.connection for received in server.received}) <= post.most
+
+
+def test_after_the_server_came_back_the_same_post_goes_on(sign, server):
+    with closing(Post()) as post:
+        sign(*MANY)
+        outbox.deliver_due(post)
+        server.stop()
+        sign(ANNA, *MANY)
+        with pytest.raises(ServerAway):
+            outbox.deliver_due(post)
+        assert {mail.attempts for mail in mails()} == {0}
+        server.start()
+        while outbox.deliver_due(post):
+            pass
+
+    assert Counter(server.recipients()) == Counter([*MANY, *MANY, ANNA])
+
+
+def test_what_nobody_foresaw_in_a_carrier_is_raised_and_the_batch_is_given_back(sign, server, monkeypatch):
+    sign(*MANY)
+    wire = outbox.letters.wire
+
+    def fail_at(mail, letter, recipient):
+        if recipient == MANY[10]:
+            raise KeyError("nobody foresaw this")
+        return wire(mail, letter, recipient)
+
+    monkeypatch.setattr(outbox.letters, "wire", fail_at)
+    with pytest.raises(KeyError):
+        outbox.deliver_due()
+    # It cannot hold up the others: it stays claimed, and at most what was under way with it.
+    claimed = [mail for mail in mails() if mail.due_at > timezone.now()]
+    assert MANY[10] in rows()
+    assert 1 <= len(claimed) <= 4
+    assert len(outbox.claim()) == mails().count() - len(claimed) > 0
+
+
+def test_a_slow_server_does_not_keep_a_large_batch_past_its_claim(sign, server, monkeypatch):
+    sign(*MANY)
+    monkeypatch.setattr(outbox, "SPARE_MINUTES", outbox.CLAIM_MINUTES - 1.5 / 60)
+    server.on_data = lambda recipient: time.sleep(1)
+
+    sent = outbox.deliver_due()
+    assert 4 <= sent <= 12
+    assert len(server.received) == sent
+    assert len(outbox.claim()) == len(MANY) - sent
 
 
 # Refusals.
@@ -317,6 +492,24 @@ def test_a_mail_at_which_the_server_fails_steps_back_and_the_next_one_starts_afr
     due_again()
     outbox.deliver_due()
     assert server.recipients() == [BORIS, ANNA]
+
+
+@pytest.mark.parametrize("trouble", [DROP, HANG])
+def test_a_text_without_an_answer_may_have_been_taken_and_is_not_sent_again_at_once(sign, server, settings, trouble):
+    settings.EMAIL_TIMEOUT = 1
+    sign(ANNA, BORIS, CLARA)
+    server.commands["TAKEN", BORIS] = trouble
+
+    assert outbox.deliver_due() == 3
+    assert server.recipients() == [ANNA, BORIS, CLARA]
+    mail = mails().get()
+    assert (mail.parked_at, mail.last_status, mail.attempts) == (None, None, 1)
+    assert minutes_from_now(mail.due_at) == 1
+
+    server.commands.clear()
+    due_again()
+    outbox.deliver_due()
+    assert server.recipients() == [ANNA, BORIS, CLARA, BORIS]
 
 
 def test_a_slow_server_does_not_keep_a_batch_past_its_claim(sign, server, monkeypatch):

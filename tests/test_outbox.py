@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -301,6 +302,35 @@ def test_one_batch_keeps_the_limit_too(sign, sent):
     assert len(sent()) == 5
 
 
+def test_one_batch_counts_each_address_and_kind_by_itself(sign, sent, ask_to_withdraw):
+    """Who came first gets her mail, as if there were no batch."""
+    first = [sign(f"{name}@example.org").pk for name in "abcabcabcabcab"]
+    beyond = [sign(f"{name}@example.org").pk for name in "abb"]
+    for _ in range(6):
+        ask_to_withdraw("c@example.org")
+
+    counts = Counter((message.to[0][0], message.subject) for message in sent())
+    confirming, deleting = sorted({subject for _name, subject in counts})
+    assert counts == {
+        ("a", confirming): 5,
+        ("b", confirming): 5,
+        ("c", confirming): 4,
+        ("c", deleting): 5,
+    }
+    assert list(Signature.objects.order_by("pk").values_list("pk", flat=True)) == first
+    assert not Signature.objects.filter(pk__in=beyond).exists()
+    assert not OutgoingMail.objects.exists()
+
+
+def test_a_flood_for_one_address_leaves_room_for_others_in_its_batch(sign, sent):
+    for _ in range(outbox.BATCH - 1):
+        sign()
+    sign("boris@example.org")
+
+    assert Counter(message.to[0] for message in sent()) == {ANNA: 5, "boris@example.org": 1}
+    assert Signature.objects.count() == 6
+
+
 def test_signing_does_not_use_up_the_mails_to_withdraw(sign, sent, ask_to_withdraw):
     for _ in range(6):
         sign()
@@ -381,12 +411,28 @@ def test_a_claim_lasts_five_minutes(sign):
     assert timedelta(minutes=5) <= claimed_for < timedelta(minutes=6)
 
 
+def test_a_mail_that_a_stalled_worker_sent_after_all_costs_nobody_her_signature(sign, sent, monkeypatch):
+    """Its link is in her mailbox."""
+    signature = sign()
+    claim = outbox.claim
+
+    def claim_too_late():
+        mails = claim()
+        OutgoingMail.objects.all().delete()
+        return mails
+
+    monkeypatch.setattr(outbox, "claim", claim_too_late)
+
+    assert sent() == []
+    assert Signature.objects.get() == signature
+
+
 def test_choosing_reads_no_more_signatures_than_it_needs(sign):
     """With a million signatures, reading all of them for each batch would be felt."""
     sign()
     with CaptureQueriesContext(connection) as queries:
         outbox.choose_letters(outbox.claim())
-    (select,) = [query["sql"] for query in queries if 'FROM "petition_signature"' in query["sql"]]
+    (select,) = [query["sql"] for query in queries if "petition_signature" in query["sql"]]
     with connection.cursor() as cursor:
         # So few rows are fastest read in a row; what matters is whether there is another way.
         cursor.execute("SET LOCAL enable_seqscan = off")
@@ -394,6 +440,20 @@ def test_choosing_reads_no_more_signatures_than_it_needs(sign):
         plan = "\n".join(row[0] for row in cursor.fetchall())
 
     assert "Seq Scan" not in plan
+
+
+def test_choosing_costs_as_much_however_many_signatures_an_address_has(sign):
+    """A flood for one address must not be read again for each of its mails."""
+    for _ in range(3):
+        sign()
+    claimed = outbox.claim()
+
+    with CaptureQueriesContext(connection) as queries:
+        chosen = outbox.choose_letters(claimed)
+    assert len(queries) == 1
+    with connection.cursor() as cursor:
+        cursor.execute(queries[0]["sql"])
+        assert len(cursor.fetchall()) == len(claimed) == len(chosen)
 
 
 # What cannot be sent.

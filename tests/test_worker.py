@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from nacl.public import PrivateKey
 
-from petition import outbox, signing, tally
+from petition import identity, outbox, signing, tally
 from petition.models import OutgoingMail, Signature, TallyChange
 from tests import server as processes
 from tests.mail_server import DROP, MailServer
@@ -139,6 +140,29 @@ def test_mail_goes_out_while_people_sign(sign, server, log):
     assert Counter(server.recipients()) == Counter(addresses(20))
 
 
+# Withdrawn meanwhile.
+
+
+def test_who_withdraws_while_her_mail_is_under_way_gets_one_mail_at_most_and_leaves_nothing(sign, server, log):
+    everybody = addresses(60)
+    sign(*everybody)
+    signed = dict(zip(everybody, Signature.objects.order_by("pk"), strict=True))
+    gone = everybody[::3]
+
+    def withdraw(recipient):
+        if recipient in gone:
+            with psycopg2.connect(processes.database_url()) as other, other.cursor() as cursor:
+                cursor.execute("DELETE FROM petition_signature WHERE id = %s", [signed[recipient].pk])
+
+    server.on_data = withdraw
+    with worker(server, log):
+        wait_until(all_sent)
+
+    assert Counter(server.recipients()) == Counter(everybody)
+    assert set(Signature.objects.all()) == {signed[address] for address in set(everybody) - set(gone)}
+    assert "Traceback" not in log.read_text()
+
+
 # Killed.
 
 
@@ -197,6 +221,130 @@ def test_a_worker_killed_between_the_250_and_the_delete_repeats_that_mail_and_lo
 
     assert all_sent()
     assert Counter(server.recipients()) == Counter([*everybody, everybody[2]])
+
+
+CONNECTIONS = 4
+
+
+@pytest.mark.parametrize("number", [1, CONNECTIONS])
+def test_a_worker_killed_before_any_delete_repeats_one_mail_for_each_connection(sign, server, log, number):
+    """The worst moment: every connection has had its 250, and none is known to the database."""
+    everybody = addresses(80)
+    sign(*everybody)
+    at_twentieth, locked = threading.Event(), threading.Event()
+
+    def wait_at_the_twentieth(recipient):
+        if len(server.received) >= 20:
+            at_twentieth.set()
+            assert locked.wait(PATIENCE_SECONDS)
+
+    server.on_data = wait_at_the_twentieth
+    options = {"EMAIL_URL": email_url(server), "MAIL_CONNECTIONS": str(number)}
+    with processes.worker(log, **options) as first, other_connection() as locking:
+        assert at_twentieth.wait(PATIENCE_SECONDS)
+        locking.execute("LOCK TABLE petition_outgoingmail IN SHARE MODE")
+        deleted = len(everybody) - OutgoingMail.objects.count()
+        locked.set()
+        backend = wait_until(lambda: waiting_to("DELETE"))
+        wait_until(lambda: len(server.received) == deleted + number)
+        with pytest.raises(AssertionError, match="did not happen"):
+            processes.wait_until(lambda: len(server.received) > deleted + number, seconds=1)
+        kill(first)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [backend])
+        wait_until(lambda: not waiting_to("DELETE"))
+        locking.execute("ROLLBACK")
+
+    assert OutgoingMail.objects.count() == len(everybody) - deleted
+    assert not OutgoingMail.objects.exclude(attempts=0).exists()
+    sent_before = Counter(server.recipients())
+    assert set(sent_before.values()) == {1}
+    five_minutes_pass()
+    drain(server)
+
+    assert all_sent()
+    twice = Counter(server.recipients()) - Counter(everybody)
+    assert set(server.recipients()) == set(everybody)
+    assert sum(twice.values()) == number
+    assert set(twice.values()) == {1}
+
+
+def test_workers_killed_in_the_middle_of_their_batches_lose_nothing(sign, server, log):
+    """Five are killed one after another; each repeats at most one mail for each connection."""
+    everybody = addresses(5 * outbox.BATCH)
+    sign(*everybody)
+    killed = 0
+    for enough in (30, 70, 130, 190, 260):
+        with worker(server, log) as victim:
+            wait_until(lambda enough=enough: len(server.received) >= enough)
+            kill(victim)
+            killed += 1
+        # A statement that was under way when its client died may still be carried out.
+        wait_until(lambda: not at_work())
+        assert not OutgoingMail.objects.exclude(attempts=0).exists()
+        assert set(everybody) - set(server.recipients()) <= waiting_recipients()
+        five_minutes_pass()
+    with worker(server, log), worker(server, log):
+        wait_until(all_sent)
+
+    counts = Counter(server.recipients())
+    assert set(counts) == set(everybody)
+    assert sum(counts.values()) - len(everybody) <= killed * CONNECTIONS
+    assert Signature.objects.count() == len(everybody)
+    for recipient in counts:
+        names = {received.message["Message-ID"] for received in server.received if received.recipient == recipient}
+        assert len(names) == 1
+
+
+def test_one_worker_killed_beside_another_costs_the_other_nothing(sign, server, log):
+    everybody = addresses(4 * outbox.BATCH)
+    sign(*everybody)
+    with worker(server, log) as victim, worker(server, log):
+        wait_until(lambda: len(server.received) >= 60)
+        kill(victim)
+        # What the dead one claimed waits; the other sends the rest.
+        wait_until(lambda: OutgoingMail.objects.count() == left() <= outbox.BATCH)
+        five_minutes_pass()
+        wait_until(all_sent)
+
+    counts = Counter(server.recipients())
+    assert set(counts) == set(everybody)
+    assert sum(counts.values()) - len(everybody) <= CONNECTIONS
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_stopped_in_a_large_batch_gives_the_rest_back_and_repeats_none(sign, server, log, number):
+    everybody = addresses(outbox.BATCH)
+    sign(*everybody)
+    with worker(server, log) as first:
+        server.on_data = lambda recipient: first.send_signal(number) if len(server.received) == 20 else None
+        assert first.wait(PATIENCE_SECONDS) == 0
+
+    assert len(server.received) < 20 + 2 * CONNECTIONS
+    # No five minutes to wait for: the others are due at once.
+    assert OutgoingMail.objects.filter(due_at__lte=timezone.now()).count() == len(everybody) - len(server.received)
+    drain(server)
+    assert Counter(server.recipients()) == Counter(everybody)
+
+
+def left():
+    """How many mails are in the outbox after a second."""
+    time.sleep(1)
+    return OutgoingMail.objects.count()
+
+
+def waiting_recipients():
+    return {identity.unseal(bytes(mail.recipient)) for mail in OutgoingMail.objects.all()}
+
+
+def at_work():
+    """Whether another connection to this database is busy."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return cursor.fetchone()[0]
 
 
 class other_connection:  # noqa: N801

@@ -1,15 +1,16 @@
 import logging
 import signal
 import time
+from contextlib import closing
 from types import FrameType
 from typing import Any
 
-from django.core.mail import get_connection
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
 from petition import outbox, retention, tally
 from petition.checks import recipient_keys
+from petition.post import Post
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +44,9 @@ class Command(BaseCommand):
     def drain(self) -> str:
         sent = folded = 0
         try:
-            while dealt_with := outbox.deliver_due():
-                sent += dealt_with
+            with closing(Post()) as post:
+                while dealt_with := outbox.deliver_due(post):
+                    sent += dealt_with
         except outbox.ServerAway as error:
             self.stderr.write(f"The mail server is away ({error}); the rest of the mail waits.")
         # Purging writes to the ledger too, so folding comes last.
@@ -57,14 +59,14 @@ class Command(BaseCommand):
         self.stopping = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
-        mail_server = get_connection()
+        post = Post()
         fold_at = purge_at = mail_at = 0.0
         away = 0
         while not self.stopping:
             now, busy = time.monotonic(), 0
             try:
                 if now >= mail_at:
-                    busy = outbox.deliver_due(mail_server, stopping=lambda: self.stopping)
+                    busy = outbox.deliver_due(post, stopping=lambda: self.stopping)
                     away = 0
                 if now >= fold_at:
                     tally.fold()
@@ -82,7 +84,9 @@ class Command(BaseCommand):
                 connection.close()
                 time.sleep(FOLD_SECONDS)
             if not busy:
+                post.close()
                 time.sleep(POLL_SECONDS)
+        post.close()
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True

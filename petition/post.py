@@ -1,0 +1,293 @@
+"""The post: what carries mails to the server, over one connection or, while much is due, over several at once.
+
+It never touches the database. Whoever hands out the mails learns what became of each, and acts on it.
+"""
+
+import logging
+import smtplib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from django.conf import settings
+from django.core.mail import get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from nacl.exceptions import CryptoError
+
+from petition import identity, letters
+from petition.letters import Letter
+from petition.models import OutgoingMail
+
+logger = logging.getLogger(__name__)
+
+OK, FORWARDED, GO_ON, CLOSING = 250, 251, 354, 421
+
+Parcel = tuple[OutgoingMail, Letter]
+
+
+class ServerAway(Exception):  # noqa: N818  (it names what is the case)
+    """The mail server cannot be reached or will not let us in: no mail is to blame."""
+
+
+class Unanswered(OSError):  # noqa: N818  (it names what is the case)
+    """The server was sent the whole text and said nothing: it may have taken the mail or not."""
+
+
+class Fate(Enum):
+    """What became of a mail."""
+
+    SENT = auto()  # the server has said 250
+    REFUSED = auto()  # it has said something else
+    BROKEN = auto()  # it has said nothing
+    UNSENDABLE = auto()  # nobody can: the box does not open, or there is no address in it
+    NOT_BEGUN = auto()  # the server is away
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`status` is set if REFUSED, `away` if NOT_BEGUN."""
+
+    mail: OutgoingMail
+    letter: Letter
+    fate: Fate
+    status: int | None = None
+    away: ServerAway | None = None
+
+
+Parcels = SimpleQueue[Parcel | None]
+Outcomes = SimpleQueue[Outcome | Exception]
+T = TypeVar("T")
+
+
+class Connection:
+    """One connection to the mail server, opened when it is needed and anew after it broke."""
+
+    def __init__(self, backend: BaseEmailBackend) -> None:
+        self.backend = backend
+
+    def open(self) -> bool:
+        """Whether it is a new one. Raises ServerAway."""
+        try:
+            is_new = self.backend.open() is not False
+            if smtp := self._smtp():
+                smtp.ehlo_or_helo_if_needed()
+        except (OSError, smtplib.SMTPException) as error:
+            self.close()
+            raise _away(error) from error
+        return is_new
+
+    def _smtp(self) -> smtplib.SMTP | None:
+        smtp = getattr(self.backend, "connection", None)
+        return smtp if isinstance(smtp, smtplib.SMTP) else None
+
+    def send(self, mail: OutgoingMail, letter: Letter) -> Outcome:
+        try:
+            recipient = identity.unseal(bytes(mail.recipient))
+        except CryptoError:
+            logger.exception("%s was sealed for a key that is not among RECIPIENT_SECRET_KEYS; parked", mail)
+            return Outcome(mail, letter, Fate.UNSENDABLE)
+        try:
+            return Outcome(mail, letter, *self._send(mail, letter, recipient))
+        except ServerAway as error:
+            return Outcome(mail, letter, Fate.NOT_BEGUN, away=error)
+
+    def _send(self, mail: OutgoingMail, letter: Letter, recipient: str) -> tuple[Fate, int | None]:
+        is_fresh = self.open()
+        try:
+            self._pass_on(mail, letter, recipient)
+        except smtplib.SMTPRecipientsRefused as error:
+            ((status, _text),) = error.recipients.values()
+            return Fate.REFUSED, status
+        except smtplib.SMTPDataError as error:
+            self.close()
+            return Fate.REFUSED, error.smtp_code
+        except (OSError, smtplib.SMTPException) as error:
+            self.close()
+            if not is_fresh and not isinstance(error, Unanswered):
+                # A server may end a connection after any number of mails: this one gets a connection of its own.
+                return self._send(mail, letter, recipient)
+            if isinstance(error, smtplib.SMTPSenderRefused):
+                # Our sender is the same for every mail, so this is between us and the server.
+                raise _away(error) from error
+            # A dropped or silent connection may be this mail's doing, so it steps back and the next one starts afresh.
+            return Fate.BROKEN, None
+        except ValueError:
+            logger.exception("%s cannot be written to its recipient; parked", mail)
+            return Fate.UNSENDABLE, None
+        return Fate.SENT, None
+
+    def _pass_on(self, mail: OutgoingMail, letter: Letter, recipient: str) -> None:
+        if smtp := self._smtp():
+            mailbox = letters.mailbox(recipient)
+            converse(smtp, letters.envelope_sender(), mailbox, letters.wire(mail, letter, mailbox))
+        else:
+            self.backend.send_messages([letters.message(mail, letter, recipient)])
+
+    def close(self) -> None:
+        try:
+            self.backend.close()
+        except (OSError, smtplib.SMTPException):
+            # It is of no use any more; dropping it is all that was wanted.
+            self.backend.connection = None  # type: ignore[attr-defined]
+
+
+def _away(error: Exception) -> ServerAway:
+    if isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPHeloError):
+        return ServerAway(f"it refused us with {error.smtp_code}")
+    return ServerAway(type(error).__name__)
+
+
+def converse(smtp: smtplib.SMTP, sender: str, recipient: str, content: bytes) -> None:
+    """What `smtp.sendmail` does for one recipient, in half its time; raises the same, or Unanswered.
+
+    The addresses are bare and ASCII, the lines of the content end in CRLF.
+    """
+    try:
+        status, text = smtp.docmd(f"MAIL FROM:<{sender}>")
+    except smtplib.SMTPServerDisconnected:
+        # To hang up on our sender is to refuse it.
+        status, text = CLOSING, b""
+    if status != OK:
+        raise smtplib.SMTPSenderRefused(status, text, sender)
+    status, text = smtp.docmd(f"RCPT TO:<{recipient}>")
+    if status not in (OK, FORWARDED):
+        if status == CLOSING:
+            smtp.close()
+        else:
+            # If the server hangs up here, the next mail will notice.
+            with suppress(smtplib.SMTPServerDisconnected):
+                smtp.rset()
+        raise smtplib.SMTPRecipientsRefused({recipient: (status, text)})
+    status, text = smtp.docmd("DATA")
+    if status == GO_ON:
+        status, text = _send_text(smtp, content)
+    if status != OK:
+        raise smtplib.SMTPDataError(status, text)
+
+
+def _send_text(smtp: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
+    try:
+        smtp.send(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+        return smtp.getreply()
+    except (OSError, smtplib.SMTPException) as error:
+        raise Unanswered from error
+
+
+class Carrier(threading.Thread):
+    """Sends what it is handed over a connection of its own, until that is None or the server is away."""
+
+    def __init__(self, connection: Connection, parcels: Parcels, outcomes: Outcomes) -> None:
+        # Nobody waits for it when the process ends: a mail that it has begun is claimed, and falls due again.
+        super().__init__(daemon=True)
+        self.connection, self.parcels, self.outcomes = connection, parcels, outcomes
+
+    def run(self) -> None:
+        while parcel := self.parcels.get():
+            try:
+                outcome = self.connection.send(*parcel)
+            except Exception as error:  # noqa: BLE001  (raised where the outcome would be acted on)
+                self.outcomes.put(error)
+                return
+            self.outcomes.put(outcome)
+            if outcome.away:
+                return
+        self.connection.close()
+
+
+class Post:
+    """The connections of one worker. `connect` makes a backend for each of them, `most` times at most."""
+
+    def __init__(self, connect: Callable[[], BaseEmailBackend] = get_connection, most: int | None = None) -> None:
+        self.connect, self.most = connect, int(settings.MAIL_CONNECTIONS) if most is None else most
+        self._begin()
+
+    def _begin(self) -> None:
+        self.first = Connection(self.connect())
+        self.carriers = 0
+        self.parcels: Parcels = SimpleQueue()
+        self.outcomes: Outcomes = SimpleQueue()
+
+    def open(self) -> None:
+        """Raises ServerAway."""
+        self.first.open()
+
+    def close(self) -> None:
+        """Close every connection. Where a carrier is in the middle of a mail, nobody learns what becomes of that."""
+        if not self.carriers:
+            self.first.close()
+            return
+        _all_of(self.parcels)
+        for _ in range(self.carriers):
+            self.parcels.put(None)
+        self._begin()
+
+    def carry(self, take: Callable[[], Parcel | None], *, several: bool) -> Iterator[list[Outcome]]:
+        """Send what `take` returns, until that is None, and tell what became of it.
+
+        A connection gets its next mail when the outcome of its last one was acted on: whoever is killed has sent at
+        most one mail over each without the database knowing. Raises ServerAway once no connection is left, after
+        telling what was not begun.
+        """
+        return self._over_several(take) if several and self.most > 1 else self._over_one(take)
+
+    def _over_one(self, take: Callable[[], Parcel | None]) -> Iterator[list[Outcome]]:
+        while parcel := take():
+            outcome = self.first.send(*parcel)
+            yield [outcome]
+            if outcome.away:
+                raise outcome.away
+
+    def _over_several(self, take: Callable[[], Parcel | None]) -> Iterator[list[Outcome]]:
+        self._start()
+        out = 0
+        while True:
+            while out < self.carriers and (parcel := take()):
+                self.parcels.put(parcel)
+                out += 1
+            if not out:
+                return
+            done = self._done()
+            lost = [outcome.away for outcome in done if outcome.away]
+            self.carriers -= len(lost)
+            if not self.carriers:
+                done += [Outcome(*parcel, Fate.NOT_BEGUN, away=lost[-1]) for parcel in _all_of(self.parcels) if parcel]
+            yield done
+            if not self.carriers:
+                raise lost[-1]
+            out -= len(done)
+
+    def _start(self) -> None:
+        """Open as many connections as the server allows, and put a carrier at each."""
+        if self.carriers:
+            return
+        self.open()
+        connections = [self.first]
+        with suppress(ServerAway):
+            while len(connections) < self.most:
+                another = Connection(self.connect())
+                another.open()
+                connections.append(another)
+        for connection in connections:
+            Carrier(connection, self.parcels, self.outcomes).start()
+        self.carriers = len(connections)
+
+    def _done(self) -> list[Outcome]:
+        """What has become known: at least one, and all there is."""
+        heard = [self.outcomes.get(), *_all_of(self.outcomes)]
+        for error in heard:
+            if isinstance(error, Exception):
+                raise error
+        return [outcome for outcome in heard if isinstance(outcome, Outcome)]
+
+
+def _all_of(queue: "SimpleQueue[T]") -> list[T]:
+    """What is in it now."""
+    found = []
+    with suppress(Empty):
+        while True:
+            found.append(queue.get_nowait())
+    return found
