@@ -44,9 +44,13 @@ class Series:
             for name, found in (("hours", self.hours), ("days", self.days))
         }
 
-    def total(self, measure: str) -> int:
-        """Over all petitions; by hour and by day it comes to the same, or `mistakes` says so."""
-        return sum(self.of(measure)["hours"].values())
+    def total(self, measure: str, petition_id: int | None = None) -> int:
+        """Of one petition or of all; by hour and by day it comes to the same, or `mistakes` says so."""
+        return sum(
+            amount
+            for (petition, _hour, name), amount in self.hours.items()
+            if name == measure and petition_id in (None, petition)
+        )
 
 
 @contextmanager

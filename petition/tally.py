@@ -202,21 +202,28 @@ RECOUNT = """
 # An event that the ledger never heard of cannot be dated, so its correction falls in this hour, and in no country.
 RECOUNT_STANDING = f"""
     WITH told AS (
-        SELECT petition_id, {NOW} FROM (
+        SELECT petition_id, {NOW}, coalesce(sum(CASE measure WHEN 'signed' THEN amount
+            WHEN 'withdrawn' THEN -amount WHEN 'lapsed' THEN -amount END), 0)::bigint AS there
+        FROM (
             SELECT petition_id, measure, amount FROM petition_hourtally
             UNION ALL SELECT petition_id, measure, amount FROM petition_tallychange
         ) AS changes GROUP BY 1
     ), found AS (
-        SELECT petition_id, count(*) FILTER (WHERE confirmed_at IS NULL) AS waiting, count(held_at) AS held,
-            count(invalidated_at) AS invalidated
+        SELECT petition_id, count(*) AS there, count(*) FILTER (WHERE confirmed_at IS NULL) AS waiting,
+            count(held_at) AS held, count(invalidated_at) AS invalidated
         FROM petition_signature GROUP BY 1
+    ), wrong AS (
+        SELECT petition_id, coalesce(told.there, 0) - coalesce(found.there, 0) AS there,
+            coalesce(told.waiting, 0) - coalesce(found.waiting, 0) AS waiting,
+            coalesce(told.held, 0) - coalesce(found.held, 0) AS held,
+            coalesce(told.invalidated, 0) - coalesce(found.invalidated, 0) AS invalidated
+        FROM told FULL JOIN found USING (petition_id)
     )
     INSERT INTO petition_tallychange (petition_id, hour, country, language, source, measure, amount)
     SELECT petition_id, date_trunc('hour', now(), 'UTC'), '', '', '', c.measure, c.amount
-    FROM told FULL JOIN found USING (petition_id), LATERAL (VALUES
-        ('lapsed', coalesce(told.waiting, 0) - coalesce(found.waiting, 0)),
-        ('held_gone', coalesce(told.held, 0) - coalesce(found.held, 0)),
-        ('invalid_gone', coalesce(told.invalidated, 0) - coalesce(found.invalidated, 0))
+    FROM wrong, LATERAL (VALUES
+        -- What went unheard has lapsed; what waits or no longer waits beyond that was confirmed, or was not after all.
+        ('lapsed', there), ('confirmed', waiting - there), ('held_gone', held), ('invalid_gone', invalidated)
     ) AS c (measure, amount)
     WHERE c.amount <> 0
     RETURNING 1

@@ -94,6 +94,11 @@ VISITS = {
         Visit("/petitions/nothing/count.json", 404),
         Visit("/petitions/chechnya/count.json", 405, method="DELETE"),
     ],
+    # Without a token; what a dashboard with one is told stands in test_dashboard.py.
+    "counts-json": [
+        Visit("/petitions/chechnya/counts.json", 401, type="application/json"),
+        Visit("/petitions/chechnya/counts.json", 405, method="POST"),
+    ],
     "dev-mail": [Visit("/dev/mail/", 200)],
     "dev-mail-html": [Visit("/dev/mail/00000000-0000-0000-0000-000000000000/", 404)],
     "campaign:home": [page("/{language}/"), Visit("/{language}/", 405, method="POST")],
