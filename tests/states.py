@@ -1,0 +1,299 @@
+"""Every page of the site in every state in which somebody can meet it.
+
+Three sources, so that a new page is looked at without being named here: what each route answers (`VISITS`, which has
+to know every route), what rows and links of the seeded site lead to, and here what is met more rarely.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import get_resolver, reverse
+from django.utils import timezone, translation
+
+from campaign import pictures
+from campaign.models import Page
+from config import errors
+from petition import confirmation, identity, switches, withdrawal
+from petition.models import OutgoingMail, Petition, Signature, Switches
+from petition.models.signature import this_hour
+
+TEMPLATES = Path(settings.BASE_DIR) / "templates"
+PARTS = ("admin", "dev", "petition/mail", "petition/tags")  # staff, developers, mails, and pieces of pages
+LINK = re.compile(r'<a [^>]*?href="([^"#]*)')
+
+
+def is_page(response):
+    return response["Content-Type"].startswith("text/html") and bool(response.content)
+
+
+def is_error(response):
+    """Whether it is one of the pages that look the same wherever they are met; `an_error` shows each of them."""
+    return bool(response.templates) and response.templates[0].name.startswith("errors/")
+
+
+@dataclass
+class Scene:
+    """What a state is made of."""
+
+    language: str
+    petition: Petition
+    make_signature: Any
+    patch: Any
+    client: Client
+
+    def set(self, **values):
+        for name, value in values.items():
+            self.patch.setattr(settings, name, value)
+
+    def get(self, path, **query):
+        return self.client.get(f"/{self.language}/{path}", query)
+
+    def post(self, path, **data):
+        return self.client.post(f"/{self.language}/{path}", data)
+
+    def of_petition(self, path):
+        return f"petitions/{self.petition.slug}/{path}"
+
+    def change_petition(self, **values):
+        self.petition.set_current_language(self.language)
+        for name, value in values.items():
+            setattr(self.petition, name, value)
+        self.petition.save()
+
+    def link(self, **values):
+        values = {"language": self.language, "name": "Анна К.", "words": "Справедливости!", "country": "ES", **values}
+        return self.make_signature(**values)
+
+    def open(self, signature):
+        return self.get(f"confirm/{confirmation.make_token(signature)}/")
+
+
+STATES = {}
+
+
+def state(make):
+    STATES[make.__name__] = make
+    return make
+
+
+@state
+def home_with_everything_on_it(scene):
+    scene.set(DONATE_URL="https://donate.example.org/")
+    with translation.override(scene.language):
+        said = Switches.objects.get_or_create(pk=1)[0]
+        said.banner = "We were attacked today, and all is well."
+        said.save()
+    switches._state = None
+    scene.change_petition(addressee="The Chairman of the Investigative Committee")
+    write_words(scene.make_signature)
+    return scene.get("")
+
+
+@state
+def home_without_a_petition(scene):
+    for model in (OutgoingMail, Signature, Petition):
+        model.objects.all().delete()
+    return scene.get("")
+
+
+@state
+def home_of_a_closed_petition(scene):
+    scene.change_petition(closed_at=timezone.now() - timedelta(days=1))
+    return scene.get("")
+
+
+@state
+def home_of_a_paused_petition(scene):
+    scene.change_petition(paused_at=timezone.now())
+    return scene.get("")
+
+
+@state
+def sign_when_closed(scene):
+    scene.change_petition(closed_at=timezone.now() - timedelta(days=1))
+    return scene.get(scene.of_petition("sign/"))
+
+
+@state
+def sign_when_paused(scene):
+    scene.change_petition(paused_at=timezone.now(), pause_notice="Back at noon (UTC).")
+    return scene.get(scene.of_petition("sign/"))
+
+
+@state
+def sign_with_every_mistake(scene):
+    wrong = {"email": "anna", "name": "=" + "Anna" * 40, "words": "x" * 501, "country": "XX", "shows_name": "on"}
+    return scene.post(scene.of_petition("sign/"), **wrong)
+
+
+@state
+def sign_with_a_likely_slip(scene):
+    return scene.post(scene.of_petition("sign/"), email="anna@gmial.com", name="Anna", consent="on")
+
+
+@state
+def confirm_with_words(scene):
+    return scene.open(scene.link(shows_name=True))
+
+
+@state
+def confirm_with_words_that_are_not_shown(scene):
+    return scene.open(scene.link())
+
+
+@state
+def confirm_under_review(scene):
+    return scene.open(scene.link(confirmed=True, held_at=this_hour(), held_reason="busy network"))
+
+
+@state
+def confirm_withdrawn(scene):
+    signature = scene.link()
+    token = confirmation.make_token(signature)
+    signature.delete()
+    return scene.get(f"confirm/{token}/")
+
+
+@state
+def confirm_too_late(scene):
+    scene.change_petition(closed_at=timezone.now() - timedelta(days=3))
+    return scene.open(scene.link())
+
+
+@state
+def withdraw_with_an_old_link(scene):
+    token = withdrawal.make_token(scene.petition.pk, identity.email_digest("anna@example.org"))
+    scene.set(CONFIRMATION_DAYS=-1)
+    return scene.get(f"withdraw/{token}/")
+
+
+@state
+def share_from_a_partner_with_a_page_for_donations(scene):
+    scene.set(DONATE_URL="https://donate.example.org/")
+    return scene.get("share/")
+
+
+@state
+def share_with_every_mistake(scene):
+    return scene.post("share/", text="", host="no server", mastodon="1")
+
+
+@state
+def own_words_with_every_mistake(scene):
+    return scene.post("share/words/", words="Love ❤", size="1x1")
+
+
+@state
+def own_words_while_many_draw(scene):
+    with pictures.one_at_a_time(), pictures.places:
+        return scene.post("share/words/", words="Justice", size="1200x630")
+
+
+@state
+def a_page_in_another_language_only(scene):
+    other = "ru" if scene.language == "en" else "en"
+    Page.objects.language(other).create(slug="elsewhere", title="Elsewhere", body="Some *text*.")
+    return scene.get("elsewhere/")
+
+
+@state
+def over_the_limit(scene):
+    scene.set(BURST_PER_NETWORK="1/h")
+    scene.post(scene.of_petition("sign/"))
+    return scene.post(scene.of_petition("sign/"))
+
+
+@state
+def the_database_is_away(scene):
+    def fail(execute, sql, params, many, context):
+        raise OperationalError
+
+    with connection.execute_wrapper(fail):
+        return scene.get("")
+
+
+@state
+def nginx_alone(scene):
+    return HttpResponse((Path(settings.BASE_DIR) / "deploy" / "away.html").read_bytes())
+
+
+def an_error(status):
+    def show(scene):
+        request = HttpRequest()
+        request.path = request.path_info = f"/{scene.language}/nowhere/"
+        request.LANGUAGE_CODE = scene.language
+        return errors.page(request, status)
+
+    return show
+
+
+for _template in sorted((TEMPLATES / "errors").glob("[0-9]*.html")):
+    STATES[f"error_{_template.stem}"] = an_error(int(_template.stem))
+
+
+def write_words(make_signature):
+    """Words of support in several scripts, and of every length."""
+    approved = {"confirmed": True, "shows_name": True, "reviewed_at": this_hour(), "approved_at": this_hour()}
+    make_signature(**approved, name="Анна К.", words="Справедливости!", language="ru", country="GE")
+    make_signature(**approved, name="", words="Wir stehen zu euch.", language="de", country="DE")
+    make_signature(**approved, name="أمل", words="العدالة للجميع", language="ar")
+    make_signature(**approved, name="W" * 100, words="Long. " * 83, language="en", country="GS")
+
+
+# The seeded site.
+
+
+def seed(make_signature):
+    call_command("load_campaign")
+    write_words(make_signature)
+
+
+def routes_with_rows():
+    """Routes that show the row of a model by its short name: `page` those of Page."""
+    for pattern in get_resolver("campaign.urls").url_patterns:
+        if "slug" in pattern.pattern.converters:
+            yield pattern.name, apps.get_model("campaign", pattern.name)
+
+
+def seeded(client, language):
+    """What the seeded site answers, by path: its rows, and wherever links lead from there."""
+    with translation.override(language):
+        waiting = [reverse("campaign:home")]
+        for name, model in routes_with_rows():
+            waiting += [
+                reverse(f"campaign:{name}", args=[slug]) for slug in model.objects.values_list("slug", flat=True)
+            ]
+    found = {}
+    while waiting:
+        path = waiting.pop()
+        if path in found or "." in path.rpartition("/")[2]:
+            continue  # the latter is a file
+        response = found[path] = client.get(path)
+        if response.status_code == 200 and is_page(response):
+            links = [unescape(link) for link in LINK.findall(response.content.decode())]
+            waiting += [link for link in links if link.startswith(f"/{language}/")]
+    # Some rows are part of another page, and have no address of their own.
+    return {path: response for path, response in found.items() if response.status_code == 200 and is_page(response)}
+
+
+def whole_pages():
+    """The templates that are a page of their own."""
+    for path in TEMPLATES.rglob("*.html"):
+        name = str(path.relative_to(TEMPLATES))
+        if not name.startswith(PARTS) and path.read_text().startswith("{% extends "):
+            yield name
+
+
+def path_of(response, language):
+    return urlsplit(response.request["PATH_INFO"]).path if hasattr(response, "request") else f"/{language}/nowhere/"
