@@ -105,6 +105,8 @@ ROUTES = {
         delete=NOBODY,
     ),
     **facts("petition_signature", "signature", view=only(MODERATOR)),
+    "petition_review_changelist": Route(only(MODERATOR), only(MODERATOR)),
+    "petition_review_change": Route(only(MODERATOR), only(MODERATOR), "words"),
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     **model(
         "petition_petition",
@@ -195,6 +197,7 @@ def rows(petition, make_signature):
     return {
         "petition": petition,
         "signature": make_signature(email=address, name="Maria", confirmed=True),
+        "words": make_signature(shows_name=True, words="Be strong", confirmed=True),
         "mail": mail,
         "source": Source.objects.create(slug="amnesty", title="Amnesty"),
         "token": CountsToken.objects.create(name="A dashboard", digest=b"d" * 32),
@@ -366,6 +369,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "petition.ListedDomain",
         "petition.ListedNetwork",
         "petition.Petition",
+        "petition.Review",
         "petition.Signature",
         "petition.Source",
         "petition.StaffAction",

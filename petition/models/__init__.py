@@ -1,4 +1,5 @@
 from .counts import Counts, CountsToken
+from .desk import Review
 from .mail import AddressMark, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
@@ -21,6 +22,7 @@ __all__ = [
     "Measure",
     "OutgoingMail",
     "Petition",
+    "Review",
     "Signature",
     "Source",
     "StaffAction",

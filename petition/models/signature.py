@@ -17,6 +17,9 @@ from .petition import Petition
 TIMES = ("created_at", "confirmed_at", "held_at", "released_at", "invalidated_at", "reviewed_at", "approved_at")
 BATCH = 5_000
 
+# What may be shown once a moderator has approved it: she asked for that, and there is something.
+SHOWABLE = Q(shows_name=True) & (~Q(name="") | ~Q(words=""))
+
 HELD_RETURNED = "returned after an invalidated signature was withdrawn"
 
 # The unique constraint settles a race; who comes later is spared the error. Returns whether the address has other rows.
@@ -73,6 +76,14 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
 
     def invalidated(self) -> Self:
         return self.filter(invalidated_at__isnull=False)
+
+    def awaiting_review(self) -> Self:
+        """Those whose name and words a moderator has yet to approve or hide."""
+        return self.counted().filter(SHOWABLE, reviewed_at=None)
+
+    def awaiting_release(self) -> Self:
+        """Held ones that a moderator has yet to release or invalidate."""
+        return self.confirmed().held().filter(invalidated_at=None)
 
     def of_addresses(self, petition_ids: Iterable[int], email_digests: Iterable[bytes]) -> Self:
         # Each half of this has an index of its own; without it PostgreSQL would read every signature.
@@ -211,6 +222,14 @@ class Signature(models.Model):
             # Serves the lookup by address, and the purge by age without touching the table.
             models.Index("email_digest", "created_at", condition=Q(confirmed_at=None), name="pending_signatures"),
             models.Index("created_at", condition=Q(network_digest__isnull=False), name="signatures_with_signals"),
+            # Serves both queues of moderators: the held ones by their time, the others, oldest first.
+            models.Index(
+                "held_at",
+                "id",
+                condition=Q(confirmed_at__isnull=False, invalidated_at=None)
+                & (Q(held_at__isnull=False) | (SHOWABLE & Q(reviewed_at=None))),
+                name="signatures_to_look_at",
+            ),
         ]
         triggers = ledger.triggers()
 

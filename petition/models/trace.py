@@ -31,6 +31,8 @@ class Action(models.TextChoices):
     COUNTS_DOWNLOADED = "counts_downloaded", _("counts downloaded")
     LETTER_DOWNLOADED = "letter_downloaded", _("letter for the addressee downloaded")
     TOKEN_REVOKED = "token_revoked", _("token for counts revoked")
+    APPROVED = "approved", _("name and words approved")
+    HIDDEN = "hidden", _("name and words hidden")
     MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
 
 

@@ -1,0 +1,154 @@
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import get_language_info, ngettext
+from django.utils.translation import gettext as _
+
+from petition import review, trace
+from petition.models import Action, Review, Signature
+from petition.models.signature import SHOWABLE, SignatureQuerySet
+
+from .base import ReadOnlyAdmin
+
+PER_PAGE = 25
+# Counting further would read the whole queue after an attack.
+COUNTED = 1_000
+
+
+@admin.register(Review)
+class ReviewAdmin(ReadOnlyAdmin):
+    """The moderation desk: names and words wait here until somebody approves or hides them."""
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm("petition.review_signature")
+
+    def get_urls(self) -> list[URLPattern]:
+        desk, one = (self.admin_site.admin_view(view) for view in (self.changelist_view, self.one))
+        return [
+            path("", desk, name="petition_review_changelist"),
+            path("<int:pk>/", one, name="petition_review_change"),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            self.decide(request)
+            return HttpResponseRedirect(request.get_full_path())
+        language, after = request.GET.get("language", ""), request.GET.get("after", "")
+        queue = Review.objects.awaiting_review()
+        if language:
+            queue = queue.filter(language=language[:10])
+        waiting = queue.order_by()[: COUNTED + 1].count()
+        # What is decided later is passed by; the number of the last one seen is where the next page begins.
+        page = list(oldest_first(queue, after)[: PER_PAGE + 1])
+        context = {
+            "title": _("Names and words to review"),
+            "entries": page[:PER_PAGE],
+            "waiting": min(waiting, COUNTED),
+            "is_more": waiting > COUNTED,
+            "next_page": f"?language={language}&after={page[PER_PAGE - 1].pk}" if len(page) > PER_PAGE else "",
+            "is_first_page": not after,
+            "language": language,
+            "languages": [(code, get_language_info(code)["name_translated"]) for code, _name in settings.LANGUAGES],
+        }
+        return self.page(request, "review", context)
+
+    def one(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """One signature, decided or not: a decision can be changed."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            self.decide(request)
+            return HttpResponseRedirect(request.path)
+        signature = Review.objects.confirmed().filter(SHOWABLE, pk=pk).first()
+        if signature is None:
+            raise Http404
+        return self.page(request, "review_one", {"title": _("Name and words"), "signature": signature})
+
+    def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> TemplateResponse:
+        for signature in [*context.get("entries", []), *filter(None, [context.get("signature")])]:
+            signature.fingerprint = review.fingerprint(signature)
+        context |= {**self.admin_site.each_context(request), "opts": self.opts}
+        return TemplateResponse(request, f"admin/petition/{template}.html", context)
+
+    def decide(self, request: HttpRequest) -> None:
+        """Do what was pressed, for one signature or for many, and say what came of it."""
+        seen = seen_by(request)
+        ticked = {number(pk) for pk in request.POST.getlist("selected")}
+        selected = {pk: fingerprint for pk, fingerprint in seen.items() if pk in ticked}
+        if "approve_selected" in request.POST:
+            self.decide_on(request, selected, approve=True)
+        elif "hide_selected" in request.POST:
+            self.decide_on(request, selected, approve=False)
+        elif "hide_selected_approve_rest" in request.POST:
+            rest = {pk: fingerprint for pk, fingerprint in seen.items() if pk not in ticked}
+            self.decide_on(request, selected, approve=False)
+            self.decide_on(request, rest, approve=True)
+        else:
+            one = number(request.POST.get("approve") or request.POST.get("hide") or "")
+            self.decide_on(request, {one: seen.get(one, "")} if one else {}, approve="approve" in request.POST)
+
+    def decide_on(self, request: HttpRequest, chosen: dict[int, str], *, approve: bool) -> None:
+        if not chosen:
+            return
+        with transaction.atomic():
+            decided = review.decide(chosen, approve=approve)
+            if decided:
+                petitions = {signature.petition for signature in decided}
+                trace.record(
+                    request.user,
+                    Action.APPROVED if approve else Action.HIDDEN,
+                    about=decided[0] if len(decided) == 1 else "",
+                    petition=petitions.pop() if len(petitions) == 1 else None,
+                    detail=", ".join(str(signature.pk) for signature in decided) if len(decided) > 1 else "",
+                    count=len(decided),
+                )
+        self.tell(request, decided, len(chosen) - len(decided), approve=approve)
+
+    def tell(self, request: HttpRequest, decided: list[Signature], left: int, *, approve: bool) -> None:
+        count = len(decided)
+        if count:
+            done = (
+                ngettext("%(count)d approved.", "%(count)d approved.", count)
+                if approve
+                else ngettext("%(count)d hidden.", "%(count)d hidden.", count)
+            )
+            text = format_html("{}", done % {"count": count})
+            if count == 1:
+                url = reverse("admin:petition_review_change", args=[decided[0].pk])
+                text = format_html('{} <a href="{}">{}</a>', text, url, _("Look at it again"))
+            messages.success(request, text)
+        if left:
+            messages.warning(
+                request,
+                ngettext(
+                    "%(count)d had been decided or changed by somebody else meanwhile, and was left as it is.",
+                    "%(count)d had been decided or changed by somebody else meanwhile, and were left as they are.",
+                    left,
+                )
+                % {"count": left},
+            )
+
+
+def oldest_first(queue: SignatureQuerySet, after: str) -> SignatureQuerySet:
+    # Nothing in the queue is held; the index that it is read by begins with that.
+    return queue.filter(pk__gt=number(after)).order_by("held_at", "pk")
+
+
+def seen_by(request: HttpRequest) -> dict[int, str]:
+    """What the page showed: the number of each signature, and the fingerprint of its words."""
+    shown = (entry.partition(":") for entry in request.POST.getlist("seen"))
+    return {number(pk): fingerprint for pk, _colon, fingerprint in shown}
+
+
+def number(text: str) -> int:
+    """A number of a row; 0, which no row has, for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0

@@ -1,0 +1,15 @@
+"""The same signatures, as the parts of the admin see them that deal with them in their own way."""
+
+from django.utils.translation import gettext_lazy as _
+
+from .signature import Signature
+
+
+class Review(Signature):
+    """A signature as the moderation desk sees it."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("name and words to review")
+        verbose_name_plural = _("names and words to review")
