@@ -18,6 +18,7 @@ from campaign.models import Page
 from petition import identity, roles, second_factor
 from petition.models import (
     CountsToken,
+    HeldSignature,
     ListedDomain,
     ListedNetwork,
     OutgoingMail,
@@ -28,6 +29,7 @@ from petition.models import (
     Switches,
     Verdict,
 )
+from petition.models.signature import this_hour
 
 pytestmark = pytest.mark.django_db
 
@@ -107,6 +109,7 @@ ROUTES = {
     **facts("petition_signature", "signature", view=only(MODERATOR)),
     "petition_review_changelist": Route(only(MODERATOR), only(MODERATOR)),
     "petition_review_change": Route(only(MODERATOR), only(MODERATOR), "words"),
+    **facts("petition_heldsignature", "held", view=only(MODERATOR)),
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     **model(
         "petition_petition",
@@ -169,8 +172,16 @@ ROUTES = {
     ),
 }
 
+# What nobody who is not let in changes.
+STATE = (*(User, Petition, Signature, OutgoingMail, Source, Page, StaffAction, TOTPDevice, Switches),)
+
 # For each action of a list: who is offered it, and can do it.
 ACTIONS = {
+    ("signature", "hold"): only(MODERATOR),
+    ("signature", "invalidate"): only(MODERATOR),
+    ("signature", "restore"): only(MODERATOR),
+    ("heldsignature", "release"): only(MODERATOR),
+    ("heldsignature", "invalidate"): only(MODERATOR),
     ("outgoingmail", "try_again"): only(ADMINISTRATOR),
     ("countstoken", "revoke"): only(ADMINISTRATOR),
     ("source", "delete_selected"): only(ORGANISER),
@@ -198,6 +209,9 @@ def rows(petition, make_signature):
         "petition": petition,
         "signature": make_signature(email=address, name="Maria", confirmed=True),
         "words": make_signature(shows_name=True, words="Be strong", confirmed=True),
+        "held": HeldSignature.objects.get(
+            pk=make_signature(email="held@example.org", confirmed=True, held_at=this_hour()).pk
+        ),
         "mail": mail,
         "source": Source.objects.create(slug="amnesty", title="Amnesty"),
         "token": CountsToken.objects.create(name="A dashboard", digest=b"d" * 32),
@@ -286,10 +300,7 @@ def test_a_url_lets_in_whom_the_table_names(rows, clients, name, method):
 @pytest.mark.parametrize("name", ROUTES)
 def test_nothing_is_done_for_those_who_are_not_let_in(rows, clients, name):
     def state():
-        return [
-            list(model.objects.order_by("pk").values())
-            for model in (User, Petition, Signature, OutgoingMail, Source, Page, StaffAction, TOTPDevice, Switches)
-        ]
+        return [list(model.objects.order_by("pk").values()) for model in STATE]
 
     route = ROUTES[name]
     before = state()
@@ -317,11 +328,13 @@ def test_every_action_of_a_list_has_a_row(clients, rf):
 def test_an_action_is_done_by_those_whom_the_table_names_and_leaves_a_trace(rows, clients, key):
     model_name, action = key
     row = next(row for row in rows.values() if row._meta.model_name == model_name)
+    if action == "restore":
+        Signature.objects.filter(pk=row.pk).invalidate("a test")
     url = reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_changelist")
     for who, client in clients.items():
         with transaction.atomic():
             before = type(row).objects.filter(pk=row.pk).values().first()
-            client.post(url, {"action": action, "_selected_action": [row.pk], "post": "yes"})
+            client.post(url, {"action": action, "_selected_action": [row.pk], "post": "yes", "reason": "a test"})
             after = type(row).objects.filter(pk=row.pk).values().first()
             traced = StaffAction.objects.filter(username=who).count()
             transaction.set_rollback(True)
@@ -366,6 +379,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "petition.Counts",
         "petition.CountsToken",
         "petition.OutgoingMail",
+        "petition.HeldSignature",
         "petition.ListedDomain",
         "petition.ListedNetwork",
         "petition.Petition",

@@ -1,5 +1,5 @@
 from .counts import Counts, CountsToken
-from .desk import Review
+from .desk import HeldSignature, Review
 from .mail import AddressMark, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
@@ -15,6 +15,7 @@ __all__ = [
     "CountsToken",
     "DailySalt",
     "DayTally",
+    "HeldSignature",
     "HourTally",
     "KeyFingerprint",
     "ListedDomain",

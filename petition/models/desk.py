@@ -13,3 +13,13 @@ class Review(Signature):
         default_permissions = ()
         verbose_name = _("name and words to review")
         verbose_name_plural = _("names and words to review")
+
+
+class HeldSignature(Signature):
+    """A signature that is kept out of the count until a moderator has looked."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("held signature")
+        verbose_name_plural = _("held signatures")

@@ -244,6 +244,11 @@ class Signature(models.Model):
     def is_counted(self) -> bool:
         return not self.is_pending and self.held_at is None and self.invalidated_at is None
 
+    @property
+    def is_showable(self) -> bool:
+        """Whether its name and words may be shown once a moderator has approved them."""
+        return self.shows_name and bool(self.name or self.words)
+
     def confirm(self, held_reason: str = "", without_words: bool = False) -> bool:
         """Start counting this signature, or hold it for review if a reason is given, or was when it was signed, or its
         address is marked for that.

@@ -33,6 +33,10 @@ class Action(models.TextChoices):
     TOKEN_REVOKED = "token_revoked", _("token for counts revoked")
     APPROVED = "approved", _("name and words approved")
     HIDDEN = "hidden", _("name and words hidden")
+    HELD = "held", _("signatures held")
+    RELEASED = "released", _("held signatures released")
+    INVALIDATED = "invalidated", _("signatures invalidated")
+    RESTORED = "restored", _("invalidated signatures restored")
     MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
 
 

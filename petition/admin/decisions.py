@@ -1,0 +1,129 @@
+"""What moderators decide on many signatures at once, each time with a reason."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin import helpers
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext, ngettext_lazy
+
+from petition import trace
+from petition.models import Action, Signature
+from petition.models.signature import SignatureQuerySet
+
+from .base import ReadOnlyAdmin, ReasonField
+
+# Rows that one press may change: their transaction is over in a second, so that nobody waits for it.
+LIMIT = 5_000
+
+
+class ReasonForm(forms.Form):
+    reason = ReasonField()
+
+
+class Decisions(ReadOnlyAdmin):
+    """A list of signatures whose actions ask for a reason, change up to 5,000 at once, and are traced."""
+
+    def has_hold_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("petition.hold_signature")
+
+    def has_invalidate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("petition.invalidate_signature")
+
+    @admin.action(description=_("Hold the selected: keep them out of the count for now"), permissions=["hold"])
+    def hold(self, request: HttpRequest, signatures: SignatureQuerySet) -> HttpResponse | None:
+        return self.decide(request, signatures, Action.HELD)
+
+    @admin.action(description=_("Release the selected: let them count"), permissions=["hold"])
+    def release(self, request: HttpRequest, signatures: SignatureQuerySet) -> HttpResponse | None:
+        return self.decide(request, signatures, Action.RELEASED)
+
+    @admin.action(description=_("Invalidate the selected: stop counting them"), permissions=["invalidate"])
+    def invalidate(self, request: HttpRequest, signatures: SignatureQuerySet) -> HttpResponse | None:
+        return self.decide(request, signatures, Action.INVALIDATED)
+
+    @admin.action(description=_("Restore the selected: undo that they were invalidated"), permissions=["invalidate"])
+    def restore(self, request: HttpRequest, signatures: SignatureQuerySet) -> HttpResponse | None:
+        return self.decide(request, signatures, Action.RESTORED)
+
+    def decide(self, request: HttpRequest, signatures: SignatureQuerySet, action: Action) -> HttpResponse | None:
+        """Ask for a reason; once there is one, do it and say to how many."""
+        form = ReasonForm(request.POST if "reason" in request.POST else None)
+        found = list(signatures.values_list("pk", "petition__slug")[: LIMIT + 1])
+        chosen = dict(found[:LIMIT])
+        if not form.is_valid():
+            return self.ask(request, form, action, len(chosen), is_more=len(found) > LIMIT)
+        reason = form.cleaned_data["reason"]
+        with transaction.atomic():
+            changed = change(Signature.objects.filter(pk__in=chosen), action, reason)
+            if changed:
+                slugs = set(chosen.values())
+                trace.record(
+                    request.user,
+                    action,
+                    about=f"signature {next(iter(chosen))}" if len(chosen) == 1 else "",
+                    petition=slugs.pop() if len(slugs) == 1 else "",
+                    count=changed,
+                    reason=reason,
+                )
+        self.message_user(request, DONE[action] % {"count": changed})
+        if left := len(chosen) - changed:
+            self.message_user(
+                request,
+                ngettext(
+                    "%(count)d was in another state, and was left as it is.",
+                    "%(count)d were in another state, and were left as they are.",
+                    left,
+                )
+                % {"count": left},
+                "WARNING",
+            )
+        return None
+
+    def ask(
+        self, request: HttpRequest, form: ReasonForm, action: Action, count: int, *, is_more: bool
+    ) -> TemplateResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": QUESTIONS[action],
+            "opts": self.opts,
+            "form": form,
+            "count": count,
+            "is_more": is_more,
+            "action": request.POST.get("action", ""),
+            "across": request.POST.get("select_across", "0"),
+            "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
+            "selected_name": helpers.ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/petition/decide.html", context)
+
+
+def change(signatures: SignatureQuerySet, action: Action, reason: str) -> int:
+    """Do to these rows what the action says; return how many were in a state for it."""
+    if action == Action.HELD:
+        return signatures.hold(reason[:200])
+    if action == Action.RELEASED:
+        return signatures.release()
+    if action == Action.INVALIDATED:
+        return signatures.invalidate(reason[:200])
+    return signatures.restore()
+
+
+QUESTIONS: dict[Action, Any] = {
+    Action.HELD: _("Hold signatures"),
+    Action.RELEASED: _("Release signatures"),
+    Action.INVALIDATED: _("Invalidate signatures"),
+    Action.RESTORED: _("Restore signatures"),
+}
+DONE: dict[Action, Any] = {
+    Action.HELD: ngettext_lazy("%(count)d signature is held.", "%(count)d signatures are held.", "count"),
+    Action.RELEASED: ngettext_lazy("%(count)d signature was released.", "%(count)d signatures were released.", "count"),
+    Action.INVALIDATED: ngettext_lazy(
+        "%(count)d signature was invalidated.", "%(count)d signatures were invalidated.", "count"
+    ),
+    Action.RESTORED: ngettext_lazy("%(count)d signature was restored.", "%(count)d signatures were restored.", "count"),
+}

@@ -1,0 +1,65 @@
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from petition import confirmation, switches
+from petition.models import HeldSignature
+from petition.models.signature import HELD_RETURNED, SignatureQuerySet
+
+from .decisions import Decisions
+
+# Why the machine holds a signature. A moderator writes reasons of her own.
+REASONS: dict[str, Any] = {
+    confirmation.HELD_BUSY_NETWORK: _("busy network"),
+    switches.HELD_NETWORK: _("blocked network"),
+    switches.HELD_DOMAIN: _("blocked mail domain"),
+    HELD_RETURNED: _("returned after an invalidated one was withdrawn"),
+}
+BY_HAND = "hand"
+
+
+class WhyHeld(admin.SimpleListFilter):
+    """The reasons that we know. Asking the table for those that occur would read all of it."""
+
+    title = _("reason for holding")
+    parameter_name = "why"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(str(number), name) for number, name in enumerate(REASONS.values())] + [(BY_HAND, _("by a moderator"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value, reasons = self.value(), list(REASONS)
+        if value == BY_HAND:
+            return queryset.exclude(held_reason__in=reasons)
+        if value in map(str, range(len(reasons))):
+            return queryset.filter(held_reason=reasons[int(value)])
+        return queryset
+
+
+@admin.register(HeldSignature)
+class HeldSignatureAdmin(Decisions):
+    """What waits for a moderator to release or invalidate it, the longest held first."""
+
+    list_display = ["id", "reason", "held_at", "name", "country", "language", "source", "created_at"]
+    list_filter = [WhyHeld, "held_at", "language"]
+    ordering = ["held_at", "id"]
+    sortable_by = ()
+    list_per_page = 100
+    show_full_result_count = False
+    exclude = ["email_digest", "domain_digest", "network_digest"]
+    actions = ["release", "invalidate"]
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return self.has_hold_permission(request)
+
+    def get_queryset(self, request: HttpRequest) -> SignatureQuerySet:
+        queryset: SignatureQuerySet = super().get_queryset(request)
+        return queryset.awaiting_release()
+
+    @admin.display(description=_("reason for holding"))
+    def reason(self, signature: HeldSignature) -> Promise | str:
+        return REASONS.get(signature.held_reason, signature.held_reason)
