@@ -9,6 +9,7 @@ from django.utils import timezone
 from petition.models import (
     AddressMark,
     DailySalt,
+    InvalidationCampaign,
     ListedDomain,
     ListedNetwork,
     OutgoingMail,
@@ -29,6 +30,7 @@ def purge() -> dict[str, int]:
         "address marks": AddressMark.objects.filter(expires_at__lte=timezone.now()).delete()[0],
         "listed networks": ListedNetwork.objects.ended().delete()[0],
         "listed domains": ListedDomain.objects.ended().delete()[0],
+        "criteria of campaigns": InvalidationCampaign.objects.older_than_abuse_signals().fade(),
         "daily salts": DailySalt.objects.filter(day__lte=today - timedelta(days=SALT_DAYS)).delete()[0],
         "sessions": Session.objects.filter(expire_date__lte=timezone.now()).delete()[0],
         "entries of the trace": StaffAction.objects.older_than_two_years().delete()[0],

@@ -13,6 +13,7 @@ from petition import models
 DOCS = Path(settings.BASE_DIR) / "docs"
 OF_PEOPLE = [
     models.Signature,
+    models.InvalidationCampaign,
     models.OutgoingMail,
     models.AddressMark,
     models.StaffAction,

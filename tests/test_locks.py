@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
-from petition import confirmation, retention, withdrawal
-from petition.models import AddressMark, Signature
+from petition import campaigns, confirmation, retention, withdrawal
+from petition.models import AddressMark, InvalidationCampaign, Signature
 from petition.models.signature import this_hour
 from tests.server import wait_until
 
@@ -138,3 +138,22 @@ def test_the_purge_waits_for_nobody(make_signature, overrides, what):
         lock(busy)
         assert pool.submit(purge).result(timeout=20) == 1
     assert retention.purge()[what] == 1
+
+
+@pytest.mark.parametrize("undo", [False, True])
+def test_campaigns_take_signatures_in_their_order(petition, make_signature, undo):
+    first, second = (make_signature(confirmed=True, country="DE") for _ in range(2))
+    campaign = InvalidationCampaign.objects.create(petition=petition, reason="a test", country="DE")
+    InvalidationCampaign.objects.apply(None)
+    if undo:
+        campaigns.advance()
+        InvalidationCampaign.objects.undo(None)
+    move_to_the_end(first)
+
+    with meanwhile(campaigns.advance) as begin:
+        lock(first)
+        begin()
+        lock(second)
+
+    campaign.refresh_from_db()
+    assert (campaign.restored if undo else campaign.changed) == 2

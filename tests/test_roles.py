@@ -19,6 +19,7 @@ from petition import identity, roles, second_factor
 from petition.models import (
     CountsToken,
     HeldSignature,
+    InvalidationCampaign,
     ListedDomain,
     ListedNetwork,
     OutgoingMail,
@@ -110,6 +111,20 @@ ROUTES = {
     "petition_review_changelist": Route(only(MODERATOR), only(MODERATOR)),
     "petition_review_change": Route(only(MODERATOR), only(MODERATOR), "words"),
     **facts("petition_heldsignature", "held", view=only(MODERATOR)),
+    **model(
+        "petition_invalidationcampaign",
+        "campaign",
+        view=only(MODERATOR),
+        add=only(MODERATOR),
+        change=only(MODERATOR),
+        delete=NOBODY,
+    ),
+    **{
+        f"petition_invalidationcampaign_{step}": Route(
+            only(MODERATOR), only(MODERATOR), "campaign", inside=(200, 302, 405)
+        )
+        for step in ("apply", "cancel", "undo")
+    },
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     **model(
         "petition_petition",
@@ -172,8 +187,10 @@ ROUTES = {
     ),
 }
 
-# What nobody who is not let in changes.
-STATE = (*(User, Petition, Signature, OutgoingMail, Source, Page, StaffAction, TOTPDevice, Switches),)
+STATE = (
+    *(User, Petition, Signature, OutgoingMail, Source, Page, StaffAction, TOTPDevice, Switches),
+    InvalidationCampaign,
+)
 
 # For each action of a list: who is offered it, and can do it.
 ACTIONS = {
@@ -211,6 +228,9 @@ def rows(petition, make_signature):
         "words": make_signature(shows_name=True, words="Be strong", confirmed=True),
         "held": HeldSignature.objects.get(
             pk=make_signature(email="held@example.org", confirmed=True, held_at=this_hour()).pk
+        ),
+        "campaign": InvalidationCampaign.objects.create(
+            petition=petition, reason="Robots", country="DE", network_digest=b"n" * 32
         ),
         "mail": mail,
         "source": Source.objects.create(slug="amnesty", title="Amnesty"),
@@ -380,6 +400,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "petition.CountsToken",
         "petition.OutgoingMail",
         "petition.HeldSignature",
+        "petition.InvalidationCampaign",
         "petition.ListedDomain",
         "petition.ListedNetwork",
         "petition.Petition",

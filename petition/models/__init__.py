@@ -1,3 +1,4 @@
+from .campaign import InvalidationCampaign
 from .counts import Counts, CountsToken
 from .desk import HeldSignature, Review
 from .mail import AddressMark, OutgoingMail
@@ -17,6 +18,7 @@ __all__ = [
     "DayTally",
     "HeldSignature",
     "HourTally",
+    "InvalidationCampaign",
     "KeyFingerprint",
     "ListedDomain",
     "ListedNetwork",

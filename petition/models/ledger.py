@@ -93,4 +93,16 @@ def triggers() -> list[pgtrigger.Trigger]:
             # What a moderator approved is what she read; other words need another look.
             func="NEW.approved_at = NULL; NEW.reviewed_at = NULL; RETURN NEW;",
         ),
+        pgtrigger.Trigger(
+            name="forget_campaign",
+            when=pgtrigger.Before,
+            operation=pgtrigger.UpdateOf("invalidated_at", "invalidated_reason"),
+            condition=pgtrigger.Condition(
+                "OLD.campaign_id IS NOT NULL AND NEW.campaign_id = OLD.campaign_id"
+                " AND (NEW.invalidated_at, NEW.invalidated_reason)"
+                " IS DISTINCT FROM (OLD.invalidated_at, OLD.invalidated_reason)"
+            ),
+            # Undoing a campaign restores what is as the campaign left it, not what somebody decided on since.
+            func="NEW.campaign_id = NULL; RETURN NEW;",
+        ),
     ]

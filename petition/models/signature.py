@@ -179,6 +179,17 @@ class Signature(models.Model):
     invalidated_reason = models.CharField(
         _("reason for invalidating"), max_length=200, blank=True, default="", db_default=""
     )
+    # Which campaign invalidated it. No constraint, which would be checked for each row; campaigns are never deleted.
+    campaign = models.ForeignKey(
+        "petition.InvalidationCampaign",
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("invalidated by campaign"),
+    )
     reviewed_at = models.DateTimeField(_("reviewed at"), null=True, blank=True)
     approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
     domain_digest = models.BinaryField(max_length=32, null=True)

@@ -37,6 +37,11 @@ class Action(models.TextChoices):
     RELEASED = "released", _("held signatures released")
     INVALIDATED = "invalidated", _("signatures invalidated")
     RESTORED = "restored", _("invalidated signatures restored")
+    CAMPAIGN_APPLIED = "campaign_applied", _("campaign begun")
+    CAMPAIGN_FINISHED = "campaign_finished", _("campaign finished")
+    CAMPAIGN_CANCELLED = "campaign_cancelled", _("campaign cancelled")
+    CAMPAIGN_UNDONE = "campaign_undone", _("undoing of a campaign begun")
+    CAMPAIGN_UNDO_FINISHED = "campaign_undo_finished", _("campaign undone")
     MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
 
 

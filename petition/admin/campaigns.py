@@ -1,0 +1,310 @@
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import gettext as _
+from django_countries import countries
+
+from petition import campaigns, domains, trace
+from petition.forms import countries_by_name
+from petition.models import Action, InvalidationCampaign, Petition, Signature, Source
+
+from .base import ReasonField, Traced
+
+# Without one of these a campaign would be about everybody.
+CRITERIA = ("domain", "same_network_as", "country", "source", "signed_since", "signed_until", "name_pattern")
+
+
+class HourField(forms.DateTimeField):
+    """A time to the hour, in UTC, as signatures have it."""
+
+    widget = forms.DateTimeInput({"type": "datetime-local", "step": "3600"}, format="%Y-%m-%dT%H:%M")
+
+
+class CampaignForm(forms.ModelForm):
+    same_network_as = forms.IntegerField(
+        label=gettext_lazy("Same network as signature no."),
+        required=False,
+        min_value=1,
+        help_text=gettext_lazy(
+            "Finds what came from the network of this signature on the same day (UTC). Nobody sees which network it is."
+        ),
+    )
+    domain = forms.CharField(
+        label=gettext_lazy("Mail domain"),
+        required=False,
+        max_length=253,
+        help_text=gettext_lazy(
+            "Any domain, as example.org. With * or ?, as *.example.org or mail-*.net, all of those that are known"
+            " by name."
+        ),
+    )
+    country = forms.ChoiceField(label=gettext_lazy("Country"), required=False)
+    source = forms.ModelChoiceField(Source.objects.order_by("slug"), label=gettext_lazy("Source"), required=False)
+    signed_since = HourField(
+        label=gettext_lazy("Signed from"), required=False, help_text=gettext_lazy("To the hour, in UTC.")
+    )
+    signed_until = HourField(
+        label=gettext_lazy("Signed before"), required=False, help_text=gettext_lazy("To the hour, in UTC.")
+    )
+    name_pattern = forms.CharField(
+        label=gettext_lazy("Name"),
+        required=False,
+        max_length=100,
+        help_text=gettext_lazy("* stands for anything, ? for one letter; capitals do not matter. As: test*, user ???"),
+    )
+    reason = ReasonField(
+        help_text=gettext_lazy("It is kept in the trace and with each signature. Name no signer, and write no address.")
+    )
+
+    class Meta:
+        model = InvalidationCampaign
+        fields = [
+            "petition",
+            "state",
+            "domain",
+            "same_network_as",
+            "country",
+            "source",
+            "signed_since",
+            "signed_until",
+            "name_pattern",
+            "reason",
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fields: dict[str, Any] = self.fields
+        fields["country"].choices = [("", "---------"), *countries_by_name(get_language() or "en")]
+        fields["petition"].initial = Petition.objects.order_by("-opened_at").values_list("pk", flat=True).first()
+        fields["state"].choices = InvalidationCampaign.State.choices
+
+    def clean_domain(self) -> str:
+        typed = self.cleaned_data["domain"]
+        if not typed:
+            return ""
+        try:
+            pattern = domains.clean(typed)
+        except ValueError as error:
+            raise ValidationError(_("This is no mail domain. Write it as example.org or *.example.org.")) from error
+        if not domains.meant_by(pattern):
+            raise ValidationError(_("No domain of this kind is known by name. Type the whole domain instead."))
+        return pattern
+
+    def clean_same_network_as(self) -> int | None:
+        number = self.cleaned_data["same_network_as"]
+        if number is not None:
+            row = Signature.objects.filter(pk=min(number, 2**63 - 1)).first()
+            if row is None or row.network_digest is None:
+                raise ValidationError(
+                    _("There is no such signature, or its network is not known any more (that is kept for 30 days).")
+                )
+            self.instance.network_digest = bytes(row.network_digest)
+        return number
+
+    def clean_source(self) -> str:
+        source = self.cleaned_data["source"]
+        return source.slug if source else ""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors and not any(cleaned.get(name) for name in CRITERIA):
+            raise ValidationError(_("Say what to look for: without any criterion it would be everybody."))
+        since, until = cleaned.get("signed_since"), cleaned.get("signed_until")
+        if since and until and since >= until:
+            self.add_error("signed_until", _("This is not after the beginning."))
+        if cleaned.get("domain"):
+            self.instance.domain_digests = domains.digests(domains.meant_by(cleaned["domain"]))
+        return cleaned
+
+
+class WhyForm(forms.Form):
+    reason = ReasonField()
+
+
+@admin.register(InvalidationCampaign)
+class InvalidationCampaignAdmin(Traced):
+    """Made with a reason, looked at, then applied, cancelled or undone; nobody edits one afterwards."""
+
+    form = CampaignForm
+    list_display = ["id", "petition", "reason", "standing", "changed", "restored", "created_at"]
+    list_select_related = ["petition"]
+    ordering = ["-id"]
+    list_per_page = 50
+    show_full_result_count = False
+    actions = None
+    # Domains, networks and names may be somebody's, and stay out.
+    traced_values = ("state", "country", "source", "signed_since", "signed_until")
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm("petition.invalidate_signature")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
+        criteria = [name for name in CampaignForm.Meta.fields if name not in ("petition", "reason")]
+        return [
+            (None, {"fields": ["petition", "reason"]}),
+            (_("What to look for (all of it together)"), {"fields": criteria}),
+        ]
+
+    def get_urls(self) -> list[URLPattern]:
+        def view(function: Any) -> Any:
+            return self.admin_site.admin_view(function)
+
+        steps = [
+            path(f"<int:pk>/{name}/", view(step), name=f"petition_invalidationcampaign_{name}")
+            for name, step in (("apply", self.apply), ("cancel", self.cancel), ("undo", self.undo))
+        ]
+        return steps + super().get_urls()
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
+        return self.back(obj.pk)
+
+    def back(self, pk: int) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:petition_invalidationcampaign_change", args=[pk]))
+
+    @admin.display(description=gettext_lazy("standing"))
+    def standing(self, campaign: InvalidationCampaign) -> Promise | str:
+        return standing(campaign)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Its criteria; and, as long as it is a draft, what applying it would do."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        campaign = self.get_object(request, object_id)
+        if campaign is None:
+            raise Http404
+        return self.page(request, campaign)
+
+    def page(self, request: HttpRequest, campaign: InvalidationCampaign, form: WhyForm | None = None) -> HttpResponse:
+        preview, is_too_much = None, False
+        if campaign.is_draft and not campaign.faded_at:
+            try:
+                preview = campaigns.preview(campaign)
+            except campaigns.TooManyError:
+                is_too_much = True
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Campaign %(number)d") % {"number": campaign.pk},
+            "opts": self.opts,
+            "campaign": campaign,
+            "criteria": criteria(campaign),
+            "standing": standing(campaign),
+            "preview": preview,
+            "is_too_much": is_too_much,
+            "form": form or WhyForm(),
+        }
+        return TemplateResponse(request, "admin/petition/campaign.html", context)
+
+    def apply(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The reason is the campaign's own."""
+        campaign = self.asked(request, pk)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        with transaction.atomic():
+            if InvalidationCampaign.objects.filter(pk=pk).apply(request.user.pk):
+                found = request.POST.get("found", "")
+                trace.record(
+                    request.user,
+                    Action.CAMPAIGN_APPLIED,
+                    about=campaign,
+                    count=int(found) if found.isascii() and found.isdecimal() and len(found) < 12 else None,
+                    reason=campaign.reason,
+                )
+            else:
+                messages.warning(request, too_late())
+        return self.back(pk)
+
+    def cancel(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self.step(request, pk, Action.CAMPAIGN_CANCELLED)
+
+    def undo(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self.step(request, pk, Action.CAMPAIGN_UNDONE)
+
+    def step(self, request: HttpRequest, pk: int, action: Action) -> HttpResponse:
+        """Cancel or undo, with a reason of its own."""
+        campaign = self.asked(request, pk)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        form = WhyForm(request.POST)
+        if not form.is_valid():
+            return self.page(request, campaign, form)
+        this = InvalidationCampaign.objects.filter(pk=pk)
+        with transaction.atomic():
+            done = this.cancel() if action == Action.CAMPAIGN_CANCELLED else this.undo(request.user.pk)
+            if done:
+                campaign.refresh_from_db()
+                reason = form.cleaned_data["reason"]
+                trace.record(request.user, action, about=campaign, count=campaign.changed, reason=reason)
+            else:
+                messages.warning(request, too_late())
+        return self.back(pk)
+
+    def asked(self, request: HttpRequest, pk: int) -> InvalidationCampaign:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        campaign = self.get_object(request, str(pk))
+        if campaign is None:
+            raise Http404
+        return campaign
+
+
+def too_late() -> str:
+    return _("Somebody else was faster, or the worker: see below how it stands now.")
+
+
+def standing(campaign: InvalidationCampaign) -> str:
+    if campaign.is_undoing:
+        return _("being undone")
+    if campaign.undone_at:
+        return _("undone")
+    if campaign.is_applying:
+        return _("being applied")
+    if campaign.cancelled_at:
+        return _("cancelled")
+    if campaign.finished_at:
+        return _("applied")
+    return _("too old to be applied") if campaign.faded_at else _("draft")
+
+
+def criteria(campaign: InvalidationCampaign) -> list[tuple[Any, Any]]:
+    """What it looks for, as rows to read."""
+    shown: list[tuple[Any, Any]] = [(_("Petition"), campaign.petition), (_("State"), campaign.get_state_display())]
+    if campaign.faded_at:
+        return [*shown, (_("What it looked for"), _("forgotten after 30 days, as far as it may be about a person"))]
+    if campaign.domain:
+        names = domains.meant_by(campaign.domain)
+        known = len(bytes(campaign.domain_digests)) // 32
+        text = (
+            campaign.domain if names == [campaign.domain] else f"{campaign.domain} ({known}): {', '.join(names[:20])}"
+        )
+        shown.append((_("Mail domain"), text))
+    if campaign.network_digest is not None:
+        shown.append((_("Network"), _("the one that was chosen")))
+    if campaign.country:
+        shown.append((_("Country"), countries.name(campaign.country)))
+    if campaign.source:
+        shown.append((_("Source"), campaign.source))
+    for label, time in ((_("Signed from"), campaign.signed_since), (_("Signed before"), campaign.signed_until)):
+        if time:
+            shown.append((label, f"{time:%Y-%m-%d %H:%M} UTC"))
+    if campaign.name_pattern:
+        shown.append((_("Name"), campaign.name_pattern))
+    return shown

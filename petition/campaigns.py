@@ -1,0 +1,115 @@
+"""Invalidation campaigns: a look at what one would change, and the worker's part, which changes it in short steps."""
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.db import OperationalError, connection, transaction
+from django.db.models import Count, F, Func, Q
+from django.utils import timezone
+
+from petition import tally, trace
+from petition.models import Action, InvalidationCampaign, Signature
+from petition.models.signature import SignatureQuerySet, this_hour
+
+# A step changes so many signatures at most, and looks at so many: its locks are gone in a moment, and whoever withdraws
+# one of these signatures waits no longer.
+BATCH = 1_000
+WALK = 5_000
+SAMPLE = 20
+PREVIEW_SECONDS = 20
+COUNTED = Q(held_at=None)
+
+
+class TooManyError(Exception):
+    """Counting what a campaign finds takes too long for a page."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """`found` signatures would be invalidated, `counted` of them count at this moment."""
+
+    found: int
+    counted: int
+    sample: list[Signature]
+    count_now: int
+    count_then: int
+
+
+def preview(campaign: InvalidationCampaign) -> Preview:
+    """What applying it at this moment would do. Reads all that it must to be exact; raises TooManyError after 20 s."""
+    found = campaign.signatures()
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{PREVIEW_SECONDS}s"])
+            numbers = found.aggregate(found=Count("pk"), counted=Count("pk", filter=COUNTED))
+            # By a hash of their numbers: neither the first nor the last ones show what else is caught.
+            sample = list(found.order_by(Func(F("pk"), function="hashint8"))[:SAMPLE])
+            count = tally.current(campaign.petition.slug)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('statement_timeout', '0', true)")
+    except OperationalError as error:
+        if "statement timeout" in str(error):
+            raise TooManyError from error
+        raise
+    total = count.total if count else 0
+    return Preview(numbers["found"], numbers["counted"], sample, total, total - numbers["counted"])
+
+
+def advance() -> bool:
+    """Do one step of the oldest campaign that no other worker is busy with. False: there is none.
+
+    The step and how far it has come are one transaction: whoever goes on after a crash does nothing twice.
+    """
+    with transaction.atomic():
+        running = InvalidationCampaign.objects.running().order_by("pk")
+        campaign = running.select_for_update(skip_locked=True).first()
+        if campaign is None:
+            return False
+        if campaign.is_undoing:
+            _restore(campaign)
+        else:
+            _invalidate(campaign)
+        campaign.save()
+    return True
+
+
+def _invalidate(campaign: InvalidationCampaign) -> None:
+    ids = _step(campaign, campaign.signatures())
+    campaign.changed += Signature.objects.filter(pk__in=ids).update(
+        invalidated_at=this_hour(), invalidated_reason=campaign.reason[:200], campaign=campaign
+    )
+    if ids and campaign.first_id is None:
+        campaign.first_id = ids[0]
+    if campaign.reached >= campaign.last_id:
+        campaign.finished_at = timezone.now()
+        _tell(campaign, Action.CAMPAIGN_FINISHED, campaign.changed)
+
+
+def _restore(campaign: InvalidationCampaign) -> None:
+    """Whatever somebody else decided on meanwhile has forgotten the campaign, and is left."""
+    ids = _step(campaign, Signature.objects.filter(campaign=campaign))
+    campaign.restored += Signature.objects.filter(pk__in=ids).update(
+        invalidated_at=None, invalidated_reason="", campaign=None
+    )
+    if campaign.reached >= campaign.last_id:
+        campaign.undo_finished_at = timezone.now()
+        _tell(campaign, Action.CAMPAIGN_UNDO_FINISHED, campaign.restored)
+
+
+def _step(campaign: InvalidationCampaign, signatures: SignatureQuerySet) -> list[int]:
+    """The next of these signatures, locked in the order of their numbers; the campaign notes how far that is."""
+    ahead = Signature.objects.filter(pk__gt=campaign.reached, pk__lte=campaign.last_id).order_by("pk")
+    # Not a number of numbers: there may be large gaps between them.
+    end = next(iter(ahead.values_list("pk", flat=True)[WALK - 1 : WALK]), campaign.last_id)
+    within = signatures.filter(pk__gt=campaign.reached, pk__lte=end).order_by("pk")
+    ids = list(within.select_for_update().values_list("pk", flat=True)[:BATCH])
+    campaign.reached = ids[-1] if len(ids) == BATCH else max(end, campaign.reached)
+    return ids
+
+
+def _tell(campaign: InvalidationCampaign, action: Action, count: int) -> None:
+    """Trace the end in the name of who asked for it."""
+    user = User.objects.filter(pk=campaign.asked_by).first()
+    left = f"{campaign.left} left as they are" if action == Action.CAMPAIGN_UNDO_FINISHED and campaign.left else ""
+    trace.record(user, action, about=campaign, detail=left, count=count, reason=campaign.reason)

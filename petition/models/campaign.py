@@ -1,0 +1,220 @@
+from datetime import timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Max, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .petition import Petition
+from .signature import Signature, SignatureQuerySet
+
+DIGEST = 32  # bytes
+
+
+class InvalidationCampaignQuerySet(models.QuerySet["InvalidationCampaign"]):
+    """Each step of a campaign is one conditional UPDATE: who comes too late changes nothing."""
+
+    def drafts(self) -> Self:
+        return self.filter(applied_at=None, cancelled_at=None)
+
+    def applying(self) -> Self:
+        return self.filter(applied_at__isnull=False, finished_at=None, cancelled_at=None)
+
+    def undoing(self) -> Self:
+        return self.filter(undone_at__isnull=False, undo_finished_at=None)
+
+    def running(self) -> Self:
+        """Those that a worker has to go on with."""
+        return self.filter(
+            Q(applied_at__isnull=False, finished_at=None, cancelled_at=None)
+            | Q(undone_at__isnull=False, undo_finished_at=None)
+        )
+
+    def apply(self, user_id: int | None) -> int:
+        """Let the worker begin. What is signed from now on is not part of it."""
+        last = Signature.objects.aggregate(last=Max("pk"))["last"] or 0
+        return (
+            self.drafts()
+            .filter(faded_at=None)
+            .update(applied_at=timezone.now(), asked_by=user_id, last_id=last, reached=0)
+        )
+
+    def cancel(self) -> int:
+        """Leave it as far as it has come; a batch that is under way is finished first."""
+        return self.filter(finished_at=None, cancelled_at=None, undone_at=None).update(cancelled_at=timezone.now())
+
+    def undo(self, user_id: int | None) -> int:
+        """Let the worker go over the same signatures again, from the first that was changed to the last."""
+        ended = self.filter(Q(finished_at__isnull=False) | Q(cancelled_at__isnull=False), applied_at__isnull=False)
+        return ended.filter(undone_at=None).update(
+            undone_at=timezone.now(),
+            asked_by=user_id,
+            last_id=F("reached"),
+            reached=Coalesce(F("first_id") - 1, F("reached")),
+        )
+
+    def older_than_abuse_signals(self) -> Self:
+        return self.filter(created_at__lt=timezone.now() - timedelta(days=settings.ABUSE_SIGNAL_DAYS))
+
+    def fade(self) -> int:
+        """Forget what these looked for, as far as it may say something about a person; return how many did."""
+        ended_or_never_begun = Q(applied_at=None) | Q(finished_at__isnull=False) | Q(cancelled_at__isnull=False)
+        at_rest = self.filter(ended_or_never_begun, faded_at=None)
+        return at_rest.update(
+            domain="", domain_digests=b"", network_digest=None, name_pattern="", faded_at=timezone.now()
+        )
+
+
+class InvalidationCampaign(models.Model):
+    """One hunt for fakes: what to look for, and how far the worker has come with invalidating what it finds.
+
+    Each signature remembers the campaign that invalidated it, until somebody decides otherwise. Undoing restores those
+    that still do.
+    """
+
+    class State(models.TextChoices):
+        ANY = "", _("counted or held")
+        COUNTED = "counted", _("counted")
+        HELD = "held", _("held")
+
+    petition = models.ForeignKey(Petition, models.PROTECT, verbose_name=_("petition"))
+    reason = models.CharField(_("reason"), max_length=500)
+    created_at = models.DateTimeField(_("made at"), default=timezone.now)
+
+    state = models.CharField(_("state"), max_length=10, choices=State, blank=True, default="")
+    domain = models.CharField(_("mail domain"), max_length=253, blank=True, default="")
+    # Of all domains that `domain` stands for, one after the other.
+    domain_digests = models.BinaryField(default=b"")
+    network_digest = models.BinaryField(max_length=DIGEST, null=True)
+    country = models.CharField(_("country"), max_length=2, blank=True, default="")
+    source = models.CharField(_("source"), max_length=24, blank=True, default="")
+    signed_since = models.DateTimeField(_("signed from"), null=True, blank=True)
+    signed_until = models.DateTimeField(_("signed before"), null=True, blank=True)
+    name_pattern = models.CharField(_("name"), max_length=100, blank=True, default="")
+
+    applied_at = models.DateTimeField(_("applied at"), null=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+    cancelled_at = models.DateTimeField(_("cancelled at"), null=True)
+    undone_at = models.DateTimeField(_("undone at"), null=True)
+    undo_finished_at = models.DateTimeField(_("undo finished at"), null=True)
+    faded_at = models.DateTimeField(_("faded at"), null=True)
+    # The account that asked for what the worker does; no foreign key, since accounts go.
+    asked_by = models.BigIntegerField(null=True)
+    # The worker goes by the numbers of the signatures: where it is, and where it ends.
+    reached = models.BigIntegerField(default=0)
+    last_id = models.BigIntegerField(default=0)
+    first_id = models.BigIntegerField(null=True)
+    changed = models.PositiveBigIntegerField(_("invalidated"), default=0)
+    restored = models.PositiveBigIntegerField(_("restored"), default=0)
+
+    objects = InvalidationCampaignQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invalidation campaign")
+        verbose_name_plural = _("invalidation campaigns")
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(finished_at=None) | Q(applied_at__isnull=False, cancelled_at=None),
+                name="only_applied_campaigns_are_finished",
+            ),
+            models.CheckConstraint(
+                condition=Q(undone_at=None)
+                | Q(applied_at__isnull=False, finished_at__isnull=False)
+                | Q(applied_at__isnull=False, cancelled_at__isnull=False),
+                name="only_ended_campaigns_are_undone",
+            ),
+            models.CheckConstraint(
+                condition=Q(undo_finished_at=None) | Q(undone_at__isnull=False),
+                name="only_undone_campaigns_finish_that",
+            ),
+            models.CheckConstraint(
+                condition=Q(restored__lte=F("changed")), name="no_more_is_restored_than_was_invalidated"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"campaign {self.pk}"
+
+    @property
+    def is_draft(self) -> bool:
+        return self.applied_at is None and self.cancelled_at is None
+
+    @property
+    def is_applying(self) -> bool:
+        return self.applied_at is not None and self.finished_at is None and self.cancelled_at is None
+
+    @property
+    def is_undoing(self) -> bool:
+        return self.undone_at is not None and self.undo_finished_at is None
+
+    @property
+    def is_running(self) -> bool:
+        return self.is_applying or self.is_undoing
+
+    @property
+    def can_be_undone(self) -> bool:
+        return self.applied_at is not None and not self.is_applying and self.undone_at is None
+
+    @property
+    def progress(self) -> int:
+        """Per cent of the way through the numbers of the signatures."""
+        first = (self.first_id or 1) - 1 if self.undone_at else 0
+        return 100 * (self.reached - first) // max(self.last_id - first, 1)
+
+    @property
+    def left(self) -> int:
+        """How many that were invalidated are not restored: changed by somebody meanwhile, or withdrawn."""
+        return self.changed - self.restored
+
+    def signatures(self) -> SignatureQuerySet:
+        """What it finds at this moment: confirmed signatures that are not invalidated and fit all criteria."""
+        if self.faded_at:
+            # It no longer knows what it looked for.
+            return Signature.objects.none()
+        found = Signature.objects.confirmed().filter(petition_id=self.petition_id, invalidated_at=None)
+        if self.state == self.State.COUNTED:
+            found = found.counted()
+        elif self.state == self.State.HELD:
+            found = found.held()
+        if self.domain:
+            digests = bytes(self.domain_digests)
+            each = [digests[start : start + DIGEST] for start in range(0, len(digests), DIGEST)]
+            # All that have a domain have a network, and those have an index.
+            found = found.filter(domain_digest__in=each, network_digest__isnull=False)
+        if self.network_digest is not None:
+            found = found.filter(network_digest=bytes(self.network_digest))
+        if self.country:
+            found = found.filter(country=self.country)
+        if self.source:
+            found = found.filter(source=self.source)
+        if self.signed_since:
+            found = found.filter(created_at__gte=self.signed_since)
+        if self.signed_until:
+            found = found.filter(created_at__lt=self.signed_until)
+        if self.name_pattern:
+            found = found.filter(name__like_pattern=self.name_pattern)
+        return found
+
+
+class LikePattern(models.Lookup):
+    """A name with wildcards: * stands for anything, ? for one letter; capitals and small letters are the same."""
+
+    lookup_name = "like_pattern"
+
+    def get_prep_lookup(self) -> str:
+        text = str(self.rhs)
+        for letter in "\\%_":
+            text = text.replace(letter, "\\" + letter)
+        return text.replace("*", "%").replace("?", "_")
+
+    def as_sql(self, compiler: object, connection: object) -> tuple[str, list[object]]:
+        left, left_values = self.process_lhs(compiler, connection)  # type: ignore[arg-type]
+        right, right_values = self.process_rhs(compiler, connection)  # type: ignore[arg-type]
+        return f"{left} ILIKE {right}", [*left_values, *right_values]
+
+
+models.CharField.register_lookup(LikePattern)
