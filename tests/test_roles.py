@@ -125,6 +125,7 @@ ROUTES = {
         )
         for step in ("apply", "cancel", "undo")
     },
+    "petition_soughtsignature_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     **model(
         "petition_petition",
@@ -406,6 +407,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "petition.Petition",
         "petition.Review",
         "petition.Signature",
+        "petition.SoughtSignature",
         "petition.Source",
         "petition.StaffAction",
         "petition.Switches",

@@ -1,6 +1,6 @@
 from .campaign import InvalidationCampaign
 from .counts import Counts, CountsToken
-from .desk import HeldSignature, Review
+from .desk import HeldSignature, Review, SoughtSignature
 from .mail import AddressMark, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
@@ -27,6 +27,7 @@ __all__ = [
     "Petition",
     "Review",
     "Signature",
+    "SoughtSignature",
     "Source",
     "StaffAction",
     "Switches",

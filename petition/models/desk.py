@@ -23,3 +23,13 @@ class HeldSignature(Signature):
         default_permissions = ()
         verbose_name = _("held signature")
         verbose_name_plural = _("held signatures")
+
+
+class SoughtSignature(Signature):
+    """A signature as an administrator finds it for its signer."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("find one signature")
+        verbose_name_plural = _("find one signature")

@@ -42,6 +42,7 @@ class Action(models.TextChoices):
     CAMPAIGN_CANCELLED = "campaign_cancelled", _("campaign cancelled")
     CAMPAIGN_UNDONE = "campaign_undone", _("undoing of a campaign begun")
     CAMPAIGN_UNDO_FINISHED = "campaign_undo_finished", _("campaign undone")
+    SIGNATURE_SOUGHT = "signature_sought", _("one signature looked for")
     MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
 
 

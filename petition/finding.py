@@ -1,0 +1,36 @@
+"""Finding the signature of somebody who writes in and asks. The address is digested, and kept nowhere."""
+
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from petition import identity, trace
+from petition.models import Action, Petition, Signature, StaffAction
+
+PER_DAY = 10
+
+
+class TooOftenError(Exception):
+    """This account has looked for ten signatures within a day."""
+
+
+def find(user: User, address: str, reason: str) -> list[Signature]:
+    """The signatures of this address, pending ones included.
+
+    The trace says who looked when and why: neither the address nor what was found. It is also what counts them, so that
+    nobody finds more than it tells of. Raises TooOftenError, and ValueError for what is no address.
+    """
+    digest = identity.email_digest(address)
+    with transaction.atomic():
+        # Whoever asks several times at once waits here for the entry of the time before.
+        User.objects.select_for_update().get(pk=user.pk)
+        day = timezone.now() - timedelta(days=1)
+        asked = StaffAction.objects.filter(user_id=user.pk, done_at__gt=day, action=Action.SIGNATURE_SOUGHT)
+        if asked.count() >= PER_DAY:
+            raise TooOftenError
+        trace.record(user, Action.SIGNATURE_SOUGHT, reason=reason)
+        petitions = Petition.objects.values_list("pk", flat=True)
+        found = Signature.objects.of_addresses(petitions, [digest]).select_related("petition")
+        return list(found.order_by("petition_id", "-confirmed_at", "pk")[:PER_DAY])
