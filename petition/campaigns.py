@@ -110,6 +110,6 @@ def _step(campaign: InvalidationCampaign, signatures: SignatureQuerySet) -> list
 
 def _tell(campaign: InvalidationCampaign, action: Action, count: int) -> None:
     """Trace the end in the name of who asked for it."""
-    user = User.objects.filter(pk=campaign.asked_by).first()
+    user = User.objects.filter(pk=campaign.asked_by or 0).first()
     left = f"{campaign.left} left as they are" if action == Action.CAMPAIGN_UNDO_FINISHED and campaign.left else ""
     trace.record(user, action, about=campaign, detail=left, count=count, reason=campaign.reason)

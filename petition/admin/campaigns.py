@@ -64,6 +64,9 @@ class CampaignForm(forms.ModelForm):
         help_text=gettext_lazy("It is kept in the trace and with each signature. Name no signer, and write no address.")
     )
 
+    # Named here, or the admin would put ways to edit the petition beside it.
+    petition = forms.ModelChoiceField(Petition.objects.order_by("-opened_at"), label=gettext_lazy("Petition"))
+
     class Meta:
         model = InvalidationCampaign
         fields = [
@@ -171,6 +174,11 @@ class InvalidationCampaignAdmin(Traced):
             for name, step in (("apply", self.apply), ("cancel", self.cancel), ("undo", self.undo))
         ]
         return steps + super().get_urls()
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        # There is one way on: to its page.
+        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, one_button | (extra_context or {}))
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         return self.back(obj.pk)

@@ -10,7 +10,7 @@ from petition import confirmation, switches
 from petition.models import HeldSignature
 from petition.models.signature import HELD_RETURNED, SignatureQuerySet
 
-from .decisions import Decisions
+from .decisions import Decisions, InLanguage
 
 # Why the machine holds a signature. A moderator writes reasons of her own.
 REASONS: dict[str, Any] = {
@@ -32,11 +32,12 @@ class WhyHeld(admin.SimpleListFilter):
         return [(str(number), name) for number, name in enumerate(REASONS.values())] + [(BY_HAND, _("by a moderator"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value, reasons = self.value(), list(REASONS)
+        value = self.value()
         if value == BY_HAND:
-            return queryset.exclude(held_reason__in=reasons)
-        if value in map(str, range(len(reasons))):
-            return queryset.filter(held_reason=reasons[int(value)])
+            return queryset.exclude(held_reason__in=list(REASONS))
+        for number, reason in enumerate(REASONS):
+            if value == str(number):
+                return queryset.filter(held_reason=reason)
         return queryset
 
 
@@ -44,11 +45,12 @@ class WhyHeld(admin.SimpleListFilter):
 class HeldSignatureAdmin(Decisions):
     """What waits for a moderator to release or invalidate it, the longest held first."""
 
-    list_display = ["id", "reason", "held_at", "name", "country", "language", "source", "created_at"]
-    list_filter = [WhyHeld, "held_at", "language"]
+    list_display = ["id", "reason", "held_at", "name", "country", "language", "source"]
+    list_filter = [WhyHeld, "held_at", InLanguage]
     ordering = ["held_at", "id"]
     sortable_by = ()
     list_per_page = 100
+    show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     exclude = ["email_digest", "domain_digest", "network_digest"]
     actions = ["release", "invalidate"]
@@ -57,8 +59,7 @@ class HeldSignatureAdmin(Decisions):
         return self.has_hold_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> SignatureQuerySet:
-        queryset: SignatureQuerySet = super().get_queryset(request)
-        return queryset.awaiting_release()
+        return HeldSignature.objects.awaiting_release()
 
     @admin.display(description=_("reason for holding"))
     def reason(self, signature: HeldSignature) -> Promise | str:

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from petition.models import Signature
 
-from .decisions import Decisions
+from .decisions import Decisions, InLanguage
 
 
 @admin.register(Signature)
@@ -16,7 +16,7 @@ class SignatureAdmin(Decisions):
 
     list_display = ["id", "name", "shows_name", "country", "language", "source", "created_at", "confirmed_at", "state"]
     list_filter = [
-        "language",
+        InLanguage,
         ("confirmed_at", admin.EmptyFieldListFilter),
         ("held_at", admin.EmptyFieldListFilter),
         ("invalidated_at", admin.EmptyFieldListFilter),
@@ -25,6 +25,7 @@ class SignatureAdmin(Decisions):
     ordering = ["-id"]
     list_per_page = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     exclude = ["email_digest", "domain_digest", "network_digest"]
     readonly_fields = ["review"]
     actions = ["hold", "invalidate", "restore"]

@@ -39,8 +39,8 @@ class Migration(migrations.Migration):
                 ('reached', models.BigIntegerField(default=0)),
                 ('last_id', models.BigIntegerField(default=0)),
                 ('first_id', models.BigIntegerField(null=True)),
-                ('changed', models.PositiveBigIntegerField(default=0, verbose_name='invalidated')),
-                ('restored', models.PositiveBigIntegerField(default=0, verbose_name='restored')),
+                ('changed', models.PositiveBigIntegerField(default=0, verbose_name='how many invalidated')),
+                ('restored', models.PositiveBigIntegerField(default=0, verbose_name='how many restored')),
             ],
             options={
                 'verbose_name': 'invalidation campaign',

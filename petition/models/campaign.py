@@ -107,8 +107,8 @@ class InvalidationCampaign(models.Model):
     reached = models.BigIntegerField(default=0)
     last_id = models.BigIntegerField(default=0)
     first_id = models.BigIntegerField(null=True)
-    changed = models.PositiveBigIntegerField(_("invalidated"), default=0)
-    restored = models.PositiveBigIntegerField(_("restored"), default=0)
+    changed = models.PositiveBigIntegerField(_("how many invalidated"), default=0)
+    restored = models.PositiveBigIntegerField(_("how many restored"), default=0)
 
     objects = InvalidationCampaignQuerySet.as_manager()
 
@@ -211,10 +211,10 @@ class LikePattern(models.Lookup):
             text = text.replace(letter, "\\" + letter)
         return text.replace("*", "%").replace("?", "_")
 
-    def as_sql(self, compiler: object, connection: object) -> tuple[str, list[object]]:
+    def as_sql(self, compiler: object, connection: object) -> tuple[str, tuple[str | int, ...]]:
         left, left_values = self.process_lhs(compiler, connection)  # type: ignore[arg-type]
         right, right_values = self.process_rhs(compiler, connection)  # type: ignore[arg-type]
-        return f"{left} ILIKE {right}", [*left_values, *right_values]
+        return f"{left} ILIKE {right}", (*left_values, *right_values)
 
 
 models.CharField.register_lookup(LikePattern)
