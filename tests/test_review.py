@@ -13,7 +13,7 @@ from petition import review, tally
 from petition.models import Signature, StaffAction, TallyChange
 from petition.models.signature import this_hour
 from tests import server
-from tests.browser import chromium, needs_chromium
+from tests.browser import needs_chromium
 
 DESK = reverse("admin:petition_review_changelist")
 
@@ -98,6 +98,7 @@ def test_who_reads_one_language_asks_for_it(moderator, waiting):
 
     assert [entry.pk for entry in page.context["entries"]] == [russian.pk]
     assert page.context["waiting"] == 1
+    assert len(moderator.get(DESK, {"language": "x&after=9"}).context["entries"]) == 2
 
 
 def test_what_is_left_for_later_is_passed_by(moderator, waiting, monkeypatch):
@@ -313,10 +314,11 @@ def test_a_full_page_asks_as_often_as_an_empty_one(moderator, waiting):
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("scripts", [True, False])
-def test_a_moderator_decides_with_the_keyboard(tmp_path, waiting, make_staff, scripts):
+def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_staff, settings, scripts):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]  # as the server has it
     signatures = [waiting(words=f"Words {number}") for number in range(3)]
     make_staff("moderator", username="vera", password="a long password for a test")
-    with server.web(tmp_path / "web.log") as port, chromium() as browser:
+    with server.web(tmp_path / "web.log") as port:
         context = browser.new_context(base_url=f"http://127.0.0.1:{port}", java_script_enabled=scripts)
         page = context.new_page()
         complaints = []

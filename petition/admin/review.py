@@ -44,8 +44,10 @@ class ReviewAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(request.get_full_path())
         language, after = request.GET.get("language", ""), request.GET.get("after", "")
         queue = Review.objects.awaiting_review()
-        if language:
-            queue = queue.filter(language=language[:10])
+        if language in dict(settings.LANGUAGES):
+            queue = queue.filter(language=language)
+        else:
+            language = ""
         waiting = queue.order_by()[: COUNTED + 1].count()
         # What is decided later is passed by; the number of the last one seen is where the next page begins.
         page = list(oldest_first(queue, after)[: PER_PAGE + 1])
