@@ -18,6 +18,7 @@ WALK = 5_000
 SAMPLE = 20
 PREVIEW_SECONDS = 20
 COUNTED = Q(held_at=None)
+CANCELLED = "57014"  # how PostgreSQL says, in any language, that time was up
 
 
 class TooManyError(Exception):
@@ -49,7 +50,7 @@ def preview(campaign: InvalidationCampaign) -> Preview:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('statement_timeout', '0', true)")
     except OperationalError as error:
-        if "statement timeout" in str(error):
+        if getattr(error.__cause__, "pgcode", "") == CANCELLED:
             raise TooManyError from error
         raise
     total = count.total if count else 0

@@ -128,7 +128,7 @@ AT_NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
         ),
         ({"country": "DE", "name_pattern": "a*"}, {"country": "DE", "name": "ab"}, {"country": "FR", "name": "ab"}),
     ],
-    ids=str,
+    ids=", ".join,
 )
 def test_a_campaign_finds_what_fits_all_criteria(make_campaign, make_signature, criteria, fits, does_not):
     found = make_signature(**{"confirmed": True} | fits)
@@ -335,6 +335,22 @@ def test_it_can_be_cancelled_on_the_way(moderator, make_campaign, make_many, sma
     assert Signature.objects.counted().count() == 10
 
 
+def test_the_page_waits_for_who_writes_a_reason(moderator, make_campaign, make_signature):
+    make_signature(confirmed=True, country="DE")
+    campaign = make_campaign()
+    of(campaign).apply(None)
+
+    watching = moderator.get(url(campaign)).content.decode()
+    writing = moderator.get(url(campaign), {"cancel": "1"}).content.decode()
+    refused = press(moderator, campaign, "cancel", reason="")
+
+    assert 'http-equiv="refresh"' in watching
+    assert 'name="reason"' not in watching
+    for page in (writing, refused):
+        assert 'name="reason"' in page
+        assert 'http-equiv="refresh"' not in page
+
+
 def test_a_draft_that_was_cancelled_is_never_applied(moderator, make_campaign, make_signature):
     make_signature(confirmed=True, country="DE")
     campaign = make_campaign()
@@ -471,7 +487,7 @@ def test_two_campaigns_run_one_after_the_other(make_campaign, make_signature):
         {"applied_at": timezone.now(), "finished_at": timezone.now(), "cancelled_at": timezone.now()},
         {"restored": 1},
     ],
-    ids=str,
+    ids=", ".join,
 )
 def test_impossible_states_are_refused(make_campaign, values):
     with pytest.raises(IntegrityError), transaction.atomic():

@@ -218,6 +218,8 @@ class InvalidationCampaignAdmin(Traced):
             "preview": preview,
             "is_too_much": is_too_much,
             "form": form or WhyForm(),
+            # Who is writing a reason must not lose it to a page that comes again.
+            "is_watching": campaign.is_running and not form and "cancel" not in request.GET,
         }
         return TemplateResponse(request, "admin/petition/campaign.html", context)
 
