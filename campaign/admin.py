@@ -1,11 +1,225 @@
-from django.contrib import admin
-from parler.admin import TranslatableAdmin
+from typing import Any
 
-from campaign.models import Page
-from petition.admin.base import Traced
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import get_language_info, ngettext, override
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from parler.admin import TranslatableAdmin
+from parler.forms import TranslatableModelForm
+
+from campaign import figures, rooms
+from campaign.models import Figure, Page, Published, Report, Update
+from petition import trace
+from petition.admin.base import ReadOnlyAdmin, Traced
+from petition.models import Action, Signature
+from petition.models.signature import this_hour
+
+
+class Publication(admin.SimpleListFilter):
+    title = lazy("publication")
+    parameter_name = "publication"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("shown", _("shown")), ("scheduled", _("scheduled")), ("draft", _("draft"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        now = timezone.now()
+        match self.value():
+            case "shown":
+                return queryset.filter(published_at__lte=now)
+            case "scheduled":
+                return queryset.filter(published_at__gt=now)
+            case "draft":
+                return queryset.filter(published_at=None)
+        return queryset
+
+
+class Missing(admin.SimpleListFilter):
+    """What is left to translate."""
+
+    title = lazy("missing language")
+    parameter_name = "missing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(code, language_name(code)) for code, _name in settings.LANGUAGES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        written = queryset.model.objects.in_language(self.value())
+        return queryset.exclude(pk__in=written.values("pk"))
+
+
+def language_name(code: str) -> str:
+    return str(get_language_info(code)["name_translated"])
+
+
+class PublishedAdmin(Traced, TranslatableAdmin):
+    """What editors write, see as readers will see it, and publish at the time they choose.
+
+    A preview is made of what stands in the form at that moment, saved or not, and saves nothing.
+    """
+
+    list_filter = [Publication, Missing]
+    traced_values: tuple[str, ...] = ("published_at",)
+
+    @admin.display(description=lazy("shown"))
+    def publication(self, row: Published) -> str:
+        if row.published_at is None:
+            return _("draft")
+        if row.is_published:
+            return _("shown")
+        return _("from %(time)s UTC") % {"time": f"{row.published_at:%Y-%m-%d %H:%M}"}
+
+    @admin.display(description=lazy("missing language"))
+    def missing(self, row: Published) -> str:
+        there = set(row.get_available_languages())
+        return ", ".join(language_name(code) for code, _name in settings.LANGUAGES if code not in there) or "–"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("translations")
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if request.method == "POST" and "_preview" in request.POST:
+            row = self.get_object(request, object_id) if object_id else None
+            allowed = self.has_change_permission(request, row) if row else self.has_add_permission(request)
+            if not allowed:
+                raise PermissionDenied
+            form = self.get_form(request, row, change=row is not None)(request.POST, instance=row)
+            if form.is_valid():
+                # Validation has put what was typed into the row, which is then forgotten.
+                with override(self.get_form_language(request, row)):
+                    return self.preview(request, form.instance)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def preview(self, request: HttpRequest, row: Any) -> HttpResponse:
+        raise NotImplementedError
+
+
+class TextForm(TranslatableModelForm):
+    def clean_body(self) -> str:
+        body = self.cleaned_data["body"]
+        if unknown := figures.unknown_names(body):
+            message = _("The text names figures that do not exist: %(names)s")
+            raise ValidationError(message % {"names": ", ".join(unknown)})
+        return body
+
+
+class TextAdmin(PublishedAdmin):
+    form = TextForm
+    list_display = ["slug", "title", "publication", "missing"]
+    fields = ["slug", "title", "description", "body", "published_at"]
+    search_fields = ["slug", "translations__title"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        # Links carry it.
+        return ["slug"] if obj else []
 
 
 @admin.register(Page)
-class PageAdmin(Traced, TranslatableAdmin):
-    list_display = ["slug", "title"]
-    fields = ["slug", "title", "description", "body"]
+class PageAdmin(TextAdmin):
+    ordering = ["slug"]
+
+    def preview(self, request: HttpRequest, row: Page) -> HttpResponse:
+        context = {"page": row, "is_translated": True, "there": [row.get_current_language()], "is_preview": True}
+        name = "campaign/page.html" if row.slug in rooms.WITHOUT_ADDRESS else rooms.template(row)
+        return render(request, name, context)
+
+
+@admin.register(Update)
+class UpdateAdmin(TextAdmin):
+    ordering = ["-published_at"]
+
+    def preview(self, request: HttpRequest, row: Update) -> HttpResponse:
+        row.published_at = row.published_at or timezone.now()
+        context = {"page": row, "is_translated": True, "there": [row.get_current_language()], "is_preview": True}
+        return render(request, "campaign/update.html", context)
+
+
+@admin.register(Figure)
+class FigureAdmin(PublishedAdmin):
+    """A newer value is a new row of the same name, so that it can be scheduled and the older one remains."""
+
+    list_display = ["slug", "label", "value", "publication", "missing"]
+    fields = [
+        "slug",
+        "label",
+        ("number", "day"),
+        ("as_of", "as_of_precision"),
+        "source",
+        "source_url",
+        "published_at",
+    ]
+    ordering = ["slug", "-published_at"]
+    traced_values = ("number", "day", "as_of", "published_at")
+
+    @admin.display(description=lazy("value"))
+    def value(self, figure: Figure) -> str:
+        fact = figures.fact(figure)
+        return f"{fact.shown} ({fact.when})" if fact.when else fact.shown
+
+    def preview(self, request: HttpRequest, row: Figure) -> HttpResponse:
+        """The texts that use it, as they would read."""
+        facts = figures.known() | {row.slug: figures.fact(row)}
+        using = [
+            text
+            for model in (Page, Update)
+            for text in model.objects.in_language(row.get_current_language()).order_by("slug")
+            if row.slug in figures.names_in(text.body)
+        ]
+        context = {"fact": facts[row.slug], "facts": facts, "using": using, "is_preview": True}
+        return render(request, "campaign/figure_preview.html", context)
+
+
+@admin.register(Report)
+class ReportAdmin(ReadOnlyAdmin):
+    """Words of support that readers have reported: they stay, or are hidden. The count does not know of it."""
+
+    list_display = ["signature_id", "words", "name", "times", "reported_on"]
+    list_select_related = ["signature"]
+    ordering = ["-times", "pk"]
+    actions = ["leave", "hide"]
+
+    @admin.display(description=lazy("words of support"))
+    def words(self, report: Report) -> str:
+        return report.signature.words
+
+    @admin.display(description=lazy("name"))
+    def name(self, report: Report) -> str:
+        return report.signature.name
+
+    def has_review_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("petition.review_signature")
+
+    @admin.action(description=lazy("The words stay: settle the reports"), permissions=["review"])
+    def leave(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
+        self.settle(request, queryset, _("reports settled, the words stay"))
+
+    @admin.action(description=lazy("Hide the name and words"), permissions=["review"])
+    def hide(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
+        with transaction.atomic():
+            reported = Signature.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+            reported.change(approved_at=None, reviewed_at=this_hour())
+            self.settle(request, queryset, _("name and words hidden"))
+
+    def settle(self, request: HttpRequest, queryset: QuerySet[Report], detail: str) -> None:
+        with transaction.atomic():
+            ids = list(queryset.order_by("pk").values_list("pk", flat=True))
+            settled = Report.objects.filter(pk__in=ids).delete()[0]
+            if settled:
+                about = f"signature {ids[0]}" if settled == 1 else ""
+                numbers = ", ".join(map(str, ids)) if settled > 1 else ""
+                trace.record(
+                    request.user, Action.CHANGED, about=about, detail=f"{detail} {numbers}".strip(), count=settled
+                )
+        done = ngettext("%(count)d report settled.", "%(count)d reports settled.", settled)
+        messages.success(request, done % {"count": settled})

@@ -1,6 +1,9 @@
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
-from django.core.checks import CheckMessage, Warning, register
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
 
 from campaign import lettering
 
@@ -17,3 +20,12 @@ def letters_can_be_shaped(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
             id="campaign.W001",
         )
     ]
+
+
+@register
+def links_away_are_safe(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Such a link stands on every page: over http, whoever listens would see who has just left which page."""
+    for name, number in (("DONATE_URL", "campaign.E001"), ("EXIT_URL", "campaign.E002")):
+        parts = urlsplit(getattr(settings, name))
+        if any(parts) and not (parts.scheme == "https" and parts.hostname) and not settings.LOCAL:
+            yield Error(f"{name} is not an https:// URL.", hint=f"Set {name} to an address with https://.", id=number)

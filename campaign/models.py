@@ -1,18 +1,70 @@
+from datetime import date
+from typing import Self, cast
+
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from parler.managers import TranslatableManager, TranslatableQuerySet
 from parler.models import TranslatableModel, TranslatedFields
 
+from petition.models import Signature
 
-class Page(TranslatableModel):
+# Addresses that lead elsewhere, so that a page of that name would never be seen.
+TAKEN = {"confirm", "petitions", "share", "updates", "withdraw", "words"}
+
+
+def refuse_taken(slug: str) -> None:
+    if slug in TAKEN:
+        raise ValidationError(_("This name leads to another part of the site. Choose another one."))
+
+
+class PublishedQuerySet(TranslatableQuerySet):
+    def published(self) -> Self:
+        """What readers may see by now."""
+        return self.filter(published_at__lte=timezone.now())
+
+    def latest_first(self) -> Self:
+        return self.order_by("-published_at", "-pk")
+
+    def in_language(self, language: str) -> Self:
+        return self.filter(translations__language_code=language)
+
+
+class Published(TranslatableModel):
+    """What readers see from a moment on that its editor chooses. Without one it is a draft."""
+
+    published_at = models.DateTimeField(
+        _("published at"),
+        null=True,
+        blank=True,
+        default=timezone.now,
+        db_default=Now(),
+        help_text=_("In UTC. A time to come: shown from then on. Empty: a draft, which nobody sees."),
+    )
+
+    objects = TranslatableManager.from_queryset(PublishedQuerySet)()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_published(self) -> bool:
+        return self.published_at is not None and self.published_at <= timezone.now()
+
+
+class Page(Published):
     """A page of the campaign, written in Markdown."""
 
-    slug = models.SlugField(_("short name in links"), unique=True)
+    slug = models.SlugField(_("short name in links"), unique=True, validators=[refuse_taken])
     translations = TranslatedFields(
         title=models.CharField(_("title"), max_length=200),
         description=models.CharField(
             _("description"), max_length=300, blank=True, help_text=_("One sentence for search results and previews.")
         ),
-        body=models.TextField(_("text"), help_text=_("Markdown.")),
+        body=models.TextField(_("text"), help_text=_("Markdown. {name} stands for a figure.")),
         updated_at=models.DateTimeField(_("updated at"), auto_now=True),
     )
 
@@ -22,3 +74,108 @@ class Page(TranslatableModel):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class Update(Published):
+    """News of the campaign."""
+
+    slug = models.SlugField(_("short name in links"), unique=True)
+    translations = TranslatedFields(
+        title=models.CharField(_("title"), max_length=200),
+        description=models.CharField(
+            _("description"), max_length=300, help_text=_("One sentence for the list, search results and previews.")
+        ),
+        body=models.TextField(_("text"), help_text=_("Markdown. {name} stands for a figure.")),
+        updated_at=models.DateTimeField(_("updated at"), auto_now=True),
+    )
+
+    class Meta:
+        verbose_name = _("update")
+        verbose_name_plural = _("updates")
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Figure(Published):
+    """A number or a day that texts use by its name, with its source.
+
+    A newer value is a newer row of the same name: the one published last counts, and the older ones remain.
+    """
+
+    class Precision(models.TextChoices):
+        DAY = "day", _("the day")
+        SEASON = "season", _("the season")
+        YEAR = "year", _("the year")
+
+    slug = models.SlugField(_("name in texts"), help_text=_("Texts use it in braces, as {evacuated}."))
+    number = models.PositiveIntegerField(_("number"), null=True, blank=True)
+    day = models.DateField(_("or day"), null=True, blank=True)
+    as_of = models.DateField(_("as of"), null=True, blank=True, help_text=_("When the number was right."))
+    as_of_precision = models.CharField(
+        _("as of is exact to"), max_length=6, choices=Precision.choices, default=Precision.DAY
+    )
+    source_url = models.URLField(_("address of the source"), blank=True)
+    translations = TranslatedFields(
+        label=models.CharField(_("what it counts"), max_length=200),
+        source=models.CharField(_("source"), max_length=200),
+    )
+
+    class Meta:
+        verbose_name = _("figure")
+        verbose_name_plural = _("figures")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(number=None, day__isnull=False) | Q(number__isnull=False, day=None),
+                name="a_figure_is_a_number_or_a_day",
+                violation_error_message=_("Give a number or a day, and not both."),
+            ),
+            models.CheckConstraint(
+                condition=Q(number=None) | Q(as_of__isnull=False),
+                name="a_number_says_when_it_was_right",
+                violation_error_message=_("Say when the number was right."),
+            ),
+            models.UniqueConstraint("slug", "published_at", name="one_value_of_a_figure_at_a_time"),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @property
+    def value(self) -> int | date:
+        value = self.day if self.number is None else self.number
+        # One of them is there: a constraint says so.
+        return cast("int | date", value)
+
+
+class ReportManager(models.Manager["Report"]):
+    def add(self, signature: Signature) -> None:
+        """Count one more reader who finds these words wrong."""
+        self.get_or_create(signature=signature)
+        self.filter(signature=signature).update(times=F("times") + 1, reported_on=timezone.now().date())
+
+
+class Report(models.Model):
+    """Words of support that readers find wrong. Who they are is not kept."""
+
+    # Deleted by the database together with the signature (migration 0003): a key that Django followed would make every
+    # deletion of signatures read them first.
+    signature = models.OneToOneField(
+        Signature,
+        models.DO_NOTHING,
+        primary_key=True,
+        db_constraint=False,
+        related_name="+",
+        verbose_name=_("signature"),
+    )
+    times = models.PositiveIntegerField(_("times reported"), default=0)
+    reported_on = models.DateField(_("last reported on"), null=True)
+
+    objects = ReportManager()
+
+    class Meta:
+        verbose_name = _("reported words")
+        verbose_name_plural = _("reported words")
+
+    def __str__(self) -> str:
+        return f"report of signature {self.pk}"

@@ -12,5 +12,11 @@ urlpatterns = [
     path("share/poster-a4.pdf", views.poster_pdf, name="poster"),
     path("share/qr.svg", views.code_svg, name="code-svg"),
     path("share/qr.png", views.code_png, name="code-png"),
+    path("words/", views.words, name="words"),
+    path("words/<int:number>/report/", views.report, name="report"),
+    path("words/reported/", views.reported, name="reported"),
+    path("updates/", views.updates, name="updates"),
+    path("updates/feed.xml", views.feed, name="feed"),
+    path("updates/<slug:slug>/", views.update, name="update"),
     path("<slug:slug>/", views.page, name="page"),
 ]

@@ -1,19 +1,23 @@
 from http import HTTPStatus
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import get_language, get_language_from_request, override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from campaign import pictures, poster, sharing
+from campaign import feeds, pictures, poster, rooms, sharing, sitemaps, support
 from campaign.forms import FORMATS, PostForm, WordsForm
-from campaign.models import Page
+from campaign.models import Page, Report, Update
 from config.caching import public_file, public_form, public_page
+from config.pagecache import PAGE
 from petition import limits
 from petition.models import Source
 
 BUSY_SECONDS = 10
+UPDATES_ON_A_PAGE = 20
 
 
 @never_cache
@@ -27,17 +31,93 @@ def start(request: HttpRequest) -> HttpResponse:
 @public_page
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "campaign/home.html", {"page": Page.objects.filter(slug="home").first()})
+    return render(request, "campaign/home.html", {"page": Page.objects.published().filter(slug="home").first()})
 
 
 @public_page
 @require_safe
 def page(request: HttpRequest, slug: str) -> HttpResponse:
-    found = get_object_or_404(Page.objects.exclude(slug="home"), slug=slug)
-    is_translated = found.has_translation(get_language())
-    if not is_translated:
-        found.set_current_language(found.get_available_languages().first())
-    return render(request, "campaign/page.html", {"page": found, "is_translated": is_translated})
+    found = get_object_or_404(Page.objects.published().exclude(slug__in=rooms.WITHOUT_ADDRESS), slug=slug)
+    return render(request, rooms.template(found), rooms.context(found, request))
+
+
+@public_page
+@require_safe
+def words(request: HttpRequest) -> HttpResponse:
+    number = page_number(request)
+    entries, is_more = support.page(number)
+    if number > 1 and not entries:
+        raise Http404
+    return render(request, "campaign/words.html", {"entries": entries, **neighbours(number, is_more)})
+
+
+@public_form
+@require_http_methods(["GET", "HEAD", "POST"])
+@limits.limited
+def report(request: HttpRequest, number: int) -> HttpResponse:
+    """A reader tells the moderators that these words should not stand here. Nothing is kept of her."""
+    signature = get_object_or_404(support.shown(), pk=number)
+    if request.method == "POST":
+        Report.objects.add(signature)
+        return HttpResponseRedirect(reverse("campaign:reported"), status=HTTPStatus.SEE_OTHER)
+    return render(request, "campaign/report.html", {"signature": signature})
+
+
+@public_page
+@require_safe
+def reported(request: HttpRequest) -> HttpResponse:
+    return render(request, "campaign/reported.html")
+
+
+@public_page
+@require_safe
+def updates(request: HttpRequest) -> HttpResponse:
+    number = page_number(request)
+    start = (number - 1) * UPDATES_ON_A_PAGE
+    rows = Update.objects.published().latest_first().prefetch_related("translations")
+    found = list(rows[start : start + UPDATES_ON_A_PAGE + 1])
+    if number > 1 and not found:
+        raise Http404
+    entries = [rooms.in_a_language(update) for update in found[:UPDATES_ON_A_PAGE]]
+    is_more = len(found) > UPDATES_ON_A_PAGE
+    return render(request, "campaign/updates.html", {"entries": entries, **neighbours(number, is_more)})
+
+
+@public_page
+@require_safe
+def update(request: HttpRequest, slug: str) -> HttpResponse:
+    found = get_object_or_404(Update.objects.published(), slug=slug)
+    return render(request, "campaign/update.html", rooms.context(found, request))
+
+
+@public_page
+@require_safe
+def feed(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(feeds.updates(get_language() or "en"), "application/atom+xml; charset=utf-8")
+
+
+@public_page
+@require_safe
+def sitemap(request: HttpRequest) -> HttpResponse:
+    return render(request, "sitemap.xml", {"entries": sitemaps.entries()}, content_type="application/xml")
+
+
+@public_page
+@require_safe
+def robots(request: HttpRequest) -> HttpResponse:
+    # What nobody should find says so itself, which a robot must be let in for. Nothing here tells where the admin is.
+    text = f"User-agent: *\nDisallow:\n\nSitemap: {settings.SITE_URL}/sitemap.xml\n"
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+
+
+def page_number(request: HttpRequest) -> int:
+    """As caches read it: what is no number is the first page."""
+    typed = request.GET.get("page", "")
+    return (int(typed) or 10_000) if PAGE.match(typed) else 1
+
+
+def neighbours(number: int, is_more: bool) -> dict[str, object]:
+    return {"number": number, "newer": number - 1, "older": number + 1 if is_more else 0}
 
 
 @public_form

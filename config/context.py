@@ -1,3 +1,5 @@
+from urllib.parse import urlsplit
+
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import get_language, get_language_info
@@ -13,6 +15,8 @@ def site(request: HttpRequest) -> dict[str, object]:
         "site_url": settings.SITE_URL,
         "canonical_url": settings.SITE_URL + path,
         "donate_url": settings.DONATE_URL,
+        "donate_host": urlsplit(settings.DONATE_URL).hostname,
+        "exit_url": settings.EXIT_URL,
         "local": settings.LOCAL,
         "languages": [
             {

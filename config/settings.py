@@ -51,7 +51,8 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[:
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 ADMIN_PATH = env.str("ADMIN_PATH", "admin").strip("/")
 DONATE_URL = env.str("DONATE_URL", "")
-EXIT_URL = env.str("EXIT_URL", "")
+# Where the button "Exit" leads: a site that nobody needs to explain.
+EXIT_URL = env.str("EXIT_URL", "") or "https://www.wikipedia.org/"
 
 # Secrets.
 DEBUG = False

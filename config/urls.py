@@ -3,7 +3,7 @@ from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.urls import include, path
 
-from campaign.views import start
+from campaign.views import robots, sitemap, start
 from config import devmail
 from petition.dashboard import counts_json
 from petition.health import healthz
@@ -17,6 +17,8 @@ handler500 = "config.errors.server_error"
 urlpatterns = [
     path("", start, name="start"),
     path("healthz", healthz, name="healthz"),
+    path("robots.txt", robots, name="robots"),
+    path("sitemap.xml", sitemap, name="sitemap"),
     path("petitions/<slug:slug>/count.json", count_json, name="count-json"),
     path("petitions/<slug:slug>/counts.json", counts_json, name="counts-json"),
     path(f"{settings.ADMIN_PATH}/", admin.site.urls),

@@ -12,6 +12,7 @@ ROLES = {
         "petition.review_signature",
         "petition.hold_signature",
         "petition.invalidate_signature",
+        "campaign.view_report",
     },
     "editor": {
         "petition.view_petition",
@@ -19,6 +20,12 @@ ROLES = {
         "campaign.view_page",
         "campaign.add_page",
         "campaign.change_page",
+        "campaign.view_update",
+        "campaign.add_update",
+        "campaign.change_update",
+        "campaign.view_figure",
+        "campaign.add_figure",
+        "campaign.change_figure",
     },
     "organiser": {
         "petition.view_counts",

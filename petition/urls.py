@@ -10,6 +10,7 @@ urlpatterns = [
     path("petitions/<slug:slug>/confirm-code/", views.confirm_code, name="confirm-code"),
     path("petitions/<slug:slug>/thanks/", views.outcome, {"template": "thanks"}, name="thanks"),
     path("petitions/<slug:slug>/disowned/", views.outcome, {"template": "disowned"}, name="disowned"),
+    path("petitions/<slug:slug>/embed/", views.embed, name="embed"),
     path("petitions/<slug:slug>/withdraw/", views.withdraw, name="withdraw"),
     path("petitions/<slug:slug>/withdraw/check-inbox/", views.withdraw_check_inbox, name="withdraw-check-inbox"),
     path("petitions/<slug:slug>/withdrawn/", views.outcome, {"template": "withdrawn"}, name="withdrawn"),

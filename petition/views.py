@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from config import errors
@@ -194,6 +195,20 @@ def form_page(request: HttpRequest, template: str, petition: Petition, form: For
     """A form to fill in, or to correct."""
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
     return render(request, template, {"petition": petition, "form": form}, status=status)
+
+
+@xframe_options_exempt
+@public_page
+@require_safe
+def embed(request: HttpRequest, slug: str) -> HttpResponse:
+    """The counter with a button to sign, for the frames of other sites (`config.middleware.headers` lets them).
+
+    It loads no script.
+    """
+    petition = get_object_or_404(Petition, slug=slug)
+    response = render(request, "petition/embed.html", {"petition": petition, "count": tally.current(slug)})
+    response["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
 
 
 @cache_control(public=True, max_age=2, s_maxage=2, stale_while_revalidate=2, stale_if_error=300)

@@ -9,6 +9,7 @@ function follow(tally) {
   const SECONDS = 5;
   const QUIET_SECONDS = 60;
   const bar = tally.querySelector("progress");
+  const passed = tally.querySelector("[data-passed]");
   const status = tally.querySelector("[data-announce]");
   let shown = null;
   let failures = 0;
@@ -24,6 +25,11 @@ function follow(tally) {
       element.textContent = words[plural.select(count[words.words])] || words.many;
     }
     if (bar) {
+      if (passed && bar.max < count.goal && bar.max <= count.total) {
+        const milestone = document.createElement("li");
+        milestone.textContent = number.format(bar.max);
+        passed.append(milestone);
+      }
       bar.max = count.goal;
       bar.value = count.total;
     }
@@ -99,6 +105,34 @@ function countCharacters(field) {
   show();
 }
 
+// The place of this page behind the "back" button is taken by the site that she leaves to. Three times Shift does it too.
+function leaveBy(link) {
+  const SECONDS = 5;
+  const status = document.querySelector("[data-exit-status]");
+  let presses = [];
+
+  function leave(event) {
+    event.preventDefault();
+    document.body.hidden = true;
+    document.title = " ";
+    location.replace(link.href);
+  }
+
+  link.addEventListener("click", leave);
+  addEventListener("keydown", (event) => {
+    if (event.repeat) return;
+    presses = event.key === "Shift" ? [...presses, Date.now()].filter((at) => Date.now() - at < SECONDS * 1000) : [];
+    if (presses.length > 2) leave(event);
+    else status.textContent = presses.length ? link.dataset.exit : "";
+  });
+  // Coming back to a page that the browser kept as it was.
+  addEventListener("pageshow", () => {
+    document.body.hidden = false;
+    presses = [];
+  });
+}
+
+document.querySelectorAll("[data-exit]").forEach(leaveBy);
 document.querySelectorAll("[data-tally]").forEach(follow);
 document.querySelectorAll("[data-once]").forEach(once);
 document.querySelectorAll("[data-limit]").forEach(countCharacters);

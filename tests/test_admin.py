@@ -97,7 +97,13 @@ def test_pages_are_edited_in_each_language(staff, language):
 
     staff.post(
         f"{reverse('admin:campaign_page_change', args=[page.pk])}?language={language}",
-        {"slug": "about", "title": "New title", "description": "", "body": "New *text*"},
+        {
+            "title": "New title",
+            "description": "",
+            "body": "New *text*",
+            "published_at_0": "2026-01-01",
+            "published_at_1": "00:00",
+        },
     )
 
     public = staff.get(f"/{language}/about/").content.decode()

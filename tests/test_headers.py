@@ -15,8 +15,9 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 from django.utils import timezone
 
-from campaign.models import Page
+from campaign.models import Page, Update
 from petition import confirmation, identity, withdrawal
+from petition.models.signature import this_hour
 
 from . import server
 from .conftest import make_petition
@@ -58,6 +59,7 @@ class Visit:
     headers: dict = field(default_factory=dict, hash=False)
     type: str = "text/html"
     own_resource_policy: str = "same-origin"
+    framed: bool = False
 
     def __str__(self):
         return f"{self.method} {self.path} {self.status}"
@@ -99,10 +101,23 @@ VISITS = {
         Visit("/petitions/chechnya/counts.json", 401, type="application/json"),
         Visit("/petitions/chechnya/counts.json", 405, method="POST"),
     ],
+    "robots": [page("/robots.txt", type="text/plain"), Visit("/robots.txt", 405, method="POST")],
+    "sitemap": [page("/sitemap.xml", type="application/xml")],
     "dev-mail": [Visit("/dev/mail/", 200)],
     "dev-mail-html": [Visit("/dev/mail/00000000-0000-0000-0000-000000000000/", 404)],
     "campaign:home": [page("/{language}/"), Visit("/{language}/", 405, method="POST")],
     "campaign:page": [page("/{language}/about/"), Visit("/{language}/nothing/", 404)],
+    "campaign:words": [page("/{language}/words/")],
+    "campaign:report": [
+        page("/{language}/words/{words}/report/"),
+        post("/{language}/words/{words}/report/", 303),
+        Visit("/{language}/words/{words}/report/", 403, method="POST", headers={"Sec-Fetch-Site": "cross-site"}),
+        Visit("/{language}/words/0/report/", 404),
+    ],
+    "campaign:reported": [page("/{language}/words/reported/")],
+    "campaign:updates": [page("/{language}/updates/")],
+    "campaign:feed": [page("/{language}/updates/feed.xml", type="application/atom+xml")],
+    "campaign:update": [page("/{language}/updates/news/"), Visit("/{language}/updates/nothing/", 404)],
     "campaign:share": [
         page(SHARE + "/"),
         post(SHARE + "/", 200, text="Look", host="mastodon.social"),
@@ -148,6 +163,11 @@ VISITS = {
     ],
     "petition:thanks": [page(PETITION + "/thanks/")],
     "petition:disowned": [page(PETITION + "/disowned/")],
+    "petition:embed": [
+        page(PETITION + "/embed/", own_resource_policy="cross-origin", framed=True),
+        Visit("/{language}/petitions/nothing/embed/", 404),
+        Visit(PETITION + "/embed/", 405, method="POST"),
+    ],
     "petition:withdraw": [
         page(PETITION + "/withdraw/"),
         post(PETITION + "/withdraw/", 303, email="anna@example.org"),
@@ -192,12 +212,16 @@ def tokens(petition, make_signature):
     make_petition(slug="paused", paused_at=now)
     for slug in ("home", "about", "what-happened", "privacy"):
         Page.objects.language("en").create(slug=slug, title=slug, body="Some *text*, [a link](https://example.org).")
+    Update.objects.language("en").create(slug="news", title="News", description="New", body="Some *text*.")
+    hour = this_hour()
+    words = make_signature(confirmed=True, words="With you", shows_name=True, reviewed_at=hour, approved_at=hour)
     pending, used, expired = (
         make_signature(),
         make_signature(confirmed=True),
         make_signature(created_at=now.replace(minute=0, second=0, microsecond=0) - timedelta(days=30)),
     )
     return {
+        "words": words.pk,
         "pending": confirmation.make_token(pending),
         "used": confirmation.make_token(used),
         "expired": confirmation.make_token(expired),
@@ -228,8 +252,8 @@ def kept(response):
     return {part.strip() for part in response["Cache-Control"].split(",")}
 
 
-def check_security(response, own_resource_policy="same-origin"):
-    assert policy_of(response) == POLICY
+def check_security(response, own_resource_policy="same-origin", framed=False):
+    assert policy_of(response) == {**POLICY, "frame-ancestors": "*" if framed else "'none'"}
     expected = {**SECURITY, "Cross-Origin-Resource-Policy": own_resource_policy}
     assert {name: response.headers.get(name) for name in expected} == expected
     assert not response.cookies
@@ -284,7 +308,7 @@ def test_every_answer_carries_the_headers_and_no_inline_code(answer, visit, lang
     response = answer(visit, language)
 
     assert response.status_code == visit.status
-    check_security(response, visit.own_resource_policy)
+    check_security(response, visit.own_resource_policy, visit.framed)
     assert response.headers.get("Content-Type", "").partition(";")[0] == (visit.type or "text/html")
     if visit.keep:
         assert kept(response) == visit.keep
@@ -322,7 +346,7 @@ class TestWhatMayBeKept:
         assert second["ETag"] == first["ETag"]
         assert kept(second) == visit.keep
         # Not said again: it would replace what the browser holds.
-        check_security(second, None)
+        check_security(second, None, visit.framed)
 
     def test_is_the_same_for_everyone(self, answer, visit, language, django_user_model):
         first = answer(visit, language)
@@ -337,13 +361,13 @@ class TestWhatMayBeKept:
             other = answer(visit, language, client, **headers)
             # The time of reading is the one thing that may differ.
             assert without_time(other) == without_time(first)
-            check_security(other, visit.own_resource_policy)
+            check_security(other, visit.own_resource_policy, visit.framed)
 
     def test_is_compressed_when_asked(self, answer, visit, language):
         plain = answer(visit, language)
         packed = answer(visit, language, Accept_Encoding="gzip")
 
-        if visit.type == "application/json":
+        if visit.type in ("application/json", "text/plain"):
             assert "Content-Encoding" not in packed.headers  # smaller as it is
             return
         assert packed["Content-Encoding"] == "gzip"
@@ -634,7 +658,7 @@ def test_a_real_server_sends_them(tmp_path, tokens):
             response = server.fetch(port, visit.method, path, visit.data)
 
             assert response.status_code == visit.status, visit
-            check_security(response, visit.own_resource_policy)
+            check_security(response, visit.own_resource_policy, visit.framed)
             assert response.get("Content-Type", "").partition(";")[0] == (visit.type or "text/html")
             assert visit.keep is None or kept(response) == visit.keep
             if visit.method == "GET":
@@ -662,12 +686,12 @@ def test_what_the_page_cache_gives_out_is_no_different(answer, visit, settings):
     for response in (first, again, head, *packed):
         assert response.status_code == 200
         assert kept(response) == visit.keep
-        check_security(response, visit.own_resource_policy)
+        check_security(response, visit.own_resource_policy, visit.framed)
     assert without_time(again) == without_time(first)
     assert (head.content, head["Content-Length"]) == (b"", first["Content-Length"])
     assert packed[0].headers.get("Content-Encoding") == packed[1].headers.get("Content-Encoding")
     assert (unchanged.status_code, unchanged.content) == (304, b"")
-    check_security(unchanged, visit.own_resource_policy)
+    check_security(unchanged, visit.own_resource_policy, visit.framed)
     assert refused.status_code == 400
     check_security(refused)
     assert strict(refused).language in LANGUAGES

@@ -7,8 +7,8 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-from campaign.management.commands.load_campaign import CONTENT, PAGES, read
-from campaign.models import Page
+from campaign.management.commands.load_campaign import CONTENT, PAGES, UPDATES, read
+from campaign.models import Figure, Page, Update
 from petition import identity
 from petition.models import KeyFingerprint, Petition
 
@@ -41,11 +41,25 @@ def test_a_new_site_has_its_petition_and_pages_in_every_language():
             assert page.title
             assert 0 < len(page.description) <= 300
             assert page.body
+        for update in Update.objects.all():
+            update.set_current_language(language)
+            assert update.title
+            assert update.description
+        for figure in Figure.objects.all():
+            figure.set_current_language(language)
+            assert figure.label
+            assert figure.source
     assert sorted(Page.objects.values_list("slug", flat=True)) == sorted(PAGES)
+    assert sorted(Update.objects.values_list("slug", flat=True)) == sorted(UPDATES)
+    assert set(Figure.objects.published().values_list("slug", "number", "day", "as_of")) == {
+        ("first-request", None, date(2017, 3, 28), None),
+        ("evacuated", 119, None, date(2018, 4, 1)),
+        ("left-russia", 98, None, date(2018, 4, 1)),
+    }
 
 
 def test_it_says_what_it_did():
-    assert load().startswith("Loaded petition (en), petition (ru), home (en),")
+    assert load().startswith("Loaded petition (en), petition (ru), figure first-request (en),")
     assert load() == "Everything was there already; nothing has changed."
 
 
@@ -66,11 +80,15 @@ def test_what_people_edited_stays():
     page.body = "Переписано."
     page.save()
     Petition.objects.update(collected_before=160_000)
+    Figure.objects.filter(slug="evacuated").update(number=130)
+    Update.objects.update(published_at=None)
 
     load()
 
     assert Page.objects.get(slug="about").safe_translation_getter("body", language_code="ru") == "Переписано."
     assert Petition.objects.get().collected_before == 160_000
+    assert Figure.objects.get(slug="evacuated").number == 130
+    assert Update.objects.get().published_at is None
 
 
 def test_a_language_that_is_missing_is_added_beside_what_people_edited():
@@ -88,11 +106,14 @@ def test_a_language_that_is_missing_is_added_beside_what_people_edited():
     assert page.safe_translation_getter("title", language_code="en") == "About us"
 
 
-@pytest.mark.parametrize("name", ["petition", *PAGES])
+@pytest.mark.parametrize("name", ["petition", *PAGES, *(f"updates/{slug}" for slug in UPDATES)])
 def test_both_languages_tell_the_same_figures_in_the_same_sections(name):
     def shape(language):
         body = read(CONTENT / language / f"{name}.md", "body")["body"]
+        # What stands in braces is filled in later, and the words in it follow the plural forms of each language.
+        figures = re.findall(r"\{([a-z-]+)", body)
+        body = re.sub(r"\{[^}]+\}", "", body)
         numbers = re.findall(r"\d+", re.sub(r"(?<=\d)[,\u00a0 ](?=\d{3}\b)", "", body))
-        return sorted(numbers), [re.match(r"[#|\-]*", block)[0] for block in body.split("\n\n")]
+        return sorted(figures), sorted(numbers), [re.match(r"[#|\-]*", block)[0] for block in body.split("\n\n")]
 
     assert shape("en") == shape("ru")

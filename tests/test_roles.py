@@ -14,7 +14,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from campaign.models import Page
+from campaign.models import Figure, Page, Report, Update
 from petition import identity, roles, second_factor
 from petition.models import (
     CountsToken,
@@ -179,6 +179,25 @@ ROUTES = {
         translated=True,
     ),
     **model(
+        "campaign_update",
+        "update",
+        view=only(EDITOR),
+        add=only(EDITOR),
+        change=only(EDITOR),
+        delete={SUPERUSER},
+        translated=True,
+    ),
+    **model(
+        "campaign_figure",
+        "figure",
+        view=only(EDITOR),
+        add=only(EDITOR),
+        change=only(EDITOR),
+        delete={SUPERUSER},
+        translated=True,
+    ),
+    **facts("campaign_report", "report", view=only(MODERATOR)),
+    **model(
         "auth_user",
         "user",
         view=only(ADMINISTRATOR),
@@ -189,7 +208,7 @@ ROUTES = {
 }
 
 STATE = (
-    *(User, Petition, Signature, OutgoingMail, Source, Page, StaffAction, TOTPDevice, Switches),
+    *(User, Petition, Signature, OutgoingMail, Source, Page, Update, Figure, Report, StaffAction, TOTPDevice, Switches),
     InvalidationCampaign,
 )
 
@@ -206,6 +225,10 @@ ACTIONS = {
     ("listednetwork", "delete_selected"): only(ADMINISTRATOR),
     ("listeddomain", "delete_selected"): only(ADMINISTRATOR),
     ("page", "delete_selected"): {SUPERUSER},
+    ("update", "delete_selected"): {SUPERUSER},
+    ("figure", "delete_selected"): {SUPERUSER},
+    ("report", "leave"): only(MODERATOR),
+    ("report", "hide"): only(MODERATOR),
     ("user", "delete_selected"): only(ADMINISTRATOR),
 }
 
@@ -237,11 +260,23 @@ def rows(petition, make_signature):
         "source": Source.objects.create(slug="amnesty", title="Amnesty"),
         "token": CountsToken.objects.create(name="A dashboard", digest=b"d" * 32),
         "page": Page.objects.get(slug="about"),
+        "update": Update.objects.get(),
+        "figure": Figure.objects.get(slug="evacuated"),
+        "report": make_report(make_signature),
         "switches": make_switches(),
         "network": ListedNetwork.objects.create(network="192.0.2.0/24", verdict=Verdict.BLOCK),
         "domain": ListedDomain.objects.create(domain="spam.example", verdict=Verdict.BLOCK),
         "user": User.objects.create_user("somebody", is_staff=True),
     }
+
+
+def make_report(make_signature):
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    signature = make_signature(
+        words="Doubtful", shows_name=True, confirmed=True, reviewed_at=hour, approved_at=hour, name="Boris"
+    )
+    Report.objects.add(signature)
+    return Report.objects.get()
 
 
 def make_switches():
@@ -396,9 +431,12 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
 
     assert shown == {
         "auth.User",
+        "campaign.Figure",
         "campaign.Page",
         "petition.Counts",
         "petition.CountsToken",
+        "campaign.Report",
+        "campaign.Update",
         "petition.OutgoingMail",
         "petition.HeldSignature",
         "petition.InvalidationCampaign",

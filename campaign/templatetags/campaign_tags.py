@@ -1,16 +1,50 @@
+from datetime import date
+
 from django import template
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 
-from campaign import pictures, text
-from petition.models import Source
+from campaign import figures, pictures, rooms, support, text
+from campaign.models import Page, Update
+from petition.models import Signature, Source
 
 register = template.Library()
 
 
+@register.simple_tag(takes_context=True)
+def markdown(context: template.Context, value: str) -> SafeString:
+    """Markdown as HTML, with the figures that it names."""
+    return text.to_html(figures.fill(value, context.get("facts")))
+
+
+@register.simple_tag(takes_context=True)
+def facts(context: template.Context) -> list[figures.Fact]:
+    """The figures with their sources; in a preview, as they would be."""
+    return list((context.get("facts") or figures.known()).values())
+
+
+@register.simple_tag
+def latest_words(number: int) -> list[Signature]:
+    return list(support.shown()[:number])
+
+
+@register.simple_tag
+def latest_update() -> Update | None:
+    """In the language of the page, where there is one."""
+    newest = Update.objects.published().latest_first()
+    return newest.in_language(get_language() or "").first() or newest.first()
+
+
+@register.simple_tag
+def outcome() -> Page | None:
+    """What came of the petition, once somebody has written it."""
+    page = Page.objects.published().filter(slug="outcome").first()
+    return rooms.in_a_language(page) if page else None
+
+
 @register.filter
-def markdown(value: str) -> SafeString:
-    return text.to_html(value)
+def long_day(day: date) -> str:
+    return figures.long_day(day)
 
 
 @register.simple_block_tag

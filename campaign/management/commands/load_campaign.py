@@ -1,3 +1,4 @@
+import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,26 @@ from django.db import transaction
 from parler.models import TranslatableModel
 
 from campaign import poster
-from campaign.models import Page
+from campaign.models import Figure, Page, Update
 from petition import identity, roles
 from petition.models import KeyFingerprint, Petition, Source
 
 CONTENT = Path(__file__).resolve().parents[2] / "content"
-PAGES = ["home", "what-happened", "about", "privacy"]
+PAGES = [
+    "home",
+    "what-happened",
+    "demand",
+    "how-to-help",
+    "donate",
+    "questions",
+    "press",
+    "counter",
+    "about",
+    "privacy",
+    "accessibility",
+    "imprint",
+]
+UPDATES = ["signing-again"]
 
 
 class Command(BaseCommand):
@@ -24,7 +39,10 @@ class Command(BaseCommand):
     @transaction.atomic
     def handle(self, **options: Any) -> str:
         KeyFingerprint.objects.get_or_create(name="email_digest", defaults={"fingerprint": identity.key_fingerprint()})
-        loaded = seed_petition() + [text for slug in PAGES for text in seed_page(slug)] + seed_poster()
+        loaded = seed_petition() + seed_figures()
+        loaded += [text for slug in PAGES for text in seed_text(Page, slug, slug)]
+        loaded += [text for slug in UPDATES for text in seed_text(Update, slug, f"updates/{slug}")]
+        loaded += seed_poster()
         loaded += [f"{role} (role)" for role in roles.ensure()]
         return f"Loaded {', '.join(loaded)}." if loaded else "Everything was there already; nothing has changed."
 
@@ -43,20 +61,34 @@ def seed_poster() -> list[str]:
     return [f"source {poster.SOURCE}"] if is_new else []
 
 
-def seed_page(slug: str) -> list[str]:
-    page, _created = Page.objects.get_or_create(slug=slug)
-    return add_missing_languages(page, slug, body="body")
+def seed_figures() -> list[str]:
+    """Figures whose name is not there yet. Where it is, organisers keep their own values of it."""
+    added = []
+    for slug, values in tomllib.loads((CONTENT / "figures.toml").read_text()).items():
+        texts = {language: values.pop(language) for language, _name in settings.LANGUAGES if language in values}
+        facts = {name: value for name, value in values.items() if not isinstance(value, dict)}
+        figure = Figure.objects.filter(slug=slug).order_by("pk").first() or Figure.objects.create(slug=slug, **facts)
+        added += add_missing(figure, f"figure {slug}", texts)
+    return added
+
+
+def seed_text(model: type[Page | Update], slug: str, name: str) -> list[str]:
+    row, _created = model.objects.get_or_create(slug=slug)
+    return add_missing_languages(row, name, body="body")
 
 
 def add_missing_languages(row: TranslatableModel, name: str, body: str) -> list[str]:
+    paths = {language: CONTENT / language / f"{name}.md" for language, _name in settings.LANGUAGES}
+    texts = {language: read(path, body) for language, path in paths.items() if path.exists()}
+    return add_missing(row, name, texts)
+
+
+def add_missing(row: TranslatableModel, name: str, texts: dict[str, dict[str, str]]) -> list[str]:
     """Translate the row into each language it lacks; what was added, as "name (language)"."""
-    added = []
-    for language, _name in settings.LANGUAGES:
-        path = CONTENT / language / f"{name}.md"
-        if path.exists() and not row.has_translation(language):
-            row.create_translation(language, **read(path, body))
-            added.append(f"{name} ({language})")
-    return added
+    missing = [language for language in texts if not row.has_translation(language)]
+    for language in missing:
+        row.create_translation(language, **texts[language])
+    return [f"{name} ({language})" for language in missing]
 
 
 def read(path: Path, body: str) -> dict[str, str]:
