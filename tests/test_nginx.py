@@ -107,6 +107,18 @@ def test_a_partner_has_a_page_of_its_own_and_every_other_query_is_dropped(site, 
     assert cached(tmp_path, 7) == ["MISS", "HIT", "MISS", "HIT", "HIT", "HIT", "HIT"]
 
 
+@pytest.mark.parametrize(
+    "path", ["/en/words/", "/en/updates/feed.xml", "/en/petitions/chechnya/embed/", "/sitemap.xml", "/robots.txt"]
+)
+def test_lists_feeds_and_the_counter_for_other_sites_are_kept_too(site, tmp_path, path):
+    first, again = site.get(path), site.get(path)
+
+    assert (first.status, again.body) == (200, first.body)
+    assert cached(tmp_path, 2) == ["MISS", "HIT"]
+    framed = "frame-ancestors *" in again.getheader("Content-Security-Policy")
+    assert framed == ("embed" in path)
+
+
 def test_the_count_is_cached_for_two_seconds(site, tmp_path, make_signature):
     url = "/petitions/chechnya/count.json"
     assert b'"confirmed_here": 0' in site.get(url).body
