@@ -32,7 +32,7 @@ FONT = "NotoSerif-Bold"
 SIZES = [round(240 * 0.94**step) for step in range(48)]  # down to 13 pixels
 READABLE = 44  # words are broken only when the whole would be smaller than this
 SHARPNESS = 4  # marks are drawn so many times larger, then reduced
-SHADES = 5  # of each colour: sixteen in all make a small file
+SHADES = 4  # of each colour: thirteen in all make a small file
 
 
 @dataclass(frozen=True)
