@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from config import cache
-from petition import letters, limits, switches
+from petition import letters, limits, signals, switches
 from petition.letters import Letter
 from petition.models import OutgoingMail, Signature
 from petition.models.mail import OutgoingMailQuerySet
@@ -125,6 +125,7 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
         raise
     finally:
         release(mail for mail, _letter in waiting)
+    signals.name_domains(mails)
     return len(mails) - len(waiting)
 
 

@@ -13,6 +13,7 @@ from petition.models import (
     ListedDomain,
     ListedNetwork,
     OutgoingMail,
+    SeenDomain,
     Signature,
     StaffAction,
 )
@@ -27,6 +28,7 @@ def purge() -> dict[str, int]:
         "lapsed signatures": Signature.objects.lapsed().purge(),
         "abuse signals": Signature.objects.older_than_abuse_signals().clear_abuse_signals(),
         "parked mails": OutgoingMail.objects.parked_too_long().delete()[0],
+        "known mail domains": SeenDomain.objects.too_old().delete()[0],
         "address marks": AddressMark.objects.filter(expires_at__lte=timezone.now()).delete()[0],
         "listed networks": ListedNetwork.objects.ended().delete()[0],
         "listed domains": ListedDomain.objects.ended().delete()[0],

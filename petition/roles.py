@@ -13,6 +13,7 @@ ROLES = {
         "petition.hold_signature",
         "petition.invalidate_signature",
         "campaign.view_report",
+        "petition.view_signals",
     },
     "editor": {
         "petition.view_petition",
@@ -58,6 +59,7 @@ ROLES = {
         "petition.add_countstoken",
         "petition.change_countstoken",
         "petition.find_signature",
+        "petition.view_signals",
         "petition.view_outgoingmail",
         "petition.retry_outgoingmail",
         "petition.view_staffaction",

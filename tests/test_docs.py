@@ -21,6 +21,7 @@ OF_PEOPLE = [
     models.ListedNetwork,
     models.ListedDomain,
     Report,
+    models.SeenDomain,
 ]
 # What says nothing about anybody.
 IMPERSONAL = {"id", "petition"}

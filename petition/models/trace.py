@@ -44,6 +44,7 @@ class Action(models.TextChoices):
     CAMPAIGN_UNDO_FINISHED = "campaign_undo_finished", _("campaign undone")
     SIGNATURE_SOUGHT = "signature_sought", _("one signature looked for")
     MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
+    LOOKED_UP = "looked_up", _("signatures looked up")
 
 
 def actions() -> Sequence[tuple[str, str | Promise]]:
