@@ -126,6 +126,7 @@ ROUTES = {
         for step in ("apply", "cancel", "undo")
     },
     "petition_soughtsignature_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
+    "petition_signals_changelist": Route(only(MODERATOR, ADMINISTRATOR), only(MODERATOR, ADMINISTRATOR)),
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     **model(
         "petition_petition",
@@ -446,6 +447,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "petition.Review",
         "petition.Signature",
         "petition.SoughtSignature",
+        "petition.Signals",
         "petition.Source",
         "petition.StaffAction",
         "petition.Switches",

@@ -1,6 +1,20 @@
 """The workplace of staff, in Django admin: one module for each kind of thing they look after."""
 
-from . import campaigns, counts, finding, held, mails, petitions, review, signatures, staff, switches, tokens, trace
+from . import (
+    campaigns,
+    counts,
+    finding,
+    held,
+    mails,
+    petitions,
+    review,
+    signals,
+    signatures,
+    staff,
+    switches,
+    tokens,
+    trace,
+)
 
 __all__ = [
     "campaigns",
@@ -10,6 +24,7 @@ __all__ = [
     "mails",
     "petitions",
     "review",
+    "signals",
     "signatures",
     "staff",
     "switches",

@@ -10,9 +10,12 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from parler.models import TranslatableModel
 
 from petition import trace
 from petition.models import Action
+
+from .lists import CappedPaginator
 
 
 class ReasonField(forms.CharField):
@@ -49,7 +52,23 @@ class Traced(admin.ModelAdmin):
     """
 
     traced_values: tuple[str, ...] = ()
+    paginator = CappedPaginator
+    show_full_result_count = False
     view_on_site = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        # Else each row of a list would ask for its own title.
+        return rows.prefetch_related("translations") if issubclass(self.model, TranslatableModel) else rows
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Only the filters that a list shows: any other column could be asked for what it does not show."""
+        named = set()
+        for shown in self.get_list_filter(request):  # type: ignore[arg-type]
+            field = shown[0] if isinstance(shown, tuple) else shown
+            named.add(getattr(field, "parameter_name", field))
+        is_shown = lookup in named or lookup.partition("__")[0] in named
+        return is_shown and super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         if formsets:

@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -9,13 +11,31 @@ from petition import trace
 from petition.models import Action, OutgoingMail
 
 from .base import ReadOnlyAdmin
+from .lists import ByNumber
+
+
+class LastStatus(admin.SimpleListFilter):
+    """By what kind of answer a mail waits. Asking the table for the codes that occur would read all of it."""
+
+    title = _("last status")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("none", _("none yet")), ("4", _("put off (4xx)")), ("5", _("refused (5xx)"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> QuerySet[OutgoingMail]:
+        if self.value() == "none":
+            return queryset.filter(last_status=None)
+        if self.value() in ("4", "5"):
+            kind = 100 * int(self.value() or 0)
+            return queryset.filter(last_status__gte=kind, last_status__lt=kind + 100)
+        return queryset
 
 
 @admin.register(OutgoingMail)
-class OutgoingMailAdmin(ReadOnlyAdmin):
+class OutgoingMailAdmin(ByNumber, ReadOnlyAdmin):
     list_display = ["id", "kind", "language", "due_at", "attempts", "last_status", "parked_at"]
-    list_filter = ["kind", ("parked_at", admin.EmptyFieldListFilter), "last_status"]
-    ordering = ["-id"]
+    list_filter = ["kind", ("parked_at", admin.EmptyFieldListFilter), LastStatus]
     exclude = ["recipient", "email_digest"]
     actions = ["try_again"]
 

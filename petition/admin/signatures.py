@@ -1,34 +1,119 @@
+from typing import Any
+
+from django import forms
+from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, get_language_info
 from django.utils.translation import gettext_lazy as _
 
-from petition.models import Signature
+from petition import signals
+from petition.forms import countries_by_name
+from petition.models import Signature, Source
+from petition.models.signature import SignatureQuerySet
 
-from .decisions import Decisions, InLanguage
+from .decisions import Decisions
+from .lists import BEFORE, ByNumber, ListByNumber, number
+
+ANY: list[tuple[str, Any]] = [("", _("any"))]
+STATES: dict[str, Any] = {
+    "pending": (_("pending"), Q(confirmed_at=None)),
+    "confirmed": (_("confirmed"), Q(confirmed_at__isnull=False)),
+    "counted": (_("counted"), Q(confirmed_at__isnull=False, held_at=None, invalidated_at=None)),
+    "held": (_("held"), Q(held_at__isnull=False)),
+    "invalidated": (_("invalidated"), Q(invalidated_at__isnull=False)),
+}
+# How a page says what its signatures share with the one that stands for them.
+LIKE: dict[str, Any] = {
+    "network": _("from the same network as No. %(number)s"),
+    "domain": _("with the same mail domain as No. %(number)s"),
+    "name": _("with the same name as No. %(number)s"),
+    "shape": _("with a name written like that of No. %(number)s"),
+    "words": _("with the same words as No. %(number)s"),
+}
+
+
+def hour_field(label: Any) -> forms.DateTimeField:
+    widget = forms.DateTimeInput({"type": "datetime-local", "step": 3600}, format="%Y-%m-%dT%H:%M")
+    return forms.DateTimeField(label=label, required=False, input_formats=["%Y-%m-%dT%H:%M"], widget=widget)
+
+
+class FilterForm(forms.Form):
+    """What to look for. What could name a person goes by the number of a signature that has it, since URLs are kept."""
+
+    state = forms.ChoiceField(label=_("State"), required=False)
+    country = forms.ChoiceField(label=_("Country"), required=False)
+    language = forms.ChoiceField(label=_("Language"), required=False)
+    source = forms.ChoiceField(label=_("Source"), required=False)
+    since = hour_field(_("From (UTC)"))
+    until = hour_field(_("To (UTC)"))
+    by = forms.ChoiceField(required=False, choices=[("", ""), *LIKE.items()], widget=forms.HiddenInput)
+    of = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        languages = [(code, get_language_info(code)["name_translated"]) for code, _name in settings.LANGUAGES]
+        fields: dict[str, Any] = self.fields
+        fields["state"].choices = [*ANY, *((state, name) for state, (name, _rule) in STATES.items())]
+        fields["country"].choices = [*ANY, *countries_by_name(get_language() or "en")]
+        fields["language"].choices = [*ANY, *languages]
+        tags = Source.objects.order_by("slug").values_list("slug", flat=True)
+        fields["source"].choices = [*ANY, *((tag, tag) for tag in tags)]
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What was asked for; a filter that cannot be read does not filter."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+    def apply(self, rows: SignatureQuerySet) -> SignatureQuerySet:
+        chosen = self.chosen
+        if "state" in chosen:
+            rows = rows.filter(STATES[chosen["state"]][1])
+        for lookup, name in (
+            ("country", "country"),
+            ("language", "language"),
+            ("source", "source"),
+            ("created_at__gte", "since"),
+            ("created_at__lt", "until"),
+        ):
+            if name in chosen:
+                rows = rows.filter(**{lookup: chosen[name]})
+        if "by" in chosen and "of" in chosen:
+            rows = signals.like(rows, chosen["by"], number(chosen["of"]))
+        return rows
+
+    @property
+    def likeness(self) -> str:
+        chosen = self.chosen
+        return str(LIKE[chosen["by"]] % {"number": number(chosen["of"])}) if {"by", "of"} <= set(chosen) else ""
+
+
+class SignatureList(ListByNumber):
+    own_parameters = (BEFORE, *FilterForm.base_fields)
+
+    def narrow(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        self.form = FilterForm(request.GET)
+        return self.form.apply(rows)  # type: ignore[arg-type]
 
 
 @admin.register(Signature)
-class SignatureAdmin(Decisions):
+class SignatureAdmin(ByNumber, Decisions):
     """What is known of each signature; an address is not."""
 
     list_display = ["id", "name", "shows_name", "country", "language", "source", "created_at", "confirmed_at", "state"]
-    list_filter = [
-        InLanguage,
-        ("confirmed_at", admin.EmptyFieldListFilter),
-        ("held_at", admin.EmptyFieldListFilter),
-        ("invalidated_at", admin.EmptyFieldListFilter),
-    ]
-    search_fields = ["name"]
-    ordering = ["-id"]
-    list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     exclude = ["email_digest", "domain_digest", "network_digest"]
     readonly_fields = ["review"]
     actions = ["hold", "invalidate", "restore"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SignatureList
 
     @admin.display(description=_("state"))
     def state(self, signature: Signature) -> Promise | str:

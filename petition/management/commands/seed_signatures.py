@@ -49,6 +49,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("number", type=int)
         parser.add_argument("--yes", action="store_true", help="do it outside LOCAL too")
+        parser.add_argument("--days", type=int, default=DAYS, help="spread over so many (%(default)s)")
         parser.add_argument("--petition", default="chechnya", help="its short name")
 
     def handle(self, **options: Any) -> str:
@@ -61,15 +62,15 @@ class Command(BaseCommand):
         number = options["number"]
         for first in range(1, number + 1, BATCH):
             last = min(first + BATCH - 1, number)
-            self.seed(petition, first, last, number)
+            self.seed(petition, first, last, number, options["days"])
             if sys.stderr.isatty():
                 self.stderr.write(f"\r{last} of {number}", ending="")
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE petition_signature, petition_hourtally, petition_daytally, petition_tallychange")
         return f"Seeded {number} signatures; {tally.current(petition.slug).total} are shown."  # type: ignore[union-attr]
 
-    def seed(self, petition: Petition, first: int, last: int, number: int) -> None:
-        values = {"petition": petition.pk, "first": first, "last": last, "all": number, "days": DAYS}
+    def seed(self, petition: Petition, first: int, last: int, number: int, days: int) -> None:
+        values = {"petition": petition.pk, "first": first, "last": last, "all": number, "days": days}
         lists = {"countries": COUNTRIES, "languages": LANGUAGES, "sources": SOURCES}
         with connection.cursor() as cursor:
             cursor.execute(SEED, values | lists)

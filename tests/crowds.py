@@ -1,0 +1,114 @@
+"""A crowd of honest signers, as uneven as life, and those who would pass for one."""
+
+import random
+from datetime import timedelta
+from hashlib import sha256
+
+from django.db import connection
+from psycopg2.extras import execute_values
+
+from petition.models.signature import this_hour
+
+HOUR = timedelta(hours=1)
+COLUMNS = "email_digest domain_digest network_digest name words country language source created_at confirmed_at".split()
+# Each country has an hour at which its people are awake most, a language, and providers of its own.
+COUNTRIES = {
+    "DE": (30, 14, "de", ["gmx.example", "web.example"]),
+    "US": (20, 21, "en", ["yahoo.example", "aol.example"]),
+    "RU": (15, 12, "ru", ["mail.example", "yandex.example"]),
+    "ES": (10, 15, "es", ["hotmail.example"]),
+    "CN": (4, 6, "en", ["qq.example"]),
+    "BR": (6, 19, "es", ["uol.example"]),
+    "": (10, 15, "en", []),
+    "IS": (1, 15, "en", []),
+    "KE": (2, 11, "en", []),
+    "NZ": (2, 1, "en", []),
+}
+FIRST = "Anna Maria Olga Elena Ivan Paul John Laura Ana Lucia Peter Nina Vera Max Sofia Omar Wei Li Grace David".split()
+LAST = "Schmidt Garcia Ivanova Petrova Smith Silva Wang Müller Kim Lopez Novak Rossi Meyer Jones Wanjiru Costa".split()
+WORDS = ["", "", "", "", "", "", "", "", "", "Love wins", "Stop it now", "I stand with you"]
+SOURCES = ["amnesty", "ilga", "poster", "radio", "choir"]
+VIRAL = 30  # hours ago, for an hour in which eight times as many sign
+
+
+def digest(text):
+    return sha256(text.encode()).digest()
+
+
+class Crowd:
+    """Signatures of the last `days`, a row as COLUMNS, whose chances a seed decides."""
+
+    def __init__(self, number, days=30, seed=1):
+        self.random = random.Random(seed)
+        self.now = this_hour()
+        self.days = days
+        self.rows = [self.signer() for _ in range(number)]
+
+    def hour_of(self, peak):
+        """So many hours ago: awake, or in the hour when all the world signed."""
+        while True:
+            ago = VIRAL if self.random.random() < 0.05 else self.random.randrange(24 * self.days)
+            at = self.now - ago * HOUR
+            distance = min((at.hour - peak) % 24, (peak - at.hour) % 24)
+            if ago == VIRAL or self.random.random() < (1.1 - distance / 12) ** 1.5:
+                return at
+
+    def signer(self):
+        country = self.random.choices(list(COUNTRIES), [weight for weight, *_rest in COUNTRIES.values()])[0]
+        _weight, peak, language, providers = COUNTRIES[country]
+        at = self.hour_of(peak)
+        chance = self.random.random()
+        name = self.name()
+        if chance < 0.02 and 7 <= (at.hour - peak + 12) % 24 <= 18:
+            campus = self.random.randrange(5)
+            network, own = f"campus {campus} {at.date()}", f"campus-{campus}.example"
+            domain = own if self.random.random() < 0.55 else self.domain(country, providers)
+            country, language = ["DE", "US", "RU", "ES", "BR"][campus], ["de", "en", "ru", "es", "es"][campus]
+        else:
+            # What phones share: a few gateways carry most of a country.
+            phone = chance < 0.5
+            network = f"phones {country} {int(self.random.paretovariate(0.7))} {at.date()}" if phone else f"{chance}"
+            domain = self.domain(country, providers)
+        source = self.random.choices(["", *SOURCES], [80, 10, 5, 3, 1, 1])[0]
+        return self.row(at, domain, network, country, language, name, source, self.random.choice(WORDS))
+
+    def name(self):
+        chance = self.random.random()
+        if chance < 0.4:
+            return ""
+        name = self.random.choice(FIRST)
+        if chance < 0.42:
+            return f"{name}{self.random.randrange(60, 100)}"
+        return name if chance < 0.6 else f"{name} {self.random.choice(LAST)}{self.random.choice(LAST).lower()}"
+
+    def domain(self, country, providers):
+        chance = self.random.random()
+        if chance < 0.75 and country == "CN":
+            return providers[0]
+        if chance < 0.35 or not providers:
+            return "gmail.example" if chance < 0.6 else f"firm-{int(self.random.paretovariate(0.6))}.example"
+        if chance < 0.8:
+            return self.random.choice(providers)
+        return f"firm-{int(self.random.paretovariate(0.5))}.example" if chance < 0.95 else f"own-{chance}.example"
+
+    def row(self, at, domain, network, country="", language="en", name="", source="", words="", confirmed=None):
+        if confirmed is None:
+            confirmed = self.random.random() < 0.85
+        mailbox = self.random.randbytes(32)
+        return (mailbox, digest(domain), digest(network), name, words, country, language, source, at, confirmed and at)
+
+
+def sign(petition, rows):
+    """Write them down, in the order of time."""
+    values = [
+        (petition.pk, 1, *row[:-1], row[-1] or None)
+        for row in sorted(rows, key=lambda row: row[COLUMNS.index("created_at")])
+    ]
+    with connection.cursor() as cursor:
+        execute_values(
+            cursor,
+            f"INSERT INTO petition_signature (petition_id, consent_version, {', '.join(COLUMNS)}) VALUES %s",
+            values,
+            page_size=10_000,
+        )
+        cursor.execute("ANALYZE petition_signature")
