@@ -16,7 +16,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure, print a table, write var/bench.json.")
     parser.add_argument("--quick", action="store_true", help="in a minute: does everything run, not how fast")
     parser.add_argument("--rows", help="numbers of signatures, for example 0,1000000,10000000")
-    parser.add_argument("--only", help="parts to measure: pages,signing,confirming,growth,counts,triggers,mail,weight")
+    parser.add_argument(
+        "--only", help="parts to measure: pages,signing,confirming,growth,counts,admin,triggers,mail,weight"
+    )
     parser.add_argument("--fresh", action="store_true", help="seed anew, even where an earlier bench left its seeds")
     chosen = parser.parse_args()
     plan = QUICK if chosen.quick else Plan()
@@ -35,7 +37,7 @@ def main() -> None:
 
 def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> None:
     # These import the product, which is configured by now.
-    from bench import serving, storing, weight
+    from bench import admin, serving, storing, weight
 
     missing = "wrk is not installed" if load.WRK is None else nginx.MISSING
 
@@ -58,6 +60,8 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
         if wanted("counts"):
             storing.counts(plan, database, rows, report)
             storing.export(plan, database, empty, rows, report)
+        if wanted("admin"):
+            admin.lists(plan, database, rows, report)
         if missing is None:
             with (
                 stage.web(database) as app,
@@ -73,12 +77,17 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
                     serving.confirming(plan, site, report)
                 if rows == full and wanted("weight"):
                     weight.weight(front, report)
+    if wanted("admin"):
+        # All of them within the days that the signals are about.
+        window = min(1_000_000, full)
+        databases[-window] = stage.prepare(window, fresh, days=29)
+        admin.signals(plan, databases[-window], window, report)
     if wanted("mail"):
         storing.mail(plan, databases[full], full, report)
     if wanted("triggers"):
         storing.triggers(plan, empty, report)
     for rows, database in databases.items():
-        stage.clear(database, rows)
+        stage.clear(database, abs(rows))
 
 
 if __name__ == "__main__":

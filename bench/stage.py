@@ -103,16 +103,17 @@ def use(database: str) -> None:
     connection.settings_dict["NAME"] = database
 
 
-def prepare(rows: int, fresh: bool = False) -> str:
-    """The name of a migrated database with so many signatures and nothing of an earlier bench."""
-    database, recipe = f"rows_{rows}", _recipe()
+def prepare(rows: int, fresh: bool = False, days: int | None = None) -> str:
+    """The name of a migrated database with so many signatures, of so many days, and nothing of an earlier bench."""
+    database, recipe = f"rows_{rows}" + (f"_of_{days}_days" if days else ""), _recipe()
     # Empty is empty: even dead rows would weigh. A full one is only made anew when it would come out otherwise.
     if fresh or rows == 0 or _recipe(database) != recipe:
         sql("petition", f"DROP DATABASE IF EXISTS {database}", f"CREATE DATABASE {database}")
     run("-m", "config.local", "prepare", database=database)
     if _recipe(database) is None:
         started = time.monotonic()
-        run("manage.py", "seed_signatures", str(rows), database=database)
+        of_days = ["--days", str(days)] if days else []
+        run("manage.py", "seed_signatures", str(rows), *of_days, database=database)
         print(f"Seeded {rows:,} signatures in {time.monotonic() - started:.0f} seconds.", flush=True)
         sql(database, f"COMMENT ON DATABASE {database} IS '{recipe}'")
     use(database)
