@@ -6,12 +6,13 @@ from fnmatch import fnmatchcase
 from django.utils.encoding import punycode
 
 from petition import identity
-from petition.models import ListedDomain
+from petition.models import ListedDomain, SeenDomain
 
 
 def known() -> set[str]:
     """The domains that we know by name. Of all others there is a digest alone: a private domain names a person."""
-    return {name.removeprefix("*.") for name in ListedDomain.objects.values_list("domain", flat=True)}
+    listed = {name.removeprefix("*.") for name in ListedDomain.objects.values_list("domain", flat=True)}
+    return listed | set(SeenDomain.objects.values_list("name", flat=True))
 
 
 def clean(typed: str) -> str:

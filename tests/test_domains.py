@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from nacl.public import PrivateKey
 
-from petition import identity, outbox, retention, signals, signing
+from petition import domains, identity, outbox, retention, signals, signing
 from petition.models import OutgoingMail, SeenDomain, Signature
 from petition.models.signature import this_hour
 
@@ -134,6 +134,13 @@ def test_what_was_typed_is_kept_in_the_one_spelling(sign):
     signals.name_domains(list(OutgoingMail.objects.all()))
 
     assert known() == ["xn--90ard6a.example"]
+
+
+def test_a_campaign_can_mean_the_known_ones_by_a_pattern(sign):
+    sign(*mailboxes(20, "a.club.example"), *mailboxes(19, "b.club.example"))
+    signals.name_domains(list(OutgoingMail.objects.all()))
+
+    assert domains.meant_by("*.club.example") == ["a.club.example"]
 
 
 def test_a_box_that_does_not_open_stops_nothing(sign, settings):
