@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, URLField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -161,6 +161,7 @@ class FigureAdmin(PublishedAdmin):
     ]
     ordering = ["slug", "-published_at"]
     traced_values = ("number", "day", "as_of", "published_at")
+    formfield_overrides = {URLField: {"assume_scheme": "https"}}
 
     @admin.display(description=lazy("value"))
     def value(self, figure: Figure) -> str:
