@@ -178,7 +178,7 @@ class FigureAdmin(PublishedAdmin):
             if row.slug in figures.names_in(text.body)
         ]
         context = {"fact": facts[row.slug], "facts": facts, "using": using, "is_preview": True}
-        return render(request, "campaign/figure_preview.html", context)
+        return render(request, "admin/campaign/figure_preview.html", context)
 
 
 @admin.register(Report)
