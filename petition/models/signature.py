@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -244,6 +244,14 @@ class Signature(models.Model):
                 condition=Q(confirmed_at__isnull=False, invalidated_at=None)
                 & (Q(held_at__isnull=False) | (SHOWABLE & Q(reviewed_at=None))),
                 name="signatures_to_look_at",
+            ),
+            # Serves the words of support that are shown, newest approved first.
+            models.Index(
+                F("approved_at").desc(),
+                F("id").desc(),
+                condition=Q(confirmed_at__isnull=False, held_at=None, invalidated_at=None)
+                & (Q(shows_name=True, approved_at__isnull=False) & ~Q(words="")),
+                name="words_shown",
             ),
         ]
         triggers = ledger.triggers()
