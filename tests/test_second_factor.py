@@ -771,7 +771,8 @@ def test_setting_up_and_coming_in_with_a_browser(browser, tmp_path, make_staff, 
         password_typed()
         give(codes[0])
         page.wait_for_selector("#user-tools")
-        assert page.locator("#content-main th a").count() == 4  # a moderator has signatures alone, in four ways
+        # What a moderator looks after: signatures in five ways, and reports.
+        assert page.locator("#content-main th a").count() == 6
 
         assert page.get_attribute("html", "lang") == language
         assert complaints == []
