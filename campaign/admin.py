@@ -203,24 +203,22 @@ class ReportAdmin(ReadOnlyAdmin):
 
     @admin.action(description=lazy("The words stay: settle the reports"), permissions=["review"])
     def leave(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
-        self.settle(request, queryset, _("reports settled, the words stay"))
+        self.settle(request, queryset, Action.CHANGED, _("reports settled, the words stay"))
 
     @admin.action(description=lazy("Hide the name and words"), permissions=["review"])
     def hide(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
         with transaction.atomic():
             reported = Signature.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
             reported.change(approved_at=None, reviewed_at=this_hour())
-            self.settle(request, queryset, _("name and words hidden"))
+            self.settle(request, queryset, Action.HIDDEN)
 
-    def settle(self, request: HttpRequest, queryset: QuerySet[Report], detail: str) -> None:
+    def settle(self, request: HttpRequest, queryset: QuerySet[Report], action: Action, detail: str = "") -> None:
         with transaction.atomic():
             ids = list(queryset.order_by("pk").values_list("pk", flat=True))
             settled = Report.objects.filter(pk__in=ids).delete()[0]
             if settled:
                 about = f"signature {ids[0]}" if settled == 1 else ""
                 numbers = ", ".join(map(str, ids)) if settled > 1 else ""
-                trace.record(
-                    request.user, Action.CHANGED, about=about, detail=f"{detail} {numbers}".strip(), count=settled
-                )
+                trace.record(request.user, action, about=about, detail=f"{detail} {numbers}".strip(), count=settled)
         done = ngettext("%(count)d report settled.", "%(count)d reports settled.", settled)
         messages.success(request, done % {"count": settled})

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaign.models import Figure, Page, Report, Update
-from petition.models import Signature, StaffAction
+from petition.models import Action, Signature, StaffAction
 from petition.models.signature import this_hour
 
 pytestmark = pytest.mark.django_db
@@ -179,8 +179,10 @@ def test_a_figure_without_value_or_date_is_refused_in_words(editor, wrong):
 # Reports.
 
 
-@pytest.mark.parametrize(("action", "stays"), [("leave", True), ("hide", False)])
-def test_settling_reports_leaves_the_count_alone(make_staff, make_signature, counted_rows, action, stays):
+@pytest.mark.parametrize(
+    ("action", "stays", "traced"), [("leave", True, Action.CHANGED), ("hide", False, Action.HIDDEN)]
+)
+def test_settling_reports_leaves_the_count_alone(make_staff, make_signature, counted_rows, action, stays, traced):
     hour = this_hour()
     signature = make_signature(words="Doubtful", shows_name=True, confirmed=True, reviewed_at=hour, approved_at=hour)
     Report.objects.add(signature)
@@ -196,5 +198,5 @@ def test_settling_reports_leaves_the_count_alone(make_staff, make_signature, cou
     assert not Report.objects.exists()
     assert counted_rows() == 1
     entry = StaffAction.objects.get()
-    assert (entry.about, entry.count) == (f"signature {signature.pk}", 1)
+    assert (entry.action, entry.about, entry.count) == (traced, f"signature {signature.pk}", 1)
     assert "Doubtful" not in entry.detail
