@@ -1,29 +1,27 @@
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet, URLField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import get_language_info, ngettext, override
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
-from parler.admin import TranslatableAdmin
+from django.utils.translation import gettext_lazy, ngettext
 from parler.forms import TranslatableModelForm
 
 from campaign import figures, rooms
 from campaign.models import Figure, Page, Published, Report, Update
 from petition import trace
-from petition.admin.base import ReadOnlyAdmin, Traced
+from petition.admin.base import ReadOnlyAdmin
+from petition.admin.texts import Missing, TextsAdmin
 from petition.models import Action, Signature
 from petition.models.signature import this_hour
 
 
 class Publication(admin.SimpleListFilter):
-    title = lazy("publication")
+    title = gettext_lazy("publication")
     parameter_name = "publication"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -41,68 +39,19 @@ class Publication(admin.SimpleListFilter):
         return queryset
 
 
-class Missing(admin.SimpleListFilter):
-    """What is left to translate."""
-
-    title = lazy("missing language")
-    parameter_name = "missing"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(code, language_name(code)) for code, _name in settings.LANGUAGES]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() is None:
-            return queryset
-        written = queryset.model.objects.in_language(self.value())
-        return queryset.exclude(pk__in=written.values("pk"))
-
-
-def language_name(code: str) -> str:
-    return str(get_language_info(code)["name_translated"])
-
-
-class PublishedAdmin(Traced, TranslatableAdmin):
-    """What editors write, see as readers will see it, and publish at the time they choose.
-
-    A preview is made of what stands in the form at that moment, saved or not, and saves nothing.
-    """
+class PublishedAdmin(TextsAdmin):
+    """What editors publish at the time that they choose."""
 
     list_filter = [Publication, Missing]
     traced_values: tuple[str, ...] = ("published_at",)
 
-    @admin.display(description=lazy("shown"))
+    @admin.display(description=gettext_lazy("shown"))
     def publication(self, row: Published) -> str:
         if row.published_at is None:
             return _("draft")
         if row.is_published:
             return _("shown")
         return _("from %(time)s UTC") % {"time": f"{row.published_at:%Y-%m-%d %H:%M}"}
-
-    @admin.display(description=lazy("missing language"))
-    def missing(self, row: Published) -> str:
-        there = set(row.get_available_languages())
-        return ", ".join(language_name(code) for code, _name in settings.LANGUAGES if code not in there) or "–"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).prefetch_related("translations")
-
-    def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        if request.method == "POST" and "_preview" in request.POST:
-            row = self.get_object(request, object_id) if object_id else None
-            allowed = self.has_change_permission(request, row) if row else self.has_add_permission(request)
-            if not allowed:
-                raise PermissionDenied
-            form = self.get_form(request, row, change=row is not None)(request.POST, instance=row)
-            if form.is_valid():
-                # Validation has put what was typed into the row, which is then forgotten.
-                with override(self.get_form_language(request, row)):
-                    return self.preview(request, form.instance)
-        return super().changeform_view(request, object_id, form_url, extra_context)
-
-    def preview(self, request: HttpRequest, row: Any) -> HttpResponse:
-        raise NotImplementedError
 
 
 class TextForm(TranslatableModelForm):
@@ -163,7 +112,7 @@ class FigureAdmin(PublishedAdmin):
     traced_values = ("number", "day", "as_of", "published_at")
     formfield_overrides = {URLField: {"assume_scheme": "https"}}
 
-    @admin.display(description=lazy("value"))
+    @admin.display(description=gettext_lazy("value"))
     def value(self, figure: Figure) -> str:
         fact = figures.fact(figure)
         return f"{fact.shown} ({fact.when})" if fact.when else fact.shown
@@ -190,22 +139,22 @@ class ReportAdmin(ReadOnlyAdmin):
     ordering = ["-times", "pk"]
     actions = ["leave", "hide"]
 
-    @admin.display(description=lazy("words of support"))
+    @admin.display(description=gettext_lazy("words of support"))
     def words(self, report: Report) -> str:
         return report.signature.words
 
-    @admin.display(description=lazy("name"))
+    @admin.display(description=gettext_lazy("name"))
     def name(self, report: Report) -> str:
         return report.signature.name
 
     def has_review_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("petition.review_signature")
 
-    @admin.action(description=lazy("The words stay: settle the reports"), permissions=["review"])
+    @admin.action(description=gettext_lazy("The words stay: settle the reports"), permissions=["review"])
     def leave(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
         self.settle(request, queryset, Action.CHANGED, _("reports settled, the words stay"))
 
-    @admin.action(description=lazy("Hide the name and words"), permissions=["review"])
+    @admin.action(description=gettext_lazy("Hide the name and words"), permissions=["review"])
     def hide(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
         with transaction.atomic():
             reported = Signature.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))

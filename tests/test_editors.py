@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaign.models import Figure, Page, Report, Update
-from petition.models import Action, Signature, StaffAction
+from petition.models import Action, Petition, Signature, StaffAction
 from petition.models.signature import this_hour
 
 pytestmark = pytest.mark.django_db
@@ -74,6 +74,31 @@ def test_a_preview_of_a_figure_shows_the_texts_that_use_it(editor, figure):
 
     assert "Now 130 people." in html
     assert Figure.objects.get().number == 119
+
+
+def test_the_texts_of_the_petition_have_a_preview_too(editor, petition):
+    url = f"{reverse('admin:petition_petition_change', args=[petition.pk])}?language=ru"
+    assert 'name="_preview"' in editor.get(url).content.decode()
+    texts = {"title": "Новый заголовок", "demand": "Раз.\n\nДва.", "thanks": "Благодарим", "pause_notice": "До завтра"}
+
+    html = editor.post(url, {**texts, "_preview": "1"}).content.decode()
+
+    assert '<html lang="ru">' in html
+    assert "<h1>Новый заголовок</h1>" in html
+    assert "<p>Раз.</p>\n\n<p>Два.</p>" in html
+    assert "Благодарим" in html
+    assert "До завтра" in html
+    petition = Petition.objects.get()
+    assert "Новый заголовок" not in {title for (title,) in petition.translations.values_list("title")}
+    assert not StaffAction.objects.exists()
+
+
+def test_the_list_of_petitions_says_what_is_missing_in_a_language(editor, petition):
+    petition.translations.exclude(language_code="en").delete()
+
+    html = editor.get(reverse("admin:petition_petition_changelist")).content.decode()
+
+    assert '<td class="field-missing">Russian</td>' in html
 
 
 def test_mistakes_are_shown_in_place_of_a_preview(editor):

@@ -71,6 +71,15 @@ def test_the_catalogue_holds_every_string_of_code_and_templates(tmp_path, settin
     assert ids(tmp_path / "locale" / "ru" / "LC_MESSAGES" / "django.po") == ids(CATALOGUE)
 
 
+def test_no_string_hides_from_xgettext_behind_another_name():
+    """It knows Django's functions by their own names, and `_`."""
+    renamed = re.compile(r"import (?:.*, )?n?p?gettext\w* as (?!_$).*", re.MULTILINE)
+    modules = [path for room in ("config", "petition", "campaign") for path in (TEMPLATES.parent / room).rglob("*.py")]
+
+    assert modules
+    assert [path.name for path in modules if renamed.search(path.read_text())] == []
+
+
 # Plural forms
 
 PLURALS = {

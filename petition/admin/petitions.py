@@ -1,14 +1,15 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.translation import gettext as _
-from parler.admin import TranslatableAdmin
 from parler.forms import TranslatableModelForm
 
 from petition.models import Petition, Source
 
 from .base import ReasonField, Traced
+from .texts import Missing, TextsAdmin
 
 # Whose job each field is.
 FIELDS = {
@@ -31,11 +32,12 @@ class PetitionForm(TranslatableModelForm):
 
 
 @admin.register(Petition)
-class PetitionAdmin(Traced, TranslatableAdmin):
+class PetitionAdmin(TextsAdmin):
     """Editors write the texts; administrators open and close, and answer for what was collected before."""
 
     form = PetitionForm
-    list_display = ["slug", "title", "opened_at", "closed_at", "paused_at", "collected_before"]
+    list_display = ["slug", "title", "opened_at", "closed_at", "paused_at", "collected_before", "missing"]
+    list_filter = [Missing]
     fields = [
         "slug",
         "title",
@@ -50,6 +52,9 @@ class PetitionAdmin(Traced, TranslatableAdmin):
         "reason",
     ]
     traced_values = ("opened_at", "paused_at", "closed_at", "goal", "collected_before", "collected_before_on")
+
+    def preview(self, request: HttpRequest, row: Petition) -> HttpResponse:
+        return render(request, "admin/petition/petition_preview.html", {"petition": row, "is_preview": True})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Petition | None = None) -> list[str]:
         # Links carry the slug.

@@ -1,0 +1,66 @@
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language_info, override
+from django.utils.translation import gettext_lazy as _
+from parler.admin import TranslatableAdmin
+from parler.models import TranslatableModel
+
+from .base import Traced
+
+
+class Missing(admin.SimpleListFilter):
+    """What is left to translate."""
+
+    title = _("missing language")
+    parameter_name = "missing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(code, language_name(code)) for code, _name in settings.LANGUAGES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        written = queryset.model.objects.filter(translations__language_code=self.value())
+        return queryset.exclude(pk__in=written.values("pk"))
+
+
+def language_name(code: str) -> str:
+    return str(get_language_info(code)["name_translated"])
+
+
+class TextsAdmin(Traced, TranslatableAdmin):
+    """What editors write in every language, and see as readers will see it.
+
+    A preview is made of what stands in the form at that moment, saved or not, and saves nothing.
+    """
+
+    # django-parler puts its tabs of languages around it.
+    default_change_form_template = "admin/texts_form.html"
+
+    @admin.display(description=_("missing language"))
+    def missing(self, row: TranslatableModel) -> str:
+        there = set(row.get_available_languages())
+        return ", ".join(language_name(code) for code, _name in settings.LANGUAGES if code not in there) or "–"
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if request.method == "POST" and "_preview" in request.POST:
+            row = self.get_object(request, object_id) if object_id else None
+            allowed = self.has_change_permission(request, row) if row else self.has_add_permission(request)
+            if not allowed:
+                raise PermissionDenied
+            form = self.get_form(request, row, change=row is not None)(request.POST, instance=row)
+            if form.is_valid():
+                # Validation has put what was typed into the row, which is then forgotten.
+                with override(self.get_form_language(request, row)):
+                    return self.preview(request, form.instance)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def preview(self, request: HttpRequest, row: Any) -> HttpResponse:
+        raise NotImplementedError
