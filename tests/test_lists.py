@@ -88,7 +88,8 @@ def test_a_page_looks_no_further_back_than_a_stretch_and_says_so(staff, make_sig
 
     rows, pages = walk(staff, f"{SIGNATURES}?country=IS")
     assert rows == [wanted.pk]
-    assert pages >= 3
+    # No page lies before the oldest signature, whose number is as high as all that were deleted have made it.
+    assert pages == 3
 
 
 @pytest.mark.parametrize("before", ["", "0", "-1", "x", "9" * 30, "99999999"])

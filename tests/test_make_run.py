@@ -38,7 +38,7 @@ def started(var, port):
 
 @contextmanager
 def running(var):
-    """A run that is ready, with its `port` and what it `said`."""
+    """A run that is ready, with its `port` and what it `said`. Afterwards nothing of it is left."""
     port = free_port()
     with started(var, port) as run:
         run.port, run.said = port, ""
@@ -47,6 +47,7 @@ def running(var):
             assert line, f"It ended before it was ready: {run.said}"
             run.said += line
         yield run
+    wait_until(lambda: left(var) == [])
 
 
 def left(var):

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Max, Min, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
@@ -36,9 +36,11 @@ class ListByNumber(ChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         self.before = number(request.GET.get(BEFORE, ""))
-        newest = self.root_queryset.order_by("-pk").values_list("pk", flat=True).first() or 0
+        ends = self.model._default_manager.aggregate(oldest=Min("pk"), newest=Max("pk"))
+        newest = ends["newest"] or 0
         start = min(self.before or newest + 1, newest + 1)
-        self.floor = max(start - STRETCH, 0)
+        self.floor = max(start - STRETCH, ends["oldest"] or 0)
+        self.is_last = self.floor == (ends["oldest"] or 0)
         rows = super().get_queryset(request, exclude_parameters)
         return self.narrow(request, rows).filter(pk__lt=start, pk__gte=self.floor)
 
@@ -55,8 +57,8 @@ class ListByNumber(ChangeList):
         if len(rows) > self.list_per_page:
             self.older = self.result_list[-1].pk
         else:
-            self.older = self.floor or None
-        self.looked_only_so_far = len(rows) <= self.list_per_page and bool(self.floor)
+            self.older = None if self.is_last else self.floor
+        self.looked_only_so_far = self.older == self.floor
         self.result_count = len(self.result_list)
         self.full_result_count = None
         self.show_full_result_count = False
