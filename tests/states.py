@@ -269,18 +269,23 @@ def routes_with_rows():
 
 
 def seeded(client, language):
-    """What the seeded site answers, by path: its rows, and wherever links lead from there."""
+    """What the seeded site answers, by path: its rows, and wherever links lead from there.
+
+    Of pages that differ by a number alone only the first.
+    """
     with translation.override(language):
         waiting = [reverse("campaign:home")]
         for name, model in routes_with_rows():
             waiting += [
                 reverse(f"campaign:{name}", args=[slug]) for slug in model.objects.values_list("slug", flat=True)
             ]
-    found = {}
+    found, kinds = {}, set()
     while waiting:
         path = waiting.pop()
-        if path in found or "." in path.rpartition("/")[2]:
+        kind = re.sub(r"/\d+/", "/0/", path)
+        if kind in kinds or "." in path.rpartition("/")[2]:
             continue  # the latter is a file
+        kinds.add(kind)
         response = found[path] = client.get(path)
         if response.status_code == 200 and is_page(response):
             links = [unescape(link) for link in LINK.findall(response.content.decode())]
