@@ -161,6 +161,13 @@ def make_staff(db):
 
 
 @pytest.fixture
+def moderator(client, make_staff):
+    """The browser of vera, who is logged in."""
+    client.force_login(make_staff("moderator", username="vera"))
+    return client
+
+
+@pytest.fixture
 def sign_data():
     """What a browser sends for the shortest valid form."""
 

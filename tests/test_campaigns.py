@@ -26,12 +26,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def moderator(client, make_staff):
-    client.force_login(make_staff("moderator", username="vera"))
-    return client
-
-
-@pytest.fixture
 def make_campaign(petition):
     def make(**criteria):
         if "domain" in criteria:

@@ -19,12 +19,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def moderator(client, make_staff):
-    client.force_login(make_staff("moderator", username="vera"))
-    return client
-
-
-@pytest.fixture
 def held(make_signature):
     def make(reason="busy network", hours=1, **overrides):
         return make_signature(held_at=this_hour() - hours * HOUR, held_reason=reason, confirmed=True, **overrides)

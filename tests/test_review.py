@@ -21,12 +21,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def moderator(client, make_staff):
-    client.force_login(make_staff("moderator", username="vera"))
-    return client
-
-
-@pytest.fixture
 def waiting(make_signature):
     """A signature whose words wait."""
 

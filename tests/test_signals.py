@@ -242,12 +242,6 @@ LIST = reverse("admin:petition_signature_changelist")
 
 
 @pytest.fixture
-def moderator(client, make_staff):
-    client.force_login(make_staff("moderator"))
-    return client
-
-
-@pytest.fixture
 def administrator(client, make_staff):
     client.force_login(make_staff("administrator"))
     return client
