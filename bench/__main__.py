@@ -60,7 +60,7 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
         if wanted("counts"):
             storing.counts(plan, database, rows, report)
             storing.export(plan, database, empty, rows, report)
-        if wanted("admin"):
+        if rows and wanted("admin"):
             admin.lists(plan, database, rows, report)
         if missing is None:
             with (
