@@ -9,7 +9,7 @@ from parler.forms import TranslatableModelForm
 from petition.models import Petition, Source
 
 from .base import ReasonField, Traced
-from .texts import Missing, TextsAdmin
+from .texts import TextsAdmin
 
 # Whose job each field is.
 FIELDS = {
@@ -36,8 +36,7 @@ class PetitionAdmin(TextsAdmin):
     """Editors write the texts; administrators open and close, and answer for what was collected before."""
 
     form = PetitionForm
-    list_display = ["slug", "title", "opened_at", "closed_at", "paused_at", "collected_before", "missing"]
-    list_filter = [Missing]
+    list_display = ["slug", "title", "missing", "opened_at", "closed_at", "paused_at", "collected_before"]
     fields = [
         "slug",
         "title",
