@@ -163,8 +163,9 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
                 assert visitor.press(tokens[0]) == 500
             finally:
                 cursor.execute("ALTER TABLE elsewhere RENAME TO petition_signature")
+            # Each within five seconds, so that none of them is still ending while it is asked.
             cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         assert visitor.sign() == 303
