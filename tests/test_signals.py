@@ -2,6 +2,7 @@
 
 import html
 import re
+import sys
 from collections import Counter
 
 import pytest
@@ -14,6 +15,7 @@ from petition import bursts, identity, signals
 from petition.bursts import SPANS
 from petition.models import SeenDomain, Signature, StaffAction
 from petition.models.signature import this_hour
+from tests import crowds
 from tests.crowds import HOUR, Crowd, digest, sign
 
 pytestmark = pytest.mark.django_db
@@ -123,6 +125,17 @@ def described(found):
     return [(signal.kind, signal.value, round(signal.surplus)) for signal in found.signals]
 
 
+@pytest.fixture
+def evening(monkeypatch):
+    """Ten o'clock yesterday, UTC. Americans are awake, who are in three of the attacks; and a network, which has a name
+    for one UTC day, has hours to compare: in the first two or three of a day all of them are alike.
+    """
+    hour = this_hour().replace(hour=22) - 24 * HOUR
+    for module in (bursts, crowds, sys.modules[__name__]):
+        monkeypatch.setattr(module, "this_hour", lambda: hour)
+
+
+@pytest.mark.usefixtures("evening")
 @pytest.mark.parametrize(("days", "spans"), [(30, ["day", "month"]), (2, ["day"])])
 def test_a_planted_attack_ranks_first_and_no_honest_network_is_listed(petition, days, spans):
     crowd = Crowd(HONEST, days=days)
