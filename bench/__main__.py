@@ -80,14 +80,15 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
     if wanted("admin"):
         # All of them within the days that the signals are about.
         window = min(1_000_000, full)
-        databases[-window] = stage.prepare(window, fresh, days=29)
-        admin.signals(plan, databases[-window], window, report)
+        recent = stage.prepare(window, fresh, days=29)
+        admin.signals(plan, recent, window, report)
+        stage.clear(recent, window)
     if wanted("mail"):
         storing.mail(plan, databases[full], full, report)
     if wanted("triggers"):
         storing.triggers(plan, empty, report)
     for rows, database in databases.items():
-        stage.clear(database, abs(rows))
+        stage.clear(database, rows)
 
 
 if __name__ == "__main__":

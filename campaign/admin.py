@@ -17,7 +17,6 @@ from petition import trace
 from petition.admin.base import ReadOnlyAdmin
 from petition.admin.texts import Missing, TextsAdmin
 from petition.models import Action, Signature
-from petition.models.signature import this_hour
 
 
 class Publication(admin.SimpleListFilter):
@@ -157,8 +156,7 @@ class ReportAdmin(ReadOnlyAdmin):
     @admin.action(description=gettext_lazy("Hide the name and words"), permissions=["review"])
     def hide(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
         with transaction.atomic():
-            reported = Signature.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
-            reported.change(approved_at=None, reviewed_at=this_hour())
+            Signature.objects.filter(pk__in=list(queryset.values_list("pk", flat=True))).review(approve=False)
             self.settle(request, queryset, Action.HIDDEN)
 
     def settle(self, request: HttpRequest, queryset: QuerySet[Report], action: Action, detail: str = "") -> None:

@@ -121,6 +121,7 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
                 settle(outcomes)
                 waiting.extendleft((outcome.mail, outcome.letter) for outcome in outcomes if outcome.away)
     except BaseException:
+        # Being told to stop is one, too: a connection in the middle of a letter is of no more use.
         post.close()
         raise
     finally:

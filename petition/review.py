@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils.crypto import salted_hmac
 
 from petition.models import Signature
-from petition.models.signature import SHOWABLE, this_hour
+from petition.models.signature import SHOWABLE
 
 
 def fingerprint(signature: Signature) -> str:
@@ -25,8 +25,5 @@ def decide(seen: Mapping[int, str], *, approve: bool) -> list[Signature]:
         rows = Signature.objects.confirmed().filter(SHOWABLE, pk__in=seen).select_related("petition")
         locked = rows.order_by("pk").select_for_update(of=("self",))
         unchanged = [row for row in locked if fingerprint(row) == seen[row.pk]]
-        now = this_hour()
-        Signature.objects.filter(pk__in=[row.pk for row in unchanged]).update(
-            reviewed_at=now, approved_at=now if approve else None
-        )
+        Signature.objects.filter(pk__in=[row.pk for row in unchanged]).review(approve=approve)
     return unchanged

@@ -14,14 +14,14 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language_info, gettext_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from petition import breakdown, export, handover, tally, trace
 from petition.breakdown import SMALL, Question
 from petition.models import Action, Counts
 
-from . import sections
+from . import languages, sections
 from .base import ReadOnlyAdmin
 
 
@@ -171,8 +171,4 @@ class CountsAdmin(ReadOnlyAdmin):
 
     def languages(self, petition: Counts) -> list[dict[str, str]]:
         """Those in which there is a letter."""
-        return [
-            {"code": code, "name": get_language_info(code)["name_translated"]}
-            for code, _name in settings.LANGUAGES
-            if petition.has_translation(code)
-        ]
+        return [{"code": code, "name": name} for code, name in languages.choices() if petition.has_translation(code)]

@@ -3,20 +3,20 @@
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin import helpers
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.translation import get_language_info, ngettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext, ngettext_lazy
 
 from petition import trace
 from petition.models import Action, Signature
 from petition.models.signature import SignatureQuerySet
 
+from . import languages
 from .base import ReadOnlyAdmin, ReasonField
 
 # Rows that one press may change: their transaction is over in a second, so that nobody waits for it.
@@ -30,7 +30,7 @@ class InLanguage(admin.SimpleListFilter):
     parameter_name = "language"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(code, get_language_info(code)["name_translated"]) for code, _name in settings.LANGUAGES]
+        return languages.choices()
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(language=self.value()) if self.value() else queryset

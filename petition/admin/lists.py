@@ -37,10 +37,10 @@ class ListByNumber(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         self.before = number(request.GET.get(BEFORE, ""))
         ends = self.model._default_manager.aggregate(oldest=Min("pk"), newest=Max("pk"))
-        newest = ends["newest"] or 0
+        oldest, newest = ends["oldest"] or 0, ends["newest"] or 0
         start = min(self.before or newest + 1, newest + 1)
-        self.floor = max(start - STRETCH, ends["oldest"] or 0)
-        self.is_last = self.floor == (ends["oldest"] or 0)
+        self.floor = max(start - STRETCH, oldest)
+        self.is_last = self.floor == oldest
         rows = super().get_queryset(request, exclude_parameters)
         return self.narrow(request, rows).filter(pk__lt=start, pk__gte=self.floor)
 

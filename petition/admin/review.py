@@ -8,14 +8,16 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from django.utils.translation import get_language_info, ngettext
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from petition import review, trace
 from petition.models import Action, Review, Signature
 from petition.models.signature import SHOWABLE, SignatureQuerySet
 
+from . import languages
 from .base import ReadOnlyAdmin
+from .lists import number
 
 PER_PAGE = 25
 # Counting further would read the whole queue after an attack.
@@ -59,7 +61,7 @@ class ReviewAdmin(ReadOnlyAdmin):
             "next_page": f"?language={language}&after={page[PER_PAGE - 1].pk}" if len(page) > PER_PAGE else "",
             "is_first_page": not after,
             "language": language,
-            "languages": [(code, get_language_info(code)["name_translated"]) for code, _name in settings.LANGUAGES],
+            "languages": languages.choices(),
         }
         return self.page(request, "review", context)
 
@@ -149,8 +151,3 @@ def seen_by(request: HttpRequest) -> dict[int, str]:
     """What the page showed: the number of each signature, and the fingerprint of its words."""
     shown = (entry.partition(":") for entry in request.POST.getlist("seen"))
     return {number(pk): fingerprint for pk, _colon, fingerprint in shown}
-
-
-def number(text: str) -> int:
-    """A number of a row; 0, which no row has, for anything else."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0

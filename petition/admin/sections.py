@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Any
 
 from django.utils.formats import date_format, number_format
-from django.utils.translation import get_language_info, gettext_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_countries import countries
 
 from petition import breakdown, charts
@@ -17,6 +17,8 @@ from petition.charts import Bars, Columns, Point, Shape
 from petition.models import Measure, Source
 from petition.models.signature import this_hour
 from petition.tally import Count, Standing
+
+from . import languages
 
 HOURS = 24
 SHOWN_ROWS = 1_000
@@ -145,17 +147,10 @@ class Words:
         if name == "country":
             return countries.name(cell) or cell
         if name == "language":
-            return _language(cell)
+            return languages.name(cell)
         if name == "measure":
             return str(Measure(cell).label) if cell in Measure.values else cell
         return self.partners.get(cell) or cell
-
-
-def _language(code: str) -> str:
-    try:
-        return get_language_info(code)["name_translated"]
-    except KeyError:
-        return code
 
 
 def _is_of_things(question: Question) -> bool:

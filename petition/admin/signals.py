@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.translation import get_language, get_language_info, gettext_lazy, ngettext
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from petition import bursts, signals, trace
@@ -19,6 +19,7 @@ from petition.bursts import SPANS, Signal, Span
 from petition.forms import countries_by_name
 from petition.models import Action, SeenDomain, Signals, Signature
 
+from . import languages
 from .base import ReadOnlyAdmin
 
 SHOWN = 50
@@ -162,10 +163,7 @@ def title_of(signal: Signal, row: Signature | None, domain: str) -> str:
     if kind == "country":
         return dict(countries_by_name(get_language() or "en")).get(value, value)
     if kind == "language":
-        try:
-            return str(get_language_info(value)["name_translated"])
-        except KeyError:
-            return value
+        return languages.name(value)
     if kind == "source":
         return value
     if domain:

@@ -1,16 +1,15 @@
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, get_language_info
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from petition import signals
@@ -18,16 +17,17 @@ from petition.forms import countries_by_name
 from petition.models import Signature, Source
 from petition.models.signature import SignatureQuerySet
 
+from . import languages
 from .decisions import Decisions
 from .lists import BEFORE, ByNumber, ListByNumber, number
 
 ANY: list[tuple[str, Any]] = [("", _("any"))]
 STATES: dict[str, Any] = {
-    "pending": (_("pending"), Q(confirmed_at=None)),
-    "confirmed": (_("confirmed"), Q(confirmed_at__isnull=False)),
-    "counted": (_("counted"), Q(confirmed_at__isnull=False, held_at=None, invalidated_at=None)),
-    "held": (_("held"), Q(held_at__isnull=False)),
-    "invalidated": (_("invalidated"), Q(invalidated_at__isnull=False)),
+    "pending": (_("pending"), SignatureQuerySet.pending),
+    "confirmed": (_("confirmed"), SignatureQuerySet.confirmed),
+    "counted": (_("counted"), SignatureQuerySet.counted),
+    "held": (_("held"), SignatureQuerySet.held),
+    "invalidated": (_("invalidated"), SignatureQuerySet.invalidated),
 }
 # How a page says what its signatures share with the one that stands for them.
 LIKE: dict[str, Any] = {
@@ -58,11 +58,10 @@ class FilterForm(forms.Form):
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
-        languages = [(code, get_language_info(code)["name_translated"]) for code, _name in settings.LANGUAGES]
         fields: dict[str, Any] = self.fields
-        fields["state"].choices = [*ANY, *((state, name) for state, (name, _rule) in STATES.items())]
+        fields["state"].choices = [*ANY, *((state, name) for state, (name, _those) in STATES.items())]
         fields["country"].choices = [*ANY, *countries_by_name(get_language() or "en")]
-        fields["language"].choices = [*ANY, *languages]
+        fields["language"].choices = [*ANY, *languages.choices()]
         tags = Source.objects.order_by("slug").values_list("slug", flat=True)
         fields["source"].choices = [*ANY, *((tag, tag) for tag in tags)]
 
@@ -75,7 +74,8 @@ class FilterForm(forms.Form):
     def apply(self, rows: SignatureQuerySet) -> SignatureQuerySet:
         chosen = self.chosen
         if "state" in chosen:
-            rows = rows.filter(STATES[chosen["state"]][1])
+            _name, those = STATES[chosen["state"]]
+            rows = those(rows)
         for lookup, name in (
             ("country", "country"),
             ("language", "language"),

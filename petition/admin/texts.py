@@ -1,15 +1,15 @@
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import get_language_info, override
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
 from parler.admin import TranslatableAdmin
 from parler.models import TranslatableModel
 
+from . import languages
 from .base import Traced
 
 
@@ -20,17 +20,13 @@ class Missing(admin.SimpleListFilter):
     parameter_name = "missing"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(code, language_name(code)) for code, _name in settings.LANGUAGES]
+        return languages.choices()
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() is None:
             return queryset
         written = queryset.model.objects.filter(translations__language_code=self.value())
         return queryset.exclude(pk__in=written.values("pk"))
-
-
-def language_name(code: str) -> str:
-    return str(get_language_info(code)["name_translated"])
 
 
 class TextsAdmin(Traced, TranslatableAdmin):
@@ -45,7 +41,7 @@ class TextsAdmin(Traced, TranslatableAdmin):
     @admin.display(description=_("missing language"))
     def missing(self, row: TranslatableModel) -> str:
         there = set(row.get_available_languages())
-        return ", ".join(language_name(code) for code, _name in settings.LANGUAGES if code not in there) or "–"
+        return ", ".join(name for code, name in languages.choices() if code not in there) or "–"
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None

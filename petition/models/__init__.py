@@ -1,11 +1,10 @@
 from .campaign import InvalidationCampaign
 from .counts import Counts, CountsToken
-from .desk import HeldSignature, Review, SoughtSignature
+from .desk import HeldSignature, Review, Signals, SoughtSignature
 from .domains import SeenDomain
 from .mail import AddressMark, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
-from .signals import Signals
 from .signature import Signature
 from .switches import ListedDomain, ListedNetwork, Switches, Verdict
 from .tally import DayTally, HourTally, Measure, TallyChange, TotalTally

@@ -33,3 +33,14 @@ class SoughtSignature(Signature):
         default_permissions = ()
         verbose_name = _("find one signature")
         verbose_name_plural = _("find one signature")
+
+
+class Signals(Signature):
+    """The same signatures, as the page sees them on which fakes stand out. No row has a page of its own there."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        permissions = [("view_signals", "Can see which groups of signatures stand out")]
+        verbose_name = _("signals of fakes")
+        verbose_name_plural = _("signals of fakes")

@@ -144,6 +144,11 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
     def older_than_abuse_signals(self) -> Self:
         return self.filter(created_at__lt=timezone.now() - timedelta(days=settings.ABUSE_SIGNAL_DAYS))
 
+    def review(self, *, approve: bool) -> int:
+        """Let the names and words of these be shown, or hide them; return how many."""
+        now = this_hour()
+        return self.change(reviewed_at=now, approved_at=now if approve else None)
+
     def hold(self, reason: str) -> int:
         """Keep these out of the count until somebody has looked; return how many changed."""
         return self.counted().change(held_at=this_hour(), held_reason=reason, released_at=None)
