@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -7,4 +8,7 @@ class PetitionConfig(AppConfig):
     verbose_name = _("Petition")
 
     def ready(self) -> None:
-        from petition import checks  # noqa: F401  (registers them)
+        from petition import checks, roles  # noqa: F401  (registers them)
+
+        # As Django makes permissions: whoever migrates has the roles of this version.
+        post_migrate.connect(roles.after_migrating, sender=self)

@@ -1,8 +1,10 @@
 """Who may do what: four groups, each with exactly the permissions of its job. One person may have several."""
 
-from django.apps import apps as installed_apps
-from django.apps.registry import Apps
+from typing import Any
+
+from django.apps import apps
 from django.contrib.auth.management import create_permissions
+from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
@@ -73,28 +75,23 @@ NAMES = {
 }
 
 
-def ensure(apps: Apps = installed_apps) -> list[str]:
-    """Make the groups, with the permissions above and no others; return the names of those that changed.
-
-    In a migration, `apps` is how the models are at that point: a permission of a later one is left for the next time.
-    `load_campaign` calls this at every upgrade.
-    """
-    groups, permissions = apps.get_model("auth", "Group").objects, apps.get_model("auth", "Permission").objects
-    for label in {permission.partition(".")[0] for allowed in ROLES.values() for permission in allowed}:
-        app_config = apps.get_app_config(label)
-        if not hasattr(app_config, "models_module"):
-            # An app as a migration sees it. Django makes permissions after all migrations, and would not begin here.
-            vars(app_config)["models_module"] = True
-        create_permissions(app_config, apps=apps, verbosity=0)
+def ensure() -> list[str]:
+    """Make the groups, with the permissions above and no others; return the names of those that changed."""
+    for label in sorted({permission.partition(".")[0] for allowed in ROLES.values() for permission in allowed}):
+        create_permissions(apps.get_app_config(label), verbosity=0)
     changed = []
     for role, allowed in ROLES.items():
-        group, _created = groups.get_or_create(name=role)
+        group, _created = Group.objects.get_or_create(name=role)
         named = Q()
         for permission in allowed:
             label, _dot, codename = permission.partition(".")
             named |= Q(content_type__app_label=label, codename=codename)
-        wanted = set(permissions.filter(named))
+        wanted = set(Permission.objects.filter(named))
         if wanted != set(group.permissions.all()):
             group.permissions.set(wanted)
             changed.append(role)
     return changed
+
+
+def after_migrating(**kwargs: Any) -> None:
+    ensure()

@@ -152,7 +152,7 @@ def make_staff(db):
 
     def make(*names, username=None, **overrides):
         if not Group.objects.exists():
-            roles.ensure()  # a test that empties the tables empties them of what migrations put there, too
+            roles.ensure()  # a test that empties the tables empties them of the groups, too
         user = User.objects.create_user(username or f"staff{next(numbers)}", is_staff=True, **overrides)
         user.groups.set(Group.objects.filter(name__in=names))
         return user

@@ -83,7 +83,7 @@ class StaffAction(models.Model):
     class Meta:
         verbose_name = _("entry of the trace")
         verbose_name_plural = _("trace")
-        # That it only ever grows is a trigger's work: `petition/migrations/0005_trace.py`.
+        # That it only ever grows is a trigger's work: `petition/migrations/0002_tables_and_rules_in_sql.py`.
         constraints = [
             models.CheckConstraint(
                 condition=~Q(detail__contains="@") & ~Q(reason__contains="@"), name="the_trace_holds_no_address"

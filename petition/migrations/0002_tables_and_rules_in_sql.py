@@ -1,0 +1,61 @@
+from django.db import migrations
+
+# What may be lost in a crash, and must not reach the write-ahead log: the salt of the day, and the shared counters.
+UNLOGGED = """
+    ALTER TABLE petition_dailysalt SET UNLOGGED;
+
+    CREATE UNLOGGED TABLE petition_cache (
+        cache_key varchar(255) PRIMARY KEY, value text NOT NULL, expires timestamptz NOT NULL
+    ) WITH (fillfactor = 50);
+    CREATE INDEX petition_cache_expires ON petition_cache (expires);
+"""
+LOGGED = """
+    ALTER TABLE petition_dailysalt SET LOGGED;
+    DROP TABLE petition_cache;
+"""
+
+# What staff do is kept for two years, and the database sees to it. Plain SQL, not a trigger of django-pgtrigger: those
+# can be switched off for a session (`pgtrigger.ignore`). ALWAYS, so that they fire in a session that plays a replica,
+# too. The search path is fixed, so that now() is PostgreSQL's own.
+APPEND_ONLY = """
+    CREATE FUNCTION petition_refuse_to_change_the_trace() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+        IF TG_OP = 'DELETE' THEN
+            IF OLD.done_at < now() - interval '2 years' THEN
+                RETURN OLD;
+            END IF;
+        END IF;
+        RAISE EXCEPTION 'The trace is only ever added to, and its entries stay for two years.';
+    END $$;
+
+    CREATE TRIGGER trace_only_grows BEFORE UPDATE OR DELETE ON petition_staffaction
+    FOR EACH ROW EXECUTE FUNCTION petition_refuse_to_change_the_trace();
+
+    CREATE TRIGGER trace_is_never_truncated BEFORE TRUNCATE ON petition_staffaction
+    FOR EACH STATEMENT EXECUTE FUNCTION petition_refuse_to_change_the_trace();
+
+    ALTER TABLE petition_staffaction ENABLE ALWAYS TRIGGER trace_only_grows;
+    ALTER TABLE petition_staffaction ENABLE ALWAYS TRIGGER trace_is_never_truncated;
+"""
+CHANGEABLE = """
+    DROP TRIGGER trace_only_grows ON petition_staffaction;
+    DROP TRIGGER trace_is_never_truncated ON petition_staffaction;
+    DROP FUNCTION petition_refuse_to_change_the_trace();
+"""
+
+# The one row, which says that every rate is the one of the environment.
+SWITCHES = """
+    INSERT INTO petition_switches (id, rate_per_network, burst_per_network, mails_per_address, hold_per_network)
+    VALUES (1, '', '', '', '')
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("petition", "0001_initial")]
+
+    operations = [
+        migrations.RunSQL(UNLOGGED, LOGGED),
+        migrations.RunSQL(APPEND_ONLY, CHANGEABLE),
+        migrations.RunSQL(SWITCHES, "DELETE FROM petition_switches"),
+    ]
