@@ -11,10 +11,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from campaign import feeds, pictures, poster, rooms, sharing, sitemaps, support
 from campaign.forms import FORMATS, PostForm, WordsForm
 from campaign.models import Page, Report, Update
-from config.caching import public_file, public_form, public_page
-from config.pagecache import PAGE
 from petition import limits
 from petition.models import Source
+from petition.web.cache_control import public_file, public_form, public_page
+from petition.web.page_cache import PAGE
 
 BUSY_SECONDS = 10
 UPDATES_ON_A_PAGE = 20

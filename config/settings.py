@@ -98,17 +98,17 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.pagecache.PageCache",
-    "config.middleware.headers",
+    "petition.web.page_cache.PageCache",
+    "petition.web.middleware.headers",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
-    "config.middleware.language_from_path",
+    "petition.web.middleware.language_from_path",
     "django.middleware.common.CommonMiddleware",
-    "config.middleware.refusals",
-    "config.middleware.StaffSessions",
+    "petition.web.middleware.refusals",
+    "petition.web.middleware.StaffSessions",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -125,7 +125,7 @@ TEMPLATES = [
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
-                "config.context.site",
+                "petition.web.context.site",
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
@@ -189,7 +189,7 @@ STORAGES = {
 }
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
-# What a browser is told. `config.middleware` adds the headers that have no setting.
+# What a browser is told. `petition.web.middleware` adds the headers that have no setting.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -223,7 +223,7 @@ CSRF_COOKIE_AGE = None
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 CSRF_TRUSTED_ORIGINS = [url for url in (SITE_URL, ONION_URL) if "://" in url]
-CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "petition.web.errors.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 # In a trial it can be switched on, elsewhere not off.
 SECOND_FACTOR = not LOCAL or env.bool("SECOND_FACTOR", False)
@@ -255,10 +255,10 @@ SILENCED_SYSTEM_CHECKS = [
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"private": {"()": "config.logs.Private"}},
+    "filters": {"private": {"()": "petition.web.logs.Private"}},
     "formatters": {
         "private": {
-            "()": "config.logs.PrivateFormatter",
+            "()": "petition.web.logs.PrivateFormatter",
             "format": "{asctime} {levelname} {name} {message}",
             "style": "{",
         }

@@ -9,10 +9,10 @@ from petition.dashboard import counts_json
 from petition.health import healthz
 from petition.views import count_json
 
-handler400 = "config.errors.bad_request"
-handler403 = "config.errors.forbidden"
-handler404 = "config.errors.not_found"
-handler500 = "config.errors.server_error"
+handler400 = "petition.web.errors.bad_request"
+handler403 = "petition.web.errors.forbidden"
+handler404 = "petition.web.errors.not_found"
+handler500 = "petition.web.errors.server_error"
 
 urlpatterns = [
     path("", start, name="start"),

@@ -7,7 +7,7 @@ from django.core import checks
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.core.management.base import SystemCheckError
 
-from config.loopback import is_loopback
+from petition.web.loopback import is_loopback
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

@@ -13,10 +13,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, ProgrammingError, connection
 from nacl.public import PrivateKey
 
-from config.loopback import is_loopback
 from petition import identity
 from petition.models import KeyFingerprint
 from petition.models.switches import RATE
+from petition.web.loopback import is_loopback
 
 KEY = re.compile(r"[0-9a-fA-F]{64}\Z")
 QUOTE = "Write / # ? @ : in a password as %2F %23 %3F %40 %3A."

@@ -11,9 +11,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django_ratelimit import core as ratelimit
 
-from config import cache, errors
+from config import cache
 from petition import switches
 from petition.models import Verdict
+from petition.web import errors
 
 IPAddress = IPv4Address | IPv6Address
 

@@ -11,12 +11,12 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from config import errors
-from config.caching import public_form, public_page
 from petition import confirmation, identity, letters, limits, signing, switches, tally, withdrawal
 from petition.confirmation import State
 from petition.forms import CodeForm, SignForm, WithdrawForm
 from petition.models import OutgoingMail, Petition, Source, Verdict
+from petition.web import errors
+from petition.web.cache_control import public_form, public_page
 
 # For each state of a link: its page, and the status that says the same to a machine.
 LINK_PAGES = {
@@ -201,7 +201,7 @@ def form_page(request: HttpRequest, template: str, petition: Petition, form: For
 @public_page
 @require_safe
 def embed(request: HttpRequest, slug: str) -> HttpResponse:
-    """The counter with a button to sign, for the frames of other sites (`config.middleware.headers` lets them).
+    """The counter with a button to sign, for the frames of other sites (`petition.web.middleware.headers` lets them).
 
     It loads no script.
     """

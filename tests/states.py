@@ -23,10 +23,10 @@ from django.utils import timezone, translation
 
 from campaign import pictures
 from campaign.models import Page
-from config import errors
 from petition import confirmation, identity, switches, withdrawal
 from petition.models import OutgoingMail, Petition, Signature, Switches
 from petition.models.signature import this_hour
+from petition.web import errors
 
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
 PARTS = ("admin", "dev", "petition/mail", "petition/tags")  # staff, developers, mails, and pieces of pages

@@ -11,9 +11,9 @@ from django.core.management.base import SystemCheckError
 from django.db import connection
 from nacl.public import PrivateKey
 
-from config.loopback import is_loopback
 from petition.checks import recipient_keys
 from petition.models import KeyFingerprint
+from petition.web.loopback import is_loopback
 
 from . import server
 

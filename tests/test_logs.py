@@ -12,9 +12,9 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 
-from config.logs import Private, PrivateFormatter
 from petition import confirmation, identity
 from petition.models import OutgoingMail, Signature
+from petition.web.logs import Private, PrivateFormatter
 
 from . import server
 from .conftest import make_petition

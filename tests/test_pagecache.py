@@ -99,7 +99,7 @@ def test_the_memory_is_bounded_and_forgets_what_was_asked_longest_ago(client, se
 
 def _page_cache(chain):
     """The cache at the head of the middleware chain."""
-    from config.pagecache import PageCache
+    from petition.web.page_cache import PageCache
 
     cells = [cell.cell_contents for cell in chain.__closure__]
     return next(cell for cell in cells if isinstance(cell, PageCache))

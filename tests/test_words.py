@@ -17,10 +17,10 @@ from django.utils import translation
 
 from campaign.management.commands.load_campaign import PAGES
 from campaign.models import Page
-from config import errors
 from petition import identity, letters
 from petition.models import OutgoingMail
 from petition.tally import Count
+from petition.web import errors
 
 LANGUAGES = [code for code, _name in settings.LANGUAGES]
 CATALOGUE = Path(settings.LOCALE_PATHS[0]) / "ru" / "LC_MESSAGES" / "django.po"

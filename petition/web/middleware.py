@@ -12,7 +12,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.encoding import escape_uri_path
 from django.utils.translation import get_language_from_path, get_language_from_request
 
-from config import errors
+from petition.web import errors
 
 View = Callable[[HttpRequest], HttpResponse]
 
