@@ -141,14 +141,14 @@ DATABASE = from_url(
 if DATABASE.get("ENGINE") != "django.db.backends.postgresql":
     DATABASE = {"ENGINE": "django.db.backends.postgresql", "NAME": ""}
 DATABASES = {
-    "default": DATABASE | {"ENGINE": "config.postgres", "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True},
+    "default": DATABASE | {"ENGINE": "petition.postgres", "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
     "default": from_url(env.cache_url, "CACHE_URL") or {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
     if env.str("CACHE_URL", "")
-    else {"BACKEND": "config.cache.PostgresCache", "LOCATION": "petition_cache"}
+    else {"BACKEND": "petition.postgres.counters.PostgresCache", "LOCATION": "petition_cache"}
 }
 
 # The client network is worked out by `petition.limits`, and hashed with a salt of the day: a bare hash of an IPv4

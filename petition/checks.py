@@ -90,7 +90,7 @@ def services_are_set(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
             id="petition.E007",
         )
     backend = settings.CACHES["default"]["BACKEND"]
-    if backend != "config.cache.PostgresCache" and not ("redis" in backend and find_spec("redis")):
+    if backend != "petition.postgres.counters.PostgresCache" and not ("redis" in backend and find_spec("redis")):
         yield Error(
             "CACHE_URL is unreadable or names no Redis, or the package redis is not installed.",
             hint=f"Leave CACHE_URL out to use PostgreSQL, or write it as redis://host:6379/1. {QUOTE}",

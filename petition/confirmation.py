@@ -12,9 +12,9 @@ from django.db.models import Model
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from config.postgres.prepared import Prepared
 from petition import identity, limits, switches
 from petition.models import AddressMark, Petition, Signature
+from petition.postgres.prepared import Prepared
 
 # Without 0 and O, 1, I and L, 2 and Z, 5 and S, 8 and B: nobody has to guess when typing from another screen.
 CODE_LETTERS = "34679ACDEFGHJKMNPQRTUVWXY"

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django_ratelimit import core as ratelimit
 
-from config import cache
 from petition import switches
 from petition.models import Verdict
+from petition.postgres import counters
 from petition.web import errors
 
 IPAddress = IPv4Address | IPv6Address
@@ -99,7 +99,7 @@ def over_any(uses: Iterable[tuple[str, str, str]]) -> int | None:
     windows = {window.name: window for window in _windows(uses) if window}
     if not windows:
         return None
-    counts = cache.count({name: window.seconds for name, window in windows.items()})
+    counts = counters.count({name: window.seconds for name, window in windows.items()})
     now = int(time.time())
     waits = [max(window.ends_at - now, 1) for name, window in windows.items() if counts[name] > window.limit]
     return max(waits, default=None)
@@ -112,7 +112,7 @@ def over_each(uses: Iterable[tuple[str, str, str]]) -> list[bool]:
     if not named:
         return [False] * len(windows)
     times_used = Counter(window.name for window in windows if window)
-    counts = cache.count({name: window.seconds for name, window in named.items()}, times_used)
+    counts = counters.count({name: window.seconds for name, window in named.items()}, times_used)
     over = []
     for window in reversed(windows):
         over.append(window is not None and counts[window.name] > window.limit)

@@ -15,12 +15,12 @@ from datetime import timedelta
 from django.db import connection
 from django.utils import timezone
 
-from config import cache
 from petition import letters, limits, signals, switches
 from petition.letters import Letter
 from petition.models import OutgoingMail, Signature
 from petition.models.mail import OutgoingMailQuerySet
 from petition.post import Fate, Outcome, Parcel, Post, ServerAway
+from petition.postgres import counters
 
 __all__ = ["ServerAway"]
 
@@ -171,7 +171,7 @@ def _letter(mail: OutgoingMail, known: Known) -> Letter | None:
 def over_mail_limit(mails: list[OutgoingMail]) -> set[OutgoingMail]:
     """Count these against the limit of their addresses; those that are beyond it. Costs two statements."""
     named = {f"counted:{mail.pk}": mail for mail in mails}
-    seen = cache.count(dict.fromkeys(named, COUNTED_SECONDS))
+    seen = counters.count(dict.fromkeys(named, COUNTED_SECONDS))
     # A mail that is taken up again, after a refusal or a crash, is not another one.
     new = [mail for name, mail in named.items() if seen[name] == 1]
     rate = switches.rate("MAILS_PER_ADDRESS")

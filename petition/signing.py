@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from django.db import connection
 from django.utils import timezone
 
-from config.postgres.prepared import Prepared
 from petition import consent, identity
 from petition.models.signature import this_hour
+from petition.postgres.prepared import Prepared
 
 # The petition is looked up on the way, and must be neither closed nor paused (`Petition.is_open`): a request of its own
 # for that, and one for the source, would cost as much as this.

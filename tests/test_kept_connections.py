@@ -9,9 +9,9 @@ import pytest
 from django.db import ProgrammingError, close_old_connections, connection, transaction
 from django.db.backends.postgresql import base
 
-from config.postgres.prepared import Prepared
 from petition import tally
 from petition.models import Petition
+from petition.postgres.prepared import Prepared
 
 from .conftest import make_petition
 

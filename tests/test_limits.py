@@ -14,9 +14,9 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.cache import count
 from petition import confirmation, identity, limits
 from petition.models import DailySalt, OutgoingMail, Signature
+from petition.postgres.counters import count
 
 from . import server
 
@@ -141,7 +141,9 @@ def test_threads_that_count_the_same_keys_in_any_order_miss_none_and_never_deadl
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("backend", ["config.cache.PostgresCache", "django.core.cache.backends.locmem.LocMemCache"])
+@pytest.mark.parametrize(
+    "backend", ["petition.postgres.counters.PostgresCache", "django.core.cache.backends.locmem.LocMemCache"]
+)
 def test_counters_start_at_one_and_live_from_their_first_use(settings, backend):
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "petition_cache"}}
 

@@ -9,7 +9,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from config.postgres.prepared import Prepared
+from petition.postgres.prepared import Prepared
 
 from . import ledger
 from .petition import Petition

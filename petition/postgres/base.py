@@ -10,7 +10,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     Stock Django sends `SELECT 1` before each request that uses a kept connection: a seventh of the time of signing.
     """
 
-    prepared: set[str]  # the statements that this connection knows (`config.postgres.prepared`)
+    prepared: set[str]  # the statements that this connection knows (`petition.postgres.prepared`)
 
     def get_new_connection(self, conn_params: Any) -> Any:
         self.prepared = set()

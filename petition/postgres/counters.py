@@ -10,7 +10,7 @@ from django.core.cache.backends.db import DatabaseCache
 from django.db import connection
 from django.utils.functional import cached_property
 
-from config.postgres.prepared import Prepared
+from petition.postgres.prepared import Prepared
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
