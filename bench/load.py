@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from config import cluster
+from config.local import postgres
 
 HERE = Path(__file__).resolve().parent
 WRK = shutil.which("wrk")
@@ -67,10 +67,10 @@ def read_wrk(printed: str) -> Load:
 def pgbench(database_url: str, script: str, *options: str, clients: int) -> float:
     """Transactions per second. `options` say how long, with -T seconds or -t transactions for each client."""
     command = [
-        *(cluster._binary("pgbench"), "--no-vacuum", "--client", str(clients), "--jobs", str(THREADS)),
+        *(postgres.binary("pgbench"), "--no-vacuum", "--client", str(clients), "--jobs", str(THREADS)),
         *("--file", str(HERE / "sql" / script), *options, database_url),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=cluster._environment())
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=postgres.environment())
     if done.returncode:
         raise LoadError(f"pgbench failed: {done.stderr}")
     return read_pgbench(done.stdout)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bench import stage
-from config import local
+from config.local.run import PROJECT
 
 REQUESTS = 300
 TOP = 10
@@ -125,7 +125,7 @@ def report(work: str, stats: pstats.Stats) -> None:
 
 def is_ours(file: str) -> bool:
     room = Path(file).parent
-    return local.PROJECT in room.parents and room != local.PROJECT / "config" and ".venv" not in room.parts
+    return PROJECT in room.parents and room != PROJECT / "config" and ".venv" not in room.parts
 
 
 if __name__ == "__main__":

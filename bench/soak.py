@@ -24,7 +24,8 @@ from random import Random
 
 import django
 
-from config import cluster, local
+from config.local import postgres
+from config.local.run import PROJECT
 
 CONNECTIONS = 64
 PROCESSES = 4
@@ -117,12 +118,12 @@ def _finish(process: subprocess.Popen[str], patience: float, told: str = "") -> 
 def _start(environment: Mapping[str, str], *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "bench.soak", *map(str, arguments)],
-        cwd=local.PROJECT,
+        cwd=PROJECT,
         env={**environment, **LIMITS, "DJANGO_SETTINGS_MODULE": "config.settings"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=partial(cluster.end_with, os.getpid(), signal.SIGKILL),
+        preexec_fn=partial(postgres.end_with, os.getpid(), signal.SIGKILL),
     )
 
 

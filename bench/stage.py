@@ -28,10 +28,11 @@ import django
 import pgtrigger
 import psycopg2
 
-from config import cluster, local
+from config.local import postgres
+from config.local.run import PROJECT, make_secrets
 from tests import nginx
 
-VAR = local.PROJECT / "var" / "bench"
+VAR = PROJECT / "var" / "bench"
 LOGS = VAR / "logs"
 CEILING = VAR / "ceiling"
 HOME = "/en/"
@@ -59,16 +60,16 @@ def stage() -> Iterator[None]:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _leave)
     if "MAKELEVEL" in os.environ:
-        cluster.end_with(os.getppid(), signal.SIGTERM)
+        postgres.end_with(os.getppid(), signal.SIGTERM)
     for folder in (LOGS, CEILING):
         folder.mkdir(parents=True, exist_ok=True)
-    local._make_secrets(VAR)
+    make_secrets(VAR)
     os.environ |= {"LOCAL": "1", "VAR_DIR": str(VAR), "TRUSTED_PROXIES": "127.0.0.1/32", "PYTHONUNBUFFERED": "1"}
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     os.environ.pop("DATABASE_URL", None)
-    if (lock := cluster.try_lock(VAR / "bench.lock")) is None:
+    if (lock := postgres.try_lock(VAR / "bench.lock")) is None:
         raise SystemExit("A bench is running already.")
-    with lock, cluster.running(VAR / "postgres"):
+    with lock, postgres.running(VAR / "postgres"):
         django.setup()
         yield
 
@@ -78,7 +79,7 @@ def _leave(signum: int, frame: object) -> NoReturn:
 
 
 def url(database: str) -> str:
-    return cluster.url(VAR / "postgres").replace("/petition?", f"/{database}?")
+    return postgres.url(VAR / "postgres").replace("/petition?", f"/{database}?")
 
 
 def postgres_pid() -> int:
@@ -146,8 +147,8 @@ def _recipe(database: str | None = None) -> str | None:
     if database:
         query = f"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{database}'"
         return next((comment for (comment,) in sql("petition", query)), None)
-    sources = [local.PROJECT / "petition" / "management" / "commands" / "seed_signatures.py"]
-    sources += sorted((local.PROJECT / "petition" / "migrations").glob("0*.py"))
+    sources = [PROJECT / "petition" / "management" / "commands" / "seed_signatures.py"]
+    sources += sorted((PROJECT / "petition" / "migrations").glob("0*.py"))
     lines = {line for source in sources for line in source.read_text().splitlines()}
     # Triggers are put up anew each time, and seeds need not be.
     lines = {line for line in lines if "pgtrigger" not in line and not line.startswith("#")}
@@ -162,7 +163,7 @@ def run(*arguments: str, database: str, **more: str) -> str:
     """What one of our programs printed. SystemExit if it fails."""
     done = subprocess.run(
         [sys.executable, *arguments],
-        cwd=local.PROJECT,
+        cwd=PROJECT,
         env=environment(database, **more),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -180,13 +181,13 @@ def process(name: str, *arguments: str, database: str, **more: str) -> Iterator[
     with (LOGS / f"{name}.log").open("wb") as log:
         started = subprocess.Popen(
             [sys.executable, *arguments],
-            cwd=local.PROJECT,
+            cwd=PROJECT,
             env=environment(database, **more),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=partial(cluster.end_with, os.getpid(), signal.SIGTERM),
+            preexec_fn=partial(postgres.end_with, os.getpid(), signal.SIGTERM),
         )
     try:
         yield started

@@ -16,7 +16,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from config import cluster
+from config.local import postgres
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -136,7 +136,7 @@ TEMPLATES = [
 
 # One PostgreSQL. Threads of the app server keep their connection; Django's pool needs another driver.
 DATABASE = from_url(
-    env.db_url, "DATABASE_URL", default=cluster.url(VAR_DIR / "postgres") if LOCAL else "postgresql:///"
+    env.db_url, "DATABASE_URL", default=postgres.url(VAR_DIR / "postgres") if LOCAL else "postgresql:///"
 )
 if DATABASE.get("ENGINE") != "django.db.backends.postgresql":
     DATABASE = {"ENGINE": "django.db.backends.postgresql", "NAME": ""}
@@ -160,7 +160,7 @@ EMAIL_HOST = ""  # Django's own default would take every machine for a mail serv
 if env.str("EMAIL_URL", ""):
     vars().update(from_url(env.email_url, "EMAIL_URL"))
 elif LOCAL:
-    EMAIL_BACKEND = "config.devmail.EmailBackend"
+    EMAIL_BACKEND = "config.local.mail.EmailBackend"
 EMAIL_FILE_PATH = str(VAR_DIR / "mail")
 EMAIL_TIMEOUT = 60
 MAIL_CONNECTIONS = env.str("MAIL_CONNECTIONS", "4")  # of each worker, while much is due

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from campaign.views import robots, sitemap, start
-from config import devmail
+from config.local import mail
 from petition.dashboard import counts_json
 from petition.health import healthz
 from petition.views import count_json
@@ -30,6 +30,6 @@ urlpatterns = [
 
 if settings.LOCAL:
     urlpatterns += [
-        path("dev/mail/", devmail.inbox, name="dev-mail"),
-        path("dev/mail/<uuid:name>/", devmail.html_part, name="dev-mail-html"),
+        path("dev/mail/", mail.inbox, name="dev-mail"),
+        path("dev/mail/<uuid:name>/", mail.html_part, name="dev-mail-html"),
     ]

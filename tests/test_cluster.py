@@ -13,7 +13,7 @@ import environ
 import psycopg2
 import pytest
 
-from config import cluster
+from config.local import postgres
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Uses the cluster until its standard input ends.
@@ -54,7 +54,7 @@ def ordinary(uid):
 
 
 def query(data, statement):
-    database = environ.Env.db_url_config(cluster.url(data))
+    database = environ.Env.db_url_config(postgres.url(data))
     connection = psycopg2.connect(dbname=database["NAME"], user=database["USER"], **database["OPTIONS"])
     connection.autocommit = True
     with closing(connection), connection.cursor() as cursor:
@@ -94,22 +94,22 @@ def wait_until(condition):
 def made(tmp_path_factory):
     """A cluster that was started and stopped before."""
     data = tmp_path_factory.mktemp("made") / "postgres"
-    with cluster.running(data, fsync="off"):
+    with postgres.running(data, fsync="off"):
         pass
     return data
 
 
 def test_the_server_runs_inside_the_block_and_is_gone_after_it(made):
-    with cluster.running(made):
+    with postgres.running(made):
         assert query(made, "SELECT lower('ЁЛКА')") == "ёлка"
         assert query(made, "SELECT current_setting('listen_addresses')") == ""
 
-    assert not cluster.is_running(made)
+    assert not postgres.is_running(made)
     assert processes(made) == []
 
 
 def test_asking_for_the_url_makes_nothing(tmp_path):
-    assert cluster.url(tmp_path / "none").startswith("postgresql://petition@/petition?host=/")
+    assert postgres.url(tmp_path / "none").startswith("postgresql://petition@/petition?host=/")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -132,7 +132,7 @@ def test_eight_first_starts_at_once_share_one_server(tmp_path):
 
 def test_the_server_stays_until_its_last_user_has_gone(made):
     with user_of(made) as last:
-        with cluster.running(made):
+        with postgres.running(made):
             server = postmaster_of(made)
 
         assert query(made, "SELECT 1") == 1
@@ -147,7 +147,7 @@ def test_killing_the_last_user_stops_the_server(made):
         user.kill()
         user.wait()
 
-        wait_until(lambda: not cluster.is_running(made))
+        wait_until(lambda: not postgres.is_running(made))
 
     assert processes(made) == []
 
@@ -155,7 +155,7 @@ def test_killing_the_last_user_stops_the_server(made):
 def test_killing_the_keeper_stops_the_server_and_the_next_user_starts_it_again(made):
     with user_of(made) as first:
         os.kill(keeper_of(made), signal.SIGKILL)
-        wait_until(lambda: not cluster.is_running(made))
+        wait_until(lambda: not postgres.is_running(made))
         assert first.poll() is None
 
         with user_of(made) as second:
@@ -181,11 +181,11 @@ def test_a_stale_pid_file_that_names_a_living_stranger_harms_neither(made):
                 for pid in (keeper_of(made), postmaster_of(made)):
                     os.kill(pid, signal.SIGKILL)
                 user.kill()
-                wait_until(lambda: not cluster.is_running(made))
+                wait_until(lambda: not postgres.is_running(made))
             for path, lines in left.items():
                 path.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
 
-            with cluster.running(made):
+            with postgres.running(made):
                 assert query(made, "SELECT 1") == 1
 
             assert stranger.poll() is None
@@ -200,7 +200,7 @@ def test_a_first_start_that_was_killed_is_made_anew(tmp_path):
         user.kill()
         os.kill(keeper_of(data), signal.SIGKILL)
 
-    with cluster.running(data, fsync="off"):
+    with postgres.running(data, fsync="off"):
         assert query(data, "SELECT 1") == 1
 
 
@@ -210,7 +210,7 @@ def test_a_first_start_that_was_killed_is_made_anew(tmp_path):
 )
 def test_any_path_will_do(tmp_path, name):
     data = tmp_path / name / "postgres"
-    with cluster.running(data, fsync="off"):
+    with postgres.running(data, fsync="off"):
         assert query(data, "SELECT 1") == 1
 
     assert processes(data) == []
@@ -218,28 +218,28 @@ def test_any_path_will_do(tmp_path, name):
 
 def test_a_socket_folder_that_others_can_enter_is_refused(tmp_path):
     data = tmp_path / "odd path" / "postgres"
-    sockets = cluster._socket_folder(data)
+    sockets = postgres._socket_folder(data)
     sockets.mkdir()
     sockets.chmod(0o777)
     try:
-        with pytest.raises(cluster.ClusterError, match="only its owner can enter"), cluster.running(data):
+        with pytest.raises(postgres.ClusterError, match="only its owner can enter"), postgres.running(data):
             pass
     finally:
         sockets.rmdir()
 
 
 def test_a_server_that_cannot_start_says_why(made):
-    with pytest.raises(cluster.ClusterError, match="no_such_setting"), cluster.running(made, no_such_setting="1"):
+    with pytest.raises(postgres.ClusterError, match="no_such_setting"), postgres.running(made, no_such_setting="1"):
         pass
 
     assert processes(made) == []
 
 
 def test_a_missing_database_is_made(made):
-    with cluster.running(made):
-        assert cluster._sql(made, "DROP DATABASE petition") == ""
+    with postgres.running(made):
+        assert postgres._sql(made, "DROP DATABASE petition") == ""
 
-        with cluster.running(made):
+        with postgres.running(made):
             assert query(made, "SELECT 1") == 1
 
 
@@ -249,7 +249,7 @@ def test_the_variables_of_another_postgresql_do_not_lead_astray(made):
 
 
 def test_a_failing_statement_leaves_no_name_in_the_log(made):
-    with cluster.running(made):
+    with postgres.running(made):
         query(made, "CREATE TABLE signer (name text UNIQUE)")
         query(made, "INSERT INTO signer VALUES ('Zarema')")
         with pytest.raises(psycopg2.errors.UniqueViolation, match="Zarema"):
@@ -266,7 +266,7 @@ def test_root_needs_no_open_parents(tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
 
-    with cluster.running(closed / "postgres", fsync="off"):
+    with postgres.running(closed / "postgres", fsync="off"):
         assert query(closed / "postgres", "SELECT 1") == 1
         assert (closed / "postgres").stat().st_uid != 0
 
@@ -278,17 +278,17 @@ def test_root_needs_no_open_parents(tmp_path):
 def test_root_needs_no_open_folder_for_the_binaries(tmp_path, monkeypatch):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    binaries = Path(cluster._binary("postgres")).parent
+    binaries = Path(postgres.binary("postgres")).parent
     package = binaries.parent.parent
     shutil.copytree(binaries.parent, closed / package.name / binaries.parent.name)
     shutil.copytree(package.with_name(f"{package.name}.libs"), closed / f"{package.name}.libs")
     closed_binaries = closed / binaries.relative_to(package.parent)
-    monkeypatch.setattr(cluster, "_binary", lambda name: str(closed_binaries / name))
+    monkeypatch.setattr(postgres, "binary", lambda name: str(closed_binaries / name))
     data = closed / "postgres"
-    cluster._make_private(data, data)
+    postgres._make_private(data, data)
 
-    with cluster.try_lock(data / "server.lock") as lock:
-        initdb = cluster._child(data, lock, "initdb", *cluster.INITDB, "-D", str(data / "cluster"))
+    with postgres.try_lock(data / "server.lock") as lock:
+        initdb = postgres._child(data, lock, "initdb", *postgres.INITDB, "-D", str(data / "cluster"))
 
         assert initdb.wait() == 0
 
@@ -298,13 +298,13 @@ def test_after_root_the_owner_of_the_folder_starts_the_same_cluster(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     os.chown(home, 65534, 65534)
-    with cluster.running(home / "postgres", fsync="off"):
+    with postgres.running(home / "postgres", fsync="off"):
         query(home / "postgres", "CREATE TABLE kept ()")
 
     with user_of(home / "postgres", ordinary(65534)) as user:
         assert user.said == "up"
         assert query(home / "postgres", "SELECT count(*) FROM kept") == 0
-        with cluster.running(home / "postgres"):  # and root joins
+        with postgres.running(home / "postgres"):  # and root joins
             pass
 
     assert processes(home) == []

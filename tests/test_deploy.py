@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from config import local
+from config.local import run
 from petition.checks import PRIVATE_LOGS
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -136,9 +136,9 @@ def test_the_server_starts_as_make_run_starts_it_but_for_reloads_and_its_socket(
     [start] = values(WEB, "ExecStart")
 
     program, *arguments = shlex.split(start)
-    assert program == f"{HOME}/.venv/bin/{local.GRANIAN[0]}"
+    assert program == f"{HOME}/.venv/bin/{run.GRANIAN[0]}"
     assert tuple(arguments) == (
-        *local.GRANIAN[1:],
+        *run.GRANIAN[1:],
         *("--respawn-interval", "10"),
         *("--uds", "/run/petition/web.sock", "--uds-permissions", "0o660"),
     )

@@ -24,9 +24,9 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, NoReturn, Self
 
-from config import cluster
+from config.local import postgres
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 GRANIAN = (
     *("granian", "config.wsgi:application", "--interface", "wsgi", "--no-ws"),
     *("--workers", "2", "--blocking-threads", "4", "--respawn-failed-workers", "--workers-kill-timeout", "10"),
@@ -43,7 +43,7 @@ def main() -> int:
     var = Path(os.environ.get("VAR_DIR") or "var").absolute()
     _on_signals(_interrupt)
     if "MAKELEVEL" in os.environ:
-        cluster.end_with(os.getppid(), signal.SIGTERM)  # make cannot pass on the SIGKILL that ends it
+        postgres.end_with(os.getppid(), signal.SIGTERM)  # make cannot pass on the SIGKILL that ends it
     try:
         match sys.argv[1:]:
             case ["run"]:
@@ -60,7 +60,7 @@ def main() -> int:
                 web()
             case _:
                 raise SystemExit("python -m config.local run | test [pytest arguments] | manage [manage.py arguments]")
-    except cluster.ClusterError as error:
+    except postgres.ClusterError as error:
         raise SystemExit(str(error)) from error
     except KeyboardInterrupt:
         return 0 if sys.argv[1] == "run" else 130
@@ -92,7 +92,7 @@ def run(var: Path) -> NoReturn:
                     raise SystemExit(f"The site is not healthy after {READY_SECONDS} seconds. See the logs in {var}.")
                 time.sleep(0.1)
             print(what_to_open, flush=True)
-            while data is None or cluster.is_running(data):
+            while data is None or postgres.is_running(data):
                 children.check()
                 time.sleep(0.5)
             raise SystemExit(f"PostgreSQL has ended, see {data / 'postgres.log'}.")
@@ -112,7 +112,7 @@ def test(var: Path, arguments: list[str]) -> int:
 
 def manage(var: Path, arguments: list[str]) -> int:
     """Run a manage.py command, on the server of a `make run` if there is one; its exit code."""
-    _make_secrets(var)
+    make_secrets(var)
     with _database(var):
         return _in_foreground("manage.py", *arguments)
 
@@ -158,7 +158,7 @@ def web() -> None:
     def in_worker() -> None:
         # Until a worker has imported the product it has granian's own handler, which notes the signal and goes on.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        cluster.end_with(granian, signal.SIGKILL)
+        postgres.end_with(granian, signal.SIGKILL)
 
     os.register_at_fork(after_in_child=in_worker)
     sys.argv = list(GRANIAN)
@@ -195,7 +195,7 @@ class Children:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=[self.lock.fileno()],
-                preexec_fn=partial(cluster.end_with, os.getpid(), signal.SIGTERM),
+                preexec_fn=partial(postgres.end_with, os.getpid(), signal.SIGTERM),
             )
 
     def finish(self, name: str, *arguments: str) -> str:
@@ -229,9 +229,9 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 @contextmanager
 def _only_one(var: Path, name: str) -> Iterator[None]:
     """Take VAR_DIR for this command, with its secrets made."""
-    _make_secrets(var)
+    make_secrets(var)
     os.environ["VAR_DIR"] = str(var)
-    if (lock := cluster.try_lock(var / f"{name}.lock")) is None:
+    if (lock := postgres.try_lock(var / f"{name}.lock")) is None:
         raise SystemExit(f"make {name} is already running with the files in {var}.")
     with lock:
         yield
@@ -241,7 +241,7 @@ def _only_one(var: Path, name: str) -> Iterator[None]:
 def _outliving_children(var: Path) -> Iterator[BinaryIO]:
     """The lock that the children inherit. Children of a killed run hold it until they have ended, within seconds."""
     deadline = time.monotonic() + 2 * STOP_SECONDS
-    while (lock := cluster.try_lock(var / "children.lock")) is None:
+    while (lock := postgres.try_lock(var / "children.lock")) is None:
         if time.monotonic() > deadline:
             raise SystemExit("Processes of an earlier run, which was killed, do not end.")
         time.sleep(0.1)
@@ -257,11 +257,11 @@ def _database(var: Path, **settings: str) -> Iterator[Path | None]:
         yield None
     else:
         os.environ.pop("DATABASE_URL", None)
-        with cluster.running(var / "postgres", **settings):
+        with postgres.running(var / "postgres", **settings):
             yield var / "postgres"
 
 
-def _make_secrets(var: Path) -> None:
+def make_secrets(var: Path) -> None:
     """Make the keys of this trial, once: what an earlier key hashed or sealed is lost with it."""
     from nacl.public import PrivateKey
 
@@ -317,7 +317,7 @@ def _is_healthy(port: int) -> bool:
 def _in_foreground(*arguments: str) -> int:
     """Run a command that shares our terminal; its exit code, 128 + n if signal n ended it."""
     process = subprocess.Popen(
-        [sys.executable, *arguments], preexec_fn=partial(cluster.end_with, os.getpid(), signal.SIGINT)
+        [sys.executable, *arguments], preexec_fn=partial(postgres.end_with, os.getpid(), signal.SIGINT)
     )
 
     def pass_on(signum: int, frame: FrameType | None) -> None:
@@ -354,7 +354,3 @@ def _signals_wait() -> Iterator[None]:
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     _on_signals(lambda signum, frame: None)  # Once is enough: a second signal must not stop the stopping.
     raise KeyboardInterrupt
-
-
-if __name__ == "__main__":
-    sys.exit(main())

