@@ -11,11 +11,12 @@ from django.core.mail import get_connection
 from django.test import RequestFactory
 from django.utils import timezone
 
-from petition import confirmation, identity, limits, outbox, retention, signing, tally, withdrawal
+from petition import confirmation, identity, limits, retention, signing, tally, withdrawal
 from petition.confirmation import State
+from petition.mail import queue
+from petition.mail.smtp import Post
 from petition.models import AddressMark, Measure, Petition, Signature, Source
 from petition.models.signature import SignatureQuerySet, this_hour
-from petition.post import Post
 
 ADDRESSES = [f"signer{number}@example.org" for number in range(120)]
 CROWDED = 6
@@ -105,7 +106,7 @@ class Deeds:
     # The worker, the clock, and whoever repairs something by hand.
 
     def send_mail(self) -> int:
-        outbox.deliver_due(self.post)
+        queue.deliver_due(self.post)
         return 0
 
     def fold(self) -> int:

@@ -34,8 +34,8 @@ def send(database: str, profile: cProfile.Profile) -> None:
     from django.core.mail import get_connection
 
     from bench import signers
-    from petition import outbox
-    from petition.post import Post
+    from petition.mail import queue
+    from petition.mail.smtp import Post
 
     settings.RECIPIENT_SECRET_KEYS = [stage.worker_keys()["RECIPIENT_SECRET_KEYS"]]
     signers.mails(database, 2 * REQUESTS)
@@ -44,7 +44,7 @@ def send(database: str, profile: cProfile.Profile) -> None:
         # One connection: the profiler sees no other thread.
         post = Post(lambda: get_connection(backend, host="127.0.0.1", port=sink.port), most=1)
         sent = 0
-        while more := outbox.deliver_due(post):
+        while more := queue.deliver_due(post):
             sent += more
             if sent == REQUESTS:
                 profile.enable()

@@ -9,7 +9,8 @@ from django.db import connection, transaction
 from django.urls import reverse
 
 from bench import stage
-from petition import confirmation, letters, outbox, signing
+from petition import confirmation, signing
+from petition.mail import messages, queue
 from petition.models import OutgoingMail, Petition
 
 # Like rows that the sign form writes, each from a network of its own.
@@ -66,14 +67,14 @@ def mails(database: str, number: int) -> None:
             signing.sign(slug, answers, language="en", network=f"10.2.{n // 256 % 256}.{n % 256}")
 
 
-def messages(database: str) -> list[tuple[str, bytes]]:
+def finished_messages(database: str) -> list[tuple[str, bytes]]:
     """What the worker would send for the outbox: recipient and message."""
     stage.use(database)
     waiting = list(OutgoingMail.objects.order_by("pk"))
-    chosen = outbox.choose_letters(waiting)
+    chosen = queue.choose_letters(waiting)
     finished = []
     for n, mail in enumerate(waiting):
         letter, recipient = chosen[mail.pk], f"mail.{n}@example.org"
         if letter:
-            finished.append((recipient, letters.message(mail, letter, recipient).message().as_bytes(linesep="\r\n")))
+            finished.append((recipient, messages.message(mail, letter, recipient).message().as_bytes(linesep="\r\n")))
     return finished

@@ -212,7 +212,7 @@ def _peak_megabytes(database: str, days: int) -> float:
 def mail(plan: Plan, database: str, rows: int, report: Report) -> None:
     """What the workers send, beside what one connection pushes that has every message ready."""
     signers.mails(database, plan.mails)
-    ready = signers.messages(database)
+    ready = signers.finished_messages(database)
     with stage.sink(database) as sink:
         figures = plan.in_turns(
             {

@@ -20,7 +20,7 @@ from petition.postgres.prepared import Prepared
 CODE_LETTERS = "34679ACDEFGHJKMNPQRTUVWXY"
 CODE_LENGTH = 8
 
-# More rows than that no address has: what gets no mail any more is deleted (`petition.outbox`), the rest lapses.
+# More rows than that no address has: what gets no mail any more is deleted (`petition.mail.queue`), the rest lapses.
 CODES = 60
 
 HELD_BUSY_NETWORK = "busy network"

@@ -1,7 +1,7 @@
 """Signing: one statement writes the pending signature and the mail that is owed for it.
 
 It is the same for every address, known or not, so that neither the answer nor its time tells who has signed. What the
-mail says, and whether there is one, is the worker's decision (`petition.outbox`).
+mail says, and whether there is one, is the worker's decision (`petition.mail.queue`).
 """
 
 from dataclasses import dataclass

@@ -11,9 +11,10 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from petition import confirmation, identity, letters, limits, signing, switches, tally, withdrawal
+from petition import confirmation, identity, limits, signing, switches, tally, withdrawal
 from petition.confirmation import State
 from petition.forms import CodeForm, SignForm, WithdrawForm
+from petition.mail import messages
 from petition.models import OutgoingMail, Petition, Source, Verdict
 from petition.web import errors
 from petition.web.cache_control import public_form, public_page
@@ -87,7 +88,7 @@ def check_inbox(request: HttpRequest, slug: str) -> HttpResponse:
         "petition": get_object_or_404(Petition, slug=slug),
         "form": CodeForm(),
         "sender": settings.DEFAULT_FROM_EMAIL,
-        "subject": letters.subject(OutgoingMail.Kind.SIGN),
+        "subject": messages.subject(OutgoingMail.Kind.SIGN),
     }
     return render(request, "petition/check_inbox.html", context)
 
@@ -166,7 +167,7 @@ def withdraw_check_inbox(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "petition": get_object_or_404(Petition, slug=slug),
         "sender": settings.DEFAULT_FROM_EMAIL,
-        "subject": letters.subject(OutgoingMail.Kind.WITHDRAW),
+        "subject": messages.subject(OutgoingMail.Kind.WITHDRAW),
     }
     return render(request, "petition/withdraw_check_inbox.html", context)
 

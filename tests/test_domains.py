@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from nacl.public import PrivateKey
 
-from petition import domains, identity, outbox, retention, signals, signing
+from petition import domains, identity, retention, signals, signing
+from petition.mail import queue
 from petition.models import OutgoingMail, SeenDomain, Signature
 from petition.models.signature import this_hour
 
@@ -46,7 +47,7 @@ def known():
 def test_the_worker_keeps_the_name_of_a_domain_that_20_mailboxes_share(sign, mailoutbox, number, names):
     sign(*mailboxes(number), "anna@petrova.example")
 
-    outbox.deliver_due()
+    queue.deliver_due()
 
     assert len(mailoutbox) == number + 1
     assert known() == names
@@ -55,7 +56,7 @@ def test_the_worker_keeps_the_name_of_a_domain_that_20_mailboxes_share(sign, mai
 def test_one_mailbox_that_signs_twenty_times_makes_no_domain_known(sign, mailoutbox):
     sign(*["anna@petrova.example", "Anna+x@PETROVA.example"] * 15)
 
-    while outbox.deliver_due():
+    while queue.deliver_due():
         pass
 
     assert known() == []

@@ -13,8 +13,8 @@ from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from petition import letters
 from petition.forms import AddressField
+from petition.mail import messages
 from petition.models import OutgoingMail, Signature
 
 ANNA = "anna@example.org"
@@ -42,13 +42,13 @@ def owed(template="confirm", language="en", number=1):
         pk=number, petition_id=1, kind=TEMPLATES[template], recipient=digest, email_digest=digest, language=language
     )
     if template != "confirm":
-        return mail, getattr(letters, template)(mail)
+        return mail, getattr(messages, template)(mail)
     signed_at = datetime(2026, 11, 22, tzinfo=UTC)
-    return mail, letters.confirm(mail, Signature(pk=number, petition_id=1, email_digest=digest, created_at=signed_at))
+    return mail, messages.confirm(mail, Signature(pk=number, petition_id=1, email_digest=digest, created_at=signed_at))
 
 
 def wire(mail, letter, recipient=ANNA):
-    return letters.wire(mail, letter, letters.mailbox(recipient))
+    return messages.wire(mail, letter, messages.mailbox(recipient))
 
 
 def read(content):
@@ -69,7 +69,7 @@ def test_the_wire_says_what_django_would_have_said(template, language):
     mail, letter = owed(template, language)
 
     ours = read(wire(mail, letter))
-    djangos = read(letters.message(mail, letter, ANNA).message().as_bytes(linesep="\r\n"))
+    djangos = read(messages.message(mail, letter, ANNA).message().as_bytes(linesep="\r\n"))
     assert sorted(ours.keys()) == sorted(djangos.keys()) == HEADERS
     for name in {*HEADERS} - {"Content-Type", "Date"}:
         # Django begins a long subject on a second line, which leaves a space in front of it.
@@ -97,8 +97,8 @@ def test_a_sender_is_written_as_django_writes_it(settings, sender):
     mail, letter = owed()
 
     ours = read(wire(mail, letter))
-    assert ours["From"] == read(letters.message(mail, letter, ANNA).message().as_bytes())["From"]
-    assert letters.envelope_sender() == ours["From"].addresses[0].addr_spec
+    assert ours["From"] == read(messages.message(mail, letter, ANNA).message().as_bytes())["From"]
+    assert messages.envelope_sender() == ours["From"].addresses[0].addr_spec
     assert ours["Message-ID"].endswith(f"@{ours['From'].addresses[0].domain}>")
 
 
@@ -150,7 +150,7 @@ def accepted(address):
 
 
 def check_one_recipient(address):
-    mailbox = letters.mailbox(address)
+    mailbox = messages.mailbox(address)
     message = read(wire(*owed(), address))
     (recipient,) = message["To"].addresses
     assert recipient.addr_spec == str(message["To"]) == mailbox
@@ -177,7 +177,7 @@ def test_an_address_is_written_as_django_writes_it(address):
     address = accepted(address)
     assume(address)
 
-    djangos = letters.message(*owed(), address).message()["To"]
+    djangos = messages.message(*owed(), address).message()["To"]
     assert read(wire(*owed(), address))["To"] == djangos
 
 
@@ -201,13 +201,13 @@ def test_whatever_a_box_holds_is_one_recipient_or_none(text):
 )
 def test_what_is_no_address_is_written_to_nobody(text):
     with pytest.raises(ValueError):
-        letters.mailbox(text)
+        messages.mailbox(text)
     with pytest.raises(ValueError):
-        letters.message(*owed(), text)
+        messages.message(*owed(), text)
 
 
 def test_a_domain_is_written_as_it_is_looked_up():
-    assert letters.mailbox("Anna+x@Пример.рф") == "Anna+x@xn--e1afmkfd.xn--p1ai"
+    assert messages.mailbox("Anna+x@Пример.рф") == "Anna+x@xn--e1afmkfd.xn--p1ai"
 
 
 @unhurried

@@ -15,10 +15,11 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from django.utils import timezone
 from nacl.public import PrivateKey
 
-from petition import confirmation, identity, outbox, signing, withdrawal
+from petition import confirmation, identity, signing, withdrawal
+from petition.mail import queue
+from petition.mail.queue import ServerAway
+from petition.mail.smtp import Post
 from petition.models import OutgoingMail, Signature
-from petition.outbox import ServerAway
-from petition.post import Post
 from tests.mail_server import DROP, HANG, MailServer
 
 ANNA, BORIS, CLARA = "anna@example.org", "boris@example.org", "clara@example.org"
@@ -72,15 +73,15 @@ def minutes_from_now(time):
 def letters_in(language, petition, sign, server):
     """One of each letter, as it came over the wire."""
     sign(ANNA, language=language)
-    outbox.deliver_due()
+    queue.deliver_due()
     Signature.objects.get().confirm()
     sign(ANNA, language=language)
-    outbox.deliver_due()
+    queue.deliver_due()
     Signature.objects.hold("a test")
     sign(ANNA, language=language)
     withdrawal.request(petition, ANNA, language=language)
     withdrawal.request(petition, BORIS, language=language)
-    outbox.deliver_due()
+    queue.deliver_due()
     assert len(server.received) == 5
     return [received.message for received in server.received]
 
@@ -126,7 +127,7 @@ def test_a_letter_speaks_the_language_of_the_form(petition, sign, server, langua
 
 def test_the_link_carries_its_token_in_the_path_and_the_code_is_easy_to_type(client, sign, server):
     sign(ANNA)
-    outbox.deliver_due()
+    queue.deliver_due()
 
     text = server.received[0].message.get_body(("plain",)).get_content()
     path = re.search(r"^https://site\.example(/en/confirm/[^/?#\s]+/)$", text, re.MULTILINE)[1]
@@ -138,7 +139,7 @@ def test_the_link_carries_its_token_in_the_path_and_the_code_is_easy_to_type(cli
 
 def test_the_headers_of_a_mail_are_few_and_name_no_machine(sign, server):
     sign(ANNA)
-    outbox.deliver_due()
+    queue.deliver_due()
 
     (received,) = server.received
     message = received.message
@@ -154,7 +155,7 @@ def test_the_headers_of_a_mail_are_few_and_name_no_machine(sign, server):
 def test_a_sender_with_a_name_is_understood(sign, server, settings):
     settings.DEFAULT_FROM_EMAIL = "Site <confirm@mail.site.example>"
     sign(ANNA)
-    outbox.deliver_due()
+    queue.deliver_due()
 
     (received,) = server.received
     assert received.sender == "confirm@mail.site.example"
@@ -168,9 +169,9 @@ def test_a_repeated_mail_keeps_its_name_and_others_have_other_names(sign, server
     names = []
     for _ in range(2):
         due_again()
-        claimed = outbox.claim()
-        chosen = outbox.choose_letters(claimed)
-        names.append([outbox.letters.message(mail, chosen[mail.pk], ANNA).message()["Message-ID"] for mail in claimed])
+        claimed = queue.claim()
+        chosen = queue.choose_letters(claimed)
+        names.append([queue.letters.message(mail, chosen[mail.pk], ANNA).message()["Message-ID"] for mail in claimed])
 
     assert names[0] == names[1]
     assert len(set(names[0])) == 2
@@ -180,10 +181,10 @@ def test_a_repeated_mail_keeps_its_name_and_others_have_other_names(sign, server
 
 
 def test_a_few_mails_go_over_one_connection(sign, server):
-    addresses = [f"signer{number}@example.org" for number in range(outbox.FEW)]
+    addresses = [f"signer{number}@example.org" for number in range(queue.FEW)]
     sign(*addresses)
 
-    assert outbox.deliver_due() == outbox.FEW
+    assert queue.deliver_due() == queue.FEW
     assert server.recipients() == addresses
     assert len({received.connection for received in server.received}) == 1
     assert not mails().exists()
@@ -195,7 +196,7 @@ def test_a_server_may_end_a_connection_between_two_mails(sign, server, answer):
     sign(ANNA, BORIS, CLARA)
     server.commands["FULL"] = answer
 
-    assert outbox.deliver_due() == 3
+    assert queue.deliver_due() == 3
     assert server.recipients() == [ANNA, BORIS, CLARA]
     assert len({received.connection for received in server.received}) == 3
     assert not mails().exists()
@@ -203,7 +204,7 @@ def test_a_server_may_end_a_connection_between_two_mails(sign, server, answer):
 
 # Several connections.
 
-MANY = [f"signer{number}@example.org" for number in range(outbox.BATCH)]
+MANY = [f"signer{number}@example.org" for number in range(queue.BATCH)]
 
 
 def rows():
@@ -217,7 +218,7 @@ def test_much_mail_goes_over_as_many_connections_as_are_allowed(sign, server, se
     server.on_data = lambda recipient: time.sleep(0.01)
     sign(*MANY)
 
-    assert outbox.deliver_due() == len(MANY)
+    assert queue.deliver_due() == len(MANY)
     assert Counter(server.recipients()) == Counter(MANY)
     assert len({received.connection for received in server.received}) == number
     assert not mails().exists()
@@ -227,7 +228,7 @@ def test_a_server_that_serves_fewer_connections_gets_every_mail_once(sign, serve
     server.most_connections = 2
     sign(*MANY)
 
-    assert outbox.deliver_due() == len(MANY)
+    assert queue.deliver_due() == len(MANY)
     assert Counter(server.recipients()) == Counter(MANY)
     assert len({received.connection for received in server.received}) <= 2
     assert not mails().exists()
@@ -238,7 +239,7 @@ def test_a_server_may_end_every_connection_after_each_of_many_mails(sign, server
     sign(*MANY)
     server.commands["FULL"] = answer
 
-    assert outbox.deliver_due() == len(MANY)
+    assert queue.deliver_due() == len(MANY)
     assert Counter(server.recipients()) == Counter(MANY)
     assert not mails().exists()
 
@@ -255,7 +256,7 @@ def test_refusals_among_many_concern_those_mails_alone(sign, server):
         ("DATA", cut): DROP,
     }
 
-    assert outbox.deliver_due() == len(MANY)
+    assert queue.deliver_due() == len(MANY)
     assert {name: (mail.last_status, bool(mail.parked_at), mail.attempts) for name, mail in rows().items()} == {
         spam: (554, True, 1),
         later: (450, False, 1),
@@ -268,7 +269,7 @@ def test_refusals_among_many_concern_those_mails_alone(sign, server):
 
     server.commands.clear()
     due_again()
-    assert outbox.deliver_due() == 4
+    assert queue.deliver_due() == 4
     assert Counter(server.recipients()) == Counter(set(MANY) - {spam, nobody})
 
 
@@ -291,7 +292,7 @@ def test_a_server_that_goes_away_among_many_gets_each_of_the_rest_once(sign, ser
 
     server.on_data = lambda recipient: None
     server.commands.clear()
-    assert outbox.deliver_due() == len(left)
+    assert queue.deliver_due() == len(left)
     assert Counter(server.recipients()) == Counter(MANY)
     assert not mails().exists()
 
@@ -311,7 +312,7 @@ def test_a_server_that_dies_within_the_texts_costs_no_more_than_one_try_for_each
     server.on_data = lambda recipient: None
     server.commands.clear()
     due_again()
-    outbox.deliver_due()
+    queue.deliver_due()
     assert Counter(server.recipients()) == Counter(MANY)
     assert not mails().exists()
 
@@ -320,7 +321,7 @@ def test_connections_are_kept_for_the_next_batch(sign, server):
     with closing(Post()) as post:
         for _ in range(2):
             sign(*MANY)
-            while outbox.deliver_due(post):
+            while queue.deliver_due(post):
                 pass
 
     assert len(server.received) == 2 * len(MANY)
@@ -330,14 +331,14 @@ def test_connections_are_kept_for_the_next_batch(sign, server):
 def test_after_the_server_came_back_the_same_post_goes_on(sign, server):
     with closing(Post()) as post:
         sign(*MANY)
-        outbox.deliver_due(post)
+        queue.deliver_due(post)
         server.stop()
         sign(ANNA, *MANY)
         with pytest.raises(ServerAway):
-            outbox.deliver_due(post)
+            queue.deliver_due(post)
         assert {mail.attempts for mail in mails()} == {0}
         server.start()
-        while outbox.deliver_due(post):
+        while queue.deliver_due(post):
             pass
 
     assert Counter(server.recipients()) == Counter([*MANY, *MANY, ANNA])
@@ -345,32 +346,32 @@ def test_after_the_server_came_back_the_same_post_goes_on(sign, server):
 
 def test_what_nobody_foresaw_in_a_carrier_is_raised_and_the_batch_is_given_back(sign, server, monkeypatch):
     sign(*MANY)
-    wire = outbox.letters.wire
+    wire = queue.letters.wire
 
     def fail_at(mail, letter, recipient):
         if recipient == MANY[10]:
             raise KeyError("nobody foresaw this")
         return wire(mail, letter, recipient)
 
-    monkeypatch.setattr(outbox.letters, "wire", fail_at)
+    monkeypatch.setattr(queue.letters, "wire", fail_at)
     with pytest.raises(KeyError):
-        outbox.deliver_due()
+        queue.deliver_due()
     # It cannot hold up the others: it stays claimed, and at most what was under way with it.
     claimed = [mail for mail in mails() if mail.due_at > timezone.now()]
     assert MANY[10] in rows()
     assert 1 <= len(claimed) <= 4
-    assert len(outbox.claim()) == mails().count() - len(claimed) > 0
+    assert len(queue.claim()) == mails().count() - len(claimed) > 0
 
 
 def test_a_slow_server_does_not_keep_a_large_batch_past_its_claim(sign, server, monkeypatch):
     sign(*MANY)
-    monkeypatch.setattr(outbox, "SPARE_MINUTES", outbox.CLAIM_MINUTES - 1.5 / 60)
+    monkeypatch.setattr(queue, "SPARE_MINUTES", queue.CLAIM_MINUTES - 1.5 / 60)
     server.on_data = lambda recipient: time.sleep(1)
 
-    sent = outbox.deliver_due()
+    sent = queue.deliver_due()
     assert 4 <= sent <= 12
     assert len(server.received) == sent
-    assert len(outbox.claim()) == len(MANY) - sent
+    assert len(queue.claim()) == len(MANY) - sent
 
 
 # Refusals.
@@ -380,7 +381,7 @@ def test_a_refused_recipient_is_parked_and_stops_nobody(sign, server, caplog):
     sign(ANNA, BORIS, CLARA)
     server.commands["RCPT", BORIS] = "550 5.1.1 <ADDRESS>: no such mailbox"
 
-    assert outbox.deliver_due() == 3
+    assert queue.deliver_due() == 3
     assert server.recipients() == [ANNA, CLARA]
     mail = mails().get()
     assert mail.parked_at
@@ -389,27 +390,27 @@ def test_a_refused_recipient_is_parked_and_stops_nobody(sign, server, caplog):
     assert "boris" not in caplog.text
 
     due_again()
-    assert outbox.deliver_due() == 0
+    assert queue.deliver_due() == 0
 
 
 def test_a_recipient_refused_for_now_is_tried_again_later(sign, server):
     sign(ANNA, BORIS, CLARA)
     server.commands["RCPT", BORIS] = "450 4.2.0 <ADDRESS>: greylisted"
 
-    assert outbox.deliver_due() == 3
+    assert queue.deliver_due() == 3
     assert server.recipients() == [ANNA, CLARA]
     mail = mails().get()
     assert (mail.parked_at, mail.last_status, mail.attempts) == (None, 450, 1)
     assert minutes_from_now(mail.due_at) == 1
-    assert outbox.deliver_due() == 0
+    assert queue.deliver_due() == 0
 
     due_again()
-    outbox.deliver_due()
+    queue.deliver_due()
     assert minutes_from_now(mails().get().due_at) == 5
 
     server.commands.clear()
     due_again()
-    outbox.deliver_due()
+    queue.deliver_due()
     assert server.recipients() == [ANNA, CLARA, BORIS]
     assert not mails().exists()
 
@@ -419,7 +420,7 @@ def test_a_refusal_after_the_text_concerns_that_mail_alone(sign, server, answer,
     sign(ANNA, BORIS, CLARA)
     server.commands["DATA", BORIS] = answer
 
-    assert outbox.deliver_due() == 3
+    assert queue.deliver_due() == 3
     assert server.recipients() == [ANNA, CLARA]
     mail = mails().get()
     assert (bool(mail.parked_at), mail.last_status, mail.attempts) == (parked, int(answer[:3]), 1)
@@ -429,7 +430,7 @@ def test_a_server_that_closes_while_refusing_stops_nobody(sign, server):
     sign(ANNA, BORIS, CLARA)
     server.commands["RCPT", BORIS] = "421 4.3.2 <ADDRESS>: going down"
 
-    assert outbox.deliver_due() == 3
+    assert queue.deliver_due() == 3
     assert server.recipients() == [ANNA, CLARA]
     mail = mails().get()
     assert (mail.last_status, mail.attempts) == (421, 1)
@@ -440,7 +441,7 @@ def test_an_answer_that_is_no_status_is_no_verdict(sign, server, answer):
     sign(ANNA, BORIS)
     server.commands["RCPT", ANNA] = answer
 
-    assert outbox.deliver_due() == 2
+    assert queue.deliver_due() == 2
     assert server.recipients() == [BORIS]
     assert mails().get().parked_at is None
 
@@ -450,10 +451,10 @@ def test_a_retry_does_not_use_up_the_limit_of_an_address(sign, server):
     server.commands["RCPT"] = "450 later"
     for _ in range(3):
         due_again()
-        outbox.deliver_due()
+        queue.deliver_due()
     server.commands.clear()
     due_again()
-    outbox.deliver_due()
+    queue.deliver_due()
 
     assert server.recipients() == [ANNA] * 5
 
@@ -464,9 +465,9 @@ def test_after_a_day_of_refusals_a_mail_is_parked(sign, server):
     tries = 0
     while not mails().get().parked_at:
         due_again()
-        tries += outbox.deliver_due()
+        tries += queue.deliver_due()
 
-    assert tries == 1 + len(outbox.BACKOFF)
+    assert tries == 1 + len(queue.BACKOFF)
     assert mails().get().last_status == 450
 
 
@@ -482,7 +483,7 @@ def test_a_mail_at_which_the_server_fails_steps_back_and_the_next_one_starts_afr
     sign(ANNA, BORIS)
     server.commands[command, ANNA] = trouble
 
-    assert outbox.deliver_due() == 2
+    assert queue.deliver_due() == 2
     assert server.recipients() == [BORIS]
     mail = mails().get()
     assert (mail.parked_at, mail.last_status, mail.attempts) == (None, None, 1)
@@ -490,7 +491,7 @@ def test_a_mail_at_which_the_server_fails_steps_back_and_the_next_one_starts_afr
 
     server.commands.clear()
     due_again()
-    outbox.deliver_due()
+    queue.deliver_due()
     assert server.recipients() == [BORIS, ANNA]
 
 
@@ -500,7 +501,7 @@ def test_a_text_without_an_answer_may_have_been_taken_and_is_not_sent_again_at_o
     sign(ANNA, BORIS, CLARA)
     server.commands["TAKEN", BORIS] = trouble
 
-    assert outbox.deliver_due() == 3
+    assert queue.deliver_due() == 3
     assert server.recipients() == [ANNA, BORIS, CLARA]
     mail = mails().get()
     assert (mail.parked_at, mail.last_status, mail.attempts) == (None, None, 1)
@@ -508,20 +509,20 @@ def test_a_text_without_an_answer_may_have_been_taken_and_is_not_sent_again_at_o
 
     server.commands.clear()
     due_again()
-    outbox.deliver_due()
+    queue.deliver_due()
     assert server.recipients() == [ANNA, BORIS, CLARA, BORIS]
 
 
 def test_a_slow_server_does_not_keep_a_batch_past_its_claim(sign, server, monkeypatch):
     sign(ANNA, BORIS, CLARA)
     # Only the first second and a half of a claim is for beginning, and the first mail uses it up.
-    monkeypatch.setattr(outbox, "SPARE_MINUTES", outbox.CLAIM_MINUTES - 1.5 / 60)
+    monkeypatch.setattr(queue, "SPARE_MINUTES", queue.CLAIM_MINUTES - 1.5 / 60)
     server.on_data = lambda recipient: time.sleep(1.5)
 
-    assert outbox.deliver_due() == 1
+    assert queue.deliver_due() == 1
     assert server.recipients() == [ANNA]
     # The others are anybody's again.
-    assert len(outbox.claim()) == 2
+    assert len(queue.claim()) == 2
 
 
 # The server is away, or at odds with us.
@@ -530,7 +531,7 @@ def test_a_slow_server_does_not_keep_a_batch_past_its_claim(sign, server, monkey
 def away():
     """Why the worker says that it is."""
     with pytest.raises(ServerAway) as caught:
-        outbox.deliver_due()
+        queue.deliver_due()
     return str(caught.value)
 
 
@@ -549,7 +550,7 @@ def test_while_the_server_is_away_nothing_is_lost_or_counted(sign, server):
         nothing_happened(due_at)
 
     server.start()
-    assert outbox.deliver_due() == 6
+    assert queue.deliver_due() == 6
     assert sorted(server.recipients()) == [*[ANNA] * 5, BORIS]
 
 
@@ -575,7 +576,7 @@ def test_a_server_that_goes_away_within_a_batch_gets_the_rest_later(sign, server
 
     server.on_data = lambda recipient: None
     server.commands.clear()
-    assert outbox.deliver_due() == 2
+    assert queue.deliver_due() == 2
     assert server.recipients() == [ANNA, BORIS, CLARA]
 
 
@@ -589,7 +590,7 @@ def test_a_refused_sender_is_no_fault_of_any_mail(sign, server, answer):
         nothing_happened(due_at)
 
     server.commands.clear()
-    assert outbox.deliver_due() == 6
+    assert queue.deliver_due() == 6
     assert len(server.received) == 6
 
 
@@ -652,7 +653,7 @@ def strict_server(settings, tls):
 def test_mail_is_sent_encrypted_and_logged_in(sign, strict_server, trusted):
     sign(ANNA, BORIS)
 
-    assert outbox.deliver_due() == 2
+    assert queue.deliver_due() == 2
     assert {(received.encrypted, received.logged_in) for received in strict_server.received} == {(True, True)}
     assert len({received.connection for received in strict_server.received}) == 1
 
@@ -666,7 +667,7 @@ def test_with_a_wrong_password_nothing_is_lost(sign, strict_server, trusted, set
     nothing_happened(due_at)
 
     settings.EMAIL_HOST_PASSWORD = "a password"
-    assert outbox.deliver_due() == 2
+    assert queue.deliver_due() == 2
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_no_mail(sign, strict_server):

@@ -12,7 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from nacl.public import PrivateKey
 
-from petition import confirmation, identity, outbox, signing, withdrawal
+from petition import confirmation, identity, signing, withdrawal
+from petition.mail import queue
 from petition.models import AddressMark, OutgoingMail, Signature
 from petition.models.signature import this_hour
 
@@ -53,7 +54,7 @@ def sent(mailoutbox):
 
     def sent():
         mailoutbox.clear()
-        while outbox.deliver_due():
+        while queue.deliver_due():
             pass
         return list(mailoutbox)
 
@@ -323,7 +324,7 @@ def test_one_batch_counts_each_address_and_kind_by_itself(sign, sent, ask_to_wit
 
 
 def test_a_flood_for_one_address_leaves_room_for_others_in_its_batch(sign, sent):
-    for _ in range(outbox.BATCH - 1):
+    for _ in range(queue.BATCH - 1):
         sign()
     sign("boris@example.org")
 
@@ -384,28 +385,28 @@ def test_mail_that_is_not_due_or_parked_is_left_alone(sign):
     OutgoingMail.objects.filter(pk=first.pk).update(due_at=timezone.now() + timedelta(minutes=1))
     OutgoingMail.objects.filter(pk=second.pk).update(parked_at=timezone.now())
 
-    assert outbox.claim() == []
+    assert queue.claim() == []
 
 
 def test_a_claim_is_a_batch_of_the_oldest_and_ends(sign):
-    for _ in range(outbox.BATCH + 3):
+    for _ in range(queue.BATCH + 3):
         sign()
     newest = list(OutgoingMail.objects.order_by("-due_at")[:3])
 
-    claimed = outbox.claim()
-    assert len(claimed) == outbox.BATCH
+    claimed = queue.claim()
+    assert len(claimed) == queue.BATCH
     assert not set(newest) & set(claimed)
-    assert {mail.pk for mail in outbox.claim()} == {mail.pk for mail in newest}
-    assert outbox.claim() == []
+    assert {mail.pk for mail in queue.claim()} == {mail.pk for mail in newest}
+    assert queue.claim() == []
 
     OutgoingMail.objects.update(due_at=timezone.now())
-    assert len(outbox.claim()) == outbox.BATCH
+    assert len(queue.claim()) == queue.BATCH
 
 
 def test_a_claim_lasts_five_minutes(sign):
     sign()
     before = timezone.now()
-    outbox.claim()
+    queue.claim()
 
     claimed_for = OutgoingMail.objects.get().due_at - before
     assert timedelta(minutes=5) <= claimed_for < timedelta(minutes=6)
@@ -414,14 +415,14 @@ def test_a_claim_lasts_five_minutes(sign):
 def test_a_mail_that_a_stalled_worker_sent_after_all_costs_nobody_her_signature(sign, sent, monkeypatch):
     """Its link is in her mailbox."""
     signature = sign()
-    claim = outbox.claim
+    claim = queue.claim
 
     def claim_too_late():
         mails = claim()
         OutgoingMail.objects.all().delete()
         return mails
 
-    monkeypatch.setattr(outbox, "claim", claim_too_late)
+    monkeypatch.setattr(queue, "claim", claim_too_late)
 
     assert sent() == []
     assert Signature.objects.get() == signature
@@ -431,7 +432,7 @@ def test_choosing_reads_no_more_signatures_than_it_needs(sign):
     """With a million signatures, reading all of them for each batch would be felt."""
     sign()
     with CaptureQueriesContext(connection) as queries:
-        outbox.choose_letters(outbox.claim())
+        queue.choose_letters(queue.claim())
     (select,) = [query["sql"] for query in queries if "petition_signature" in query["sql"]]
     with connection.cursor() as cursor:
         # So few rows are fastest read in a row; what matters is whether there is another way.
@@ -446,10 +447,10 @@ def test_choosing_costs_as_much_however_many_signatures_an_address_has(sign):
     """A flood for one address must not be read again for each of its mails."""
     for _ in range(3):
         sign()
-    claimed = outbox.claim()
+    claimed = queue.claim()
 
     with CaptureQueriesContext(connection) as queries:
-        chosen = outbox.choose_letters(claimed)
+        chosen = queue.choose_letters(claimed)
     assert len(queries) == 1
     with connection.cursor() as cursor:
         cursor.execute(queries[0]["sql"])
@@ -508,7 +509,7 @@ def test_tries_step_back_and_end_after_a_day(sign):
     waits = []
     while not (mail := OutgoingMail.objects.get()).parked_at:
         before = timezone.now()
-        outbox.retry_later(mail, 451)
+        queue.retry_later(mail, 451)
         mail.refresh_from_db()
         if not mail.parked_at:
             waits.append(round((mail.due_at - before) / timedelta(minutes=1)))
@@ -522,13 +523,13 @@ def test_tries_step_back_and_end_after_a_day(sign):
 def test_who_lost_the_claim_changes_nothing(sign):
     """A worker that was stopped for minutes must not give away what another has claimed since."""
     sign()
-    (mail,) = outbox.claim()
+    (mail,) = queue.claim()
     claimed_by_another = timezone.now() + timedelta(minutes=9)
     OutgoingMail.objects.update(due_at=claimed_by_another)
 
-    outbox.release([mail])
-    outbox.retry_later(mail, 450)
-    outbox.park(mail, 550)
+    queue.release([mail])
+    queue.retry_later(mail, 450)
+    queue.park(mail, 550)
 
     row = OutgoingMail.objects.get()
     assert (row.due_at, row.parked_at, row.attempts) == (claimed_by_another, None, 0)
@@ -537,7 +538,7 @@ def test_who_lost_the_claim_changes_nothing(sign):
 def test_the_log_of_a_refusal_holds_a_number_and_no_address(sign, caplog):
     sign()
     with caplog.at_level(logging.INFO):
-        outbox.refuse(OutgoingMail.objects.get(), 550)
+        queue.refuse(OutgoingMail.objects.get(), 550)
 
     assert "550" in caplog.text
     assert "anna" not in caplog.text

@@ -8,8 +8,9 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from petition import breakdown, confirmation, handover, outbox, retention, tally, withdrawal
+from petition import breakdown, confirmation, handover, retention, tally, withdrawal
 from petition.breakdown import Question
+from petition.mail import queue
 from petition.models import Signature
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +57,7 @@ ACTIONS = {
     "letter": lambda row: handover.compose(row.petition, "en"),
     "mail": lambda row: (
         withdrawal.request(row.petition, "anna@example.org", language="en"),
-        outbox.choose_letters(outbox.claim()),
+        queue.choose_letters(queue.claim()),
     ),
     "lapsed": lambda row: Signature.objects.lapsed().purge(),
     "purge": lambda row: retention.purge(),

@@ -18,8 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from nacl.public import PrivateKey
 
 from bench import proof
-from petition import confirmation, identity, outbox, retention, signing, tally, withdrawal
+from petition import confirmation, identity, retention, signing, tally, withdrawal
 from petition.confirmation import State
+from petition.mail import queue
 from petition.models import Measure, OutgoingMail, Petition, Signature, Source
 from tests.conftest import make_petition
 
@@ -307,7 +308,7 @@ class Counting(RuleBasedStateMachine):
         pending = Signature.objects.pending().filter(outgoingmail__in=due)
         links = {row.pk: confirmation.make_token(row) for row in pending}
         mail.outbox = []
-        while outbox.deliver_due():
+        while queue.deliver_due():
             pass
         sent = "".join(message.body for message in mail.outbox)
         self.goes(self.rows[pk] for pk, link in links.items() if link not in sent)

@@ -17,7 +17,8 @@ from django.utils import translation
 
 from campaign.management.commands.load_campaign import PAGES
 from campaign.models import Page
-from petition import identity, letters
+from petition import identity
+from petition.mail import messages
 from petition.models import OutgoingMail
 from petition.tally import Count
 from petition.web import errors
@@ -283,13 +284,13 @@ def all_letters(petition, make_signature, language):
 
     sign, withdraw = owed(OutgoingMail.Kind.SIGN), owed(OutgoingMail.Kind.WITHDRAW)
     chosen = [
-        (sign, letters.confirm(sign, signature)),
-        (sign, letters.already_signed(sign)),
-        (sign, letters.under_review(sign)),
-        (withdraw, letters.withdraw(withdraw)),
-        (withdraw, letters.nothing_to_withdraw(withdraw)),
+        (sign, messages.confirm(sign, signature)),
+        (sign, messages.already_signed(sign)),
+        (sign, messages.under_review(sign)),
+        (withdraw, messages.withdraw(withdraw)),
+        (withdraw, messages.nothing_to_withdraw(withdraw)),
     ]
-    return {letter.template: (letter, letters.message(mail, letter, address)) for mail, letter in chosen}
+    return {letter.template: (letter, messages.message(mail, letter, address)) for mail, letter in chosen}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -14,7 +14,8 @@ from django.db import connection
 from django.utils import timezone
 from nacl.public import PrivateKey
 
-from petition import identity, outbox, signing, tally
+from petition import identity, signing, tally
+from petition.mail import queue
 from petition.models import OutgoingMail, Signature, TallyChange
 from tests import server as processes
 from tests.mail_server import DROP, MailServer
@@ -117,7 +118,7 @@ def test_threads_that_claim_at_once_share_without_overlap(sign):
     def claim():
         start.wait()
         try:
-            while mails := outbox.claim(limit=7):
+            while mails := queue.claim(limit=7):
                 claimed.extend(mail.pk for mail in mails)
         finally:
             connection.close()
@@ -178,7 +179,7 @@ def test_a_worker_killed_at_the_250_repeats_that_mail_and_loses_none(sign, serve
     assert OutgoingMail.objects.count() == 4
 
     # They are claimed by the dead worker, for five minutes at most.
-    assert outbox.claim() == []
+    assert queue.claim() == []
     assert OutgoingMail.objects.filter(due_at__gt=timezone.now() + timedelta(minutes=5)).count() == 0
     five_minutes_pass()
     server.on_data = lambda recipient: None
@@ -271,7 +272,7 @@ def test_a_worker_killed_before_any_delete_repeats_one_mail_for_each_connection(
 
 def test_workers_killed_in_the_middle_of_their_batches_lose_nothing(sign, server, log):
     """Five are killed one after another; each repeats at most one mail for each connection."""
-    everybody = addresses(5 * outbox.BATCH)
+    everybody = addresses(5 * queue.BATCH)
     sign(*everybody)
     killed = 0
     for enough in (30, 70, 130, 190, 260):
@@ -297,13 +298,13 @@ def test_workers_killed_in_the_middle_of_their_batches_lose_nothing(sign, server
 
 
 def test_one_worker_killed_beside_another_costs_the_other_nothing(sign, server, log):
-    everybody = addresses(4 * outbox.BATCH)
+    everybody = addresses(4 * queue.BATCH)
     sign(*everybody)
     with worker(server, log) as victim, worker(server, log):
         wait_until(lambda: len(server.received) >= 60)
         kill(victim)
         # What the dead one claimed waits; the other sends the rest.
-        wait_until(lambda: OutgoingMail.objects.count() == left() <= outbox.BATCH)
+        wait_until(lambda: OutgoingMail.objects.count() == left() <= queue.BATCH)
         five_minutes_pass()
         wait_until(all_sent)
 
@@ -314,7 +315,7 @@ def test_one_worker_killed_beside_another_costs_the_other_nothing(sign, server, 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_stopped_in_a_large_batch_gives_the_rest_back_and_repeats_none(sign, server, log, number):
-    everybody = addresses(outbox.BATCH)
+    everybody = addresses(queue.BATCH)
     sign(*everybody)
     with worker(server, log) as first:
         # Once, though the twentieth may come together with the next ones.
@@ -516,7 +517,7 @@ def test_a_database_that_goes_away_within_a_mail_repeats_it_and_loses_none(sign,
 
 
 def test_once_does_what_is_due_and_says_so(sign, server, make_signature):
-    everybody = addresses(outbox.BATCH + 5)
+    everybody = addresses(queue.BATCH + 5)
     sign(*everybody)
     make_signature(created_at=Signature.objects.first().created_at - timedelta(days=9)).confirm()
     make_signature(created_at=Signature.objects.first().created_at - timedelta(days=9))

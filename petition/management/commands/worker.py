@@ -8,9 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
-from petition import campaigns, outbox, retention, tally
+from petition import campaigns, retention, tally
 from petition.checks import recipient_keys
-from petition.post import Post
+from petition.mail import queue
+from petition.mail.smtp import Post
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +49,9 @@ class Command(BaseCommand):
         sent = folded = 0
         try:
             with closing(Post()) as post:
-                while dealt_with := outbox.deliver_due(post):
+                while dealt_with := queue.deliver_due(post):
                     sent += dealt_with
-        except outbox.ServerAway as error:
+        except queue.ServerAway as error:
             self.stderr.write(f"The mail server is away ({error}); the rest of the mail waits.")
         while campaigns.advance():
             pass
@@ -71,7 +72,7 @@ class Command(BaseCommand):
             now, busy = time.monotonic(), 0
             try:
                 if now >= mail_at:
-                    busy = outbox.deliver_due(post, stopping=lambda: self.stopping)
+                    busy = queue.deliver_due(post, stopping=lambda: self.stopping)
                     away = 0
                 if self.go_on_with_campaigns():
                     # It fills the ledger, which is folded before it goes on.
@@ -82,7 +83,7 @@ class Command(BaseCommand):
                 if now >= purge_at:
                     retention.purge()
                     purge_at = now + PURGE_SECONDS
-            except outbox.ServerAway as error:
+            except queue.ServerAway as error:
                 pause = AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)]
                 away, mail_at = away + 1, now + pause
                 logger.warning("The mail server is away (%s); trying again in %s seconds", error, pause)

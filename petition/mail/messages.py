@@ -187,7 +187,7 @@ def _escaped(context: dict[str, str]) -> dict[str, str]:
 
 def _message_id(mail: OutgoingMail) -> str:
     """The same each time this mail is sent, so that a mailbox knows a repeat. Django's own would name this machine."""
-    name = salted_hmac("petition.letters.message_id", bytes(mail.recipient), algorithm="sha256").hexdigest()[:32]
+    name = salted_hmac("petition.mail.message_id", bytes(mail.recipient), algorithm="sha256").hexdigest()[:32]
     return f"<{name}@{envelope_sender().rpartition('@')[2]}>"
 
 

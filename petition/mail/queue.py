@@ -15,11 +15,12 @@ from datetime import timedelta
 from django.db import connection
 from django.utils import timezone
 
-from petition import letters, limits, signals, switches
-from petition.letters import Letter
+from petition import limits, signals, switches
+from petition.mail import messages
+from petition.mail.messages import Letter
+from petition.mail.smtp import Fate, Outcome, Parcel, Post, ServerAway
 from petition.models import OutgoingMail, Signature
 from petition.models.mail import OutgoingMailQuerySet
-from petition.post import Fate, Outcome, Parcel, Post, ServerAway
 from petition.postgres import counters
 
 __all__ = ["ServerAway"]
@@ -159,13 +160,13 @@ def _letter(mail: OutgoingMail, known: Known) -> Letter | None:
         # A signature that stands can always be withdrawn, even by someone who asked for no mail.
         if known.is_quiet and confirmed is None:
             return None
-        return letters.withdraw(mail) if confirmed or known.has_pending else letters.nothing_to_withdraw(mail)
+        return messages.withdraw(mail) if confirmed or known.has_pending else messages.nothing_to_withdraw(mail)
     own = next((row for row in known.signatures if row.pk == mail.signature_id), None)
     if known.is_quiet or own is None:
         return None
     if confirmed is None:
-        return letters.confirm(mail, own)
-    return letters.already_signed(mail) if confirmed.is_counted else letters.under_review(mail)
+        return messages.confirm(mail, own)
+    return messages.already_signed(mail) if confirmed.is_counted else messages.under_review(mail)
 
 
 def over_mail_limit(mails: list[OutgoingMail]) -> set[OutgoingMail]:

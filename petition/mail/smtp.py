@@ -18,8 +18,9 @@ from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from nacl.exceptions import CryptoError
 
-from petition import identity, letters
-from petition.letters import Letter
+from petition import identity
+from petition.mail import messages
+from petition.mail.messages import Letter
 from petition.models import OutgoingMail
 
 logger = logging.getLogger(__name__)
@@ -122,10 +123,10 @@ class Connection:
 
     def _pass_on(self, mail: OutgoingMail, letter: Letter, recipient: str) -> None:
         if smtp := self._smtp():
-            mailbox = letters.mailbox(recipient)
-            converse(smtp, letters.envelope_sender(), mailbox, letters.wire(mail, letter, mailbox))
+            mailbox = messages.mailbox(recipient)
+            converse(smtp, messages.envelope_sender(), mailbox, messages.wire(mail, letter, mailbox))
         else:
-            self.backend.send_messages([letters.message(mail, letter, recipient)])
+            self.backend.send_messages([messages.message(mail, letter, recipient)])
 
     def close(self) -> None:
         try:
