@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def measure(rows: int, rate: float) -> None:
-    from petition import tally
+    from petition.counts import tally
     from petition.models import InvalidationCampaign, Petition
 
     database = stage.prepare(rows)

@@ -11,8 +11,9 @@ from django.core.mail import get_connection
 from django.test import RequestFactory
 from django.utils import timezone
 
-from petition import confirmation, identity, limits, retention, signing, tally, withdrawal
+from petition import confirmation, identity, limits, retention, signing, withdrawal
 from petition.confirmation import State
+from petition.counts import tally
 from petition.mail import queue
 from petition.mail.smtp import Post
 from petition.models import AddressMark, Measure, Petition, Signature, Source

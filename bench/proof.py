@@ -7,7 +7,7 @@ from datetime import UTC
 
 from django.db import connection, transaction
 
-from petition import tally
+from petition.counts import tally
 from petition.models import Measure, Petition
 
 COUNTED = """

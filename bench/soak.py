@@ -153,7 +153,7 @@ def watch() -> Soaked:
     """Prove that the count is exact until all is written, and then that it is what people were told."""
     from bench import proof
     from bench.deeds import TOLD
-    from petition import tally
+    from petition.counts import tally
 
     soaked, done = Soaked(), threading.Event()
 

@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def rehearse(seconds: float, steps: tuple[int, ...], rows: int) -> None:
-    from petition import tally
+    from petition.counts import tally
 
     database = stage.prepare(rows)
     mail_port = stage.free_port()
@@ -118,7 +118,7 @@ def rehearse(seconds: float, steps: tuple[int, ...], rows: int) -> None:
 
 
 def confirmed_here() -> int:
-    from petition import tally
+    from petition.counts import tally
 
     count = tally.current("chechnya")
     return count.confirmed_here if count else 0

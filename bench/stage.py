@@ -135,7 +135,7 @@ def clear(database: str, rows: int) -> None:
 
 def fold(database: str) -> None:
     """What the worker does every second, which does not run while single things are measured."""
-    from petition import tally
+    from petition.counts import tally
 
     use(database)
     while tally.fold():

@@ -17,8 +17,8 @@ from bench.load import LoadError
 from bench.plan import Lane, Plan
 from bench.report import Figure, Report, Row, Target
 from bench.stage import Process
-from petition import breakdown, tally
-from petition.breakdown import Question
+from petition.counts import breakdown, tally
+from petition.counts.breakdown import Question
 from petition.models import Measure, Petition
 
 UNFOLDED = 100_000

@@ -7,7 +7,8 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Count, F, Func, Q
 from django.utils import timezone
 
-from petition import tally, trace
+from petition import trace
+from petition.counts import tally
 from petition.models import Action, InvalidationCampaign, Signature
 from petition.models.signature import SignatureQuerySet, this_hour
 

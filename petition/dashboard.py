@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from petition import export, limits, tally
-from petition.breakdown import Question
+from petition import limits
+from petition.counts import export, tally
+from petition.counts.breakdown import Question
 from petition.models import CountsToken, Petition
 
 

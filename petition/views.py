@@ -11,8 +11,9 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from petition import confirmation, identity, limits, signing, switches, tally, withdrawal
+from petition import confirmation, identity, limits, signing, switches, withdrawal
 from petition.confirmation import State
+from petition.counts import tally
 from petition.forms import CodeForm, SignForm, WithdrawForm
 from petition.mail import messages
 from petition.models import OutgoingMail, Petition, Source, Verdict

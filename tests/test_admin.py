@@ -7,7 +7,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaign.models import Page
-from petition import identity, tally
+from petition import identity
+from petition.counts import tally
 from petition.models import OutgoingMail, Petition, Signature
 from tests import server
 from tests.browser import needs_chromium

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from petition import breakdown, tally
-from petition.breakdown import OTHER, SMALL, TOTAL, Question, large_enough, merge
+from petition.counts import breakdown, tally
+from petition.counts.breakdown import OTHER, SMALL, TOTAL, Question, large_enough, merge
 from petition.models import DayTally, HourTally, Measure, TallyChange
 from tests.test_count import HOUR
 

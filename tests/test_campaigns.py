@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from petition import campaigns, domains, identity, retention, tally, withdrawal
+from petition import campaigns, domains, identity, retention, withdrawal
+from petition.counts import tally
 from petition.models import InvalidationCampaign, ListedDomain, Signature, StaffAction, Verdict
 from petition.models.signature import this_hour
 from tests import server

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition import tally
+from petition.counts import tally
 from petition.models import DayTally, HourTally, Measure, Signature, TallyChange, TotalTally
 from petition.models.signature import this_hour
 from tests import server

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
-from petition import charts, tally
-from petition.charts import Point
+from petition.counts import charts, tally
+from petition.counts.charts import Point
 from petition.models import Source, StaffAction, TallyChange
 from petition.models.signature import this_hour
 from tests import server

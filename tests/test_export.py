@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from petition import export, tally
-from petition.export import Table, without_formula
+from petition.counts import export, tally
+from petition.counts.export import Table, without_formula
 from petition.models import Source, StaffAction
 from tests import server
 from tests.conftest import make_petition

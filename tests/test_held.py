@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from petition import tally
+from petition.counts import tally
 from petition.models import Signature, StaffAction
 from petition.models.signature import this_hour
 

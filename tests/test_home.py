@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from campaign.management.commands.load_campaign import PAGES
 from campaign.models import Page
+from petition.counts.tally import Count, passed_goals
 from petition.models import Petition
 from petition.models.signature import this_hour
-from petition.tally import Count, passed_goals
 
 pytestmark = pytest.mark.django_db
 LANGUAGES = ["en", "ru"]

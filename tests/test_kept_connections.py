@@ -9,7 +9,7 @@ import pytest
 from django.db import ProgrammingError, close_old_connections, connection, transaction
 from django.db.backends.postgresql import base
 
-from petition import tally
+from petition.counts import tally
 from petition.models import Petition
 from petition.postgres.prepared import Prepared
 

@@ -14,15 +14,15 @@ from django.test.utils import CaptureQueriesContext
 from pypdf import PdfReader
 from reportlab.pdfbase.ttfonts import TTFont
 
-from petition import handover
-from petition.handover import Letter
+from petition.counts import letter
+from petition.counts.letter import Letter
 from petition.models import Petition, StaffAction
 from tests.conftest import make_petition
 
 NOW = datetime(2026, 11, 22, 17, 35, tzinfo=UTC)
 
 
-def letter(**overrides):
+def made(**overrides):
     values = {
         "language": "en",
         "title": "Investigate",
@@ -39,9 +39,9 @@ def letter(**overrides):
     return Letter(**values)
 
 
-def read(letter):
+def read(composed):
     file = io.BytesIO()
-    handover.write_pdf(letter, file)
+    letter.write_pdf(composed, file)
     return PdfReader(file)
 
 
@@ -91,7 +91,7 @@ def test_its_data_has_no_place_for_a_name():
 
 
 def test_in_english():
-    text = text_of(read(letter(addressee="The General Prosecutor")))
+    text = text_of(read(made(addressee="The General Prosecutor")))
 
     assert (
         "Petition Investigate To: The General Prosecutor An efficient investigation. 151,234 signatures in all" in text
@@ -105,7 +105,7 @@ def test_in_english():
 
 def test_in_russian():
     values = {"title": "Расследовать", "demand": "Мы требуем.", "collected_before_source": "пример"}
-    text = text_of(read(letter(language="ru", **values)))
+    text = text_of(read(made(language="ru", **values)))
 
     assert "Расследовать Мы требуем. 151 234" in text
     assert "Германия 1 200" in text
@@ -114,7 +114,7 @@ def test_in_russian():
 
 
 def test_without_earlier_signatures_it_has_one_part():
-    text = text_of(read(letter(collected_before=0)))
+    text = text_of(read(made(collected_before=0)))
 
     assert "1,234 signatures in all 1,234 were confirmed" in text
     assert "before this site" not in text
@@ -122,7 +122,7 @@ def test_without_earlier_signatures_it_has_one_part():
 
 def test_so_few_that_no_country_can_be_shown(petition, make_signature):
     make_signature(confirmed=True, country="DE")
-    composed = handover.compose(petition, "en")
+    composed = letter.compose(petition, "en")
 
     assert (composed.total, composed.countries) == (150_001, ())
     assert "by country" not in text_of(read(composed))
@@ -132,7 +132,7 @@ def test_small_countries_are_merged_and_the_table_adds_up(petition, make_signatu
     for country, number in (("DE", 12), ("ES", 15), ("", 13), ("FR", 3), ("IT", 8)):
         for _ in range(number):
             make_signature(confirmed=True, country=country)
-    composed = handover.compose(petition, "en")
+    composed = letter.compose(petition, "en")
 
     assert composed.countries == (("ES", 15), ("DE", 12), ("", 13), ("other", 11))
     assert sum(amount for _code, amount in composed.countries) == composed.confirmed_here
@@ -140,7 +140,7 @@ def test_small_countries_are_merged_and_the_table_adds_up(petition, make_signatu
 
 def test_a_long_demand_flows_over_numbered_pages():
     text = "\n\n".join(f"Paragraph {number}. " + "A word and another. " * 40 for number in range(30))
-    reader = read(letter(demand=text))
+    reader = read(made(demand=text))
 
     assert len(reader.pages) > 5
     for number, page in enumerate(reader.pages, start=1):
@@ -152,7 +152,7 @@ def test_a_long_demand_flows_over_numbered_pages():
 def test_many_countries_flow_too():
     codes = [first + second for first in "ABCDEFGH" for second in "ABCDEFGHIJKLMNOP"]
 
-    assert text_of(read(letter(countries=tuple((code, 10) for code in codes)))).count(" 10 ") >= len(codes)
+    assert text_of(read(made(countries=tuple((code, 10) for code in codes)))).count(" 10 ") >= len(codes)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_many_countries_flow_too():
     ],
 )
 def test_the_demand_may_be_plain_text_or_markdown(demand, shown):
-    assert shown in text_of(read(letter(demand=demand)))
+    assert shown in text_of(read(made(demand=demand)))
 
 
 # As a file.
@@ -182,7 +182,7 @@ def test_the_demand_may_be_plain_text_or_markdown(demand, shown):
 
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_it_says_its_title_and_language_and_brings_its_fonts(language):
-    reader = read(letter(language=language, title="Расследовать"))
+    reader = read(made(language=language, title="Расследовать"))
 
     assert reader.metadata.title == "Расследовать"
     assert reader.trailer["/Root"]["/Lang"] == language
@@ -193,9 +193,9 @@ def test_it_says_its_title_and_language_and_brings_its_fonts(language):
     assert all("/FontFile2" in font["/FontDescriptor"] for font in used)
 
 
-@pytest.mark.parametrize("path", sorted(handover.FONTS.glob("*.ttf")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(letter.FONTS.glob("*.ttf")), ids=lambda path: path.name)
 def test_a_font_is_the_one_that_is_recorded_and_has_the_letters(path):
-    assert hashlib.sha256(path.read_bytes()).hexdigest() in (handover.FONTS / "README.md").read_text()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in (letter.FONTS / "README.md").read_text()
     letters = letters_of(path)
     assert set("AZaz09 «»„“”’–—…№•\xa0\u202fАЯаяЁёӀÅôß€") <= letters
 
@@ -203,9 +203,9 @@ def test_a_font_is_the_one_that_is_recorded_and_has_the_letters(path):
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_what_is_seeded_has_no_letter_that_the_font_lacks(db, language):
     call_command("load_campaign", verbosity=0)
-    composed = handover.compose(Petition.find(), language)
+    composed = letter.compose(Petition.find(), language)
     written = set(composed.title + composed.demand + composed.collected_before_source) - {"\n"}
-    assert written <= letters_of(handover.FONTS / "NotoSerif-Regular.ttf")
+    assert written <= letters_of(letter.FONTS / "NotoSerif-Regular.ttf")
 
 
 # The command.
@@ -238,6 +238,6 @@ def test_a_petition_without_text_in_a_language_has_no_letter_in_it(db, tmp_path)
     make_petition().translations.filter(language_code="ru").delete()
 
     with pytest.raises(ObjectDoesNotExist):
-        handover.compose(Petition.find(), "ru")
+        letter.compose(Petition.find(), "ru")
     with pytest.raises(CommandError, match="no text in this language: ru"):
         call_command("letter", "--language", "ru", "--out", str(tmp_path / "x.pdf"))

@@ -8,8 +8,9 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from petition import breakdown, confirmation, handover, retention, tally, withdrawal
-from petition.breakdown import Question
+from petition import confirmation, retention, withdrawal
+from petition.counts import breakdown, letter, tally
+from petition.counts.breakdown import Question
 from petition.mail import queue
 from petition.models import Signature
 
@@ -54,7 +55,7 @@ ACTIONS = {
     "standing": lambda row: tally.standing(row.petition_id),
     "breakdown": lambda row: list(breakdown.rows(Question.ask(row.petition_id, ["day", "country"]))),
     "export": lambda row: call_command("export_counts", "--by", "day,country,language,measure", "--out", os.devnull),
-    "letter": lambda row: handover.compose(row.petition, "en"),
+    "letter": lambda row: letter.compose(row.petition, "en"),
     "mail": lambda row: (
         withdrawal.request(row.petition, "anna@example.org", language="en"),
         queue.choose_letters(queue.claim()),

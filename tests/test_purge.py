@@ -12,7 +12,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from petition import identity, retention, tally
+from petition import identity, retention
+from petition.counts import tally
 from petition.models import AddressMark, DailySalt, OutgoingMail, Signature
 from petition.models import signature as signatures
 from petition.models.signature import this_hour

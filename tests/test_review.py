@@ -9,7 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from petition import review, tally
+from petition import review
+from petition.counts import tally
 from petition.models import Signature, StaffAction, TallyChange
 from petition.models.signature import this_hour
 from tests import server

@@ -3,7 +3,7 @@
 import pytest
 from django.core.management import CommandError, call_command
 
-from petition import tally
+from petition.counts import tally
 from petition.models import Signature
 
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from petition.breakdown import OTHER, SMALL, TOTAL, merge
+from petition.counts.breakdown import OTHER, SMALL, TOTAL, merge
 
 DAYS, COUNTRIES, LANGUAGES = (1, 2, 3), ("DE", "ES", "FR"), ("en", "ru")
 AXES = (DAYS, COUNTRIES, LANGUAGES)

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import Q
 
-from petition import tally
+from petition.counts import tally
 from petition.models import Signature
 from petition.models.signature import this_hour
 from tests.test_count import HOUR, sql

@@ -18,8 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from nacl.public import PrivateKey
 
 from bench import proof
-from petition import confirmation, identity, retention, signing, tally, withdrawal
+from petition import confirmation, identity, retention, signing, withdrawal
 from petition.confirmation import State
+from petition.counts import tally
 from petition.mail import queue
 from petition.models import Measure, OutgoingMail, Petition, Signature, Source
 from tests.conftest import make_petition
@@ -324,7 +325,7 @@ class Counting(RuleBasedStateMachine):
 
     @rule(rows=st.sampled_from([1, 3, 20_000]))
     def fold(self, rows):
-        with mock.patch("petition.tally.FOLD_ROWS", rows):
+        with mock.patch("petition.counts.tally.FOLD_ROWS", rows):
             tally.fold()
 
     # Staff.

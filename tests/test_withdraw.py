@@ -3,7 +3,8 @@
 import pytest
 from django.utils import timezone
 
-from petition import tally, withdrawal
+from petition import withdrawal
+from petition.counts import tally
 from petition.models import AddressMark, OutgoingMail, Signature
 from petition.models.signature import this_hour
 

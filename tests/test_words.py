@@ -18,9 +18,9 @@ from django.utils import translation
 from campaign.management.commands.load_campaign import PAGES
 from campaign.models import Page
 from petition import identity
+from petition.counts.tally import Count
 from petition.mail import messages
 from petition.models import OutgoingMail
-from petition.tally import Count
 from petition.web import errors
 
 LANGUAGES = [code for code, _name in settings.LANGUAGES]

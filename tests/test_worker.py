@@ -14,7 +14,8 @@ from django.db import connection
 from django.utils import timezone
 from nacl.public import PrivateKey
 
-from petition import identity, signing, tally
+from petition import identity, signing
+from petition.counts import tally
 from petition.mail import queue
 from petition.models import OutgoingMail, Signature, TallyChange
 from tests import server as processes

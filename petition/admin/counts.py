@@ -17,8 +17,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from petition import breakdown, export, handover, tally, trace
-from petition.breakdown import SMALL, Question
+from petition import trace
+from petition.counts import breakdown, export, letter, tally
+from petition.counts.breakdown import SMALL, Question
 from petition.models import Action, Counts
 
 from . import languages, sections
@@ -152,14 +153,14 @@ class CountsAdmin(ReadOnlyAdmin):
         if language not in dict(settings.LANGUAGES):
             raise Http404
         try:
-            letter = handover.compose(petition, language)
+            composed = letter.compose(petition, language)
         except ObjectDoesNotExist:
             raise Http404 from None
         file = BytesIO()
-        handover.write_pdf(letter, file)
+        letter.write_pdf(composed, file)
         file.seek(0)
-        trace.record(request.user, Action.LETTER_DOWNLOADED, about=petition, detail=language, count=letter.total)
-        name = f"{slug}-{language}-{letter.as_of:%Y-%m-%d}.pdf"
+        trace.record(request.user, Action.LETTER_DOWNLOADED, about=petition, detail=language, count=composed.total)
+        name = f"{slug}-{language}-{composed.as_of:%Y-%m-%d}.pdf"
         return FileResponse(file, as_attachment=True, filename=name, content_type="application/pdf")
 
     def asked(self, request: HttpRequest, slug: str) -> tuple[Counts, CountsForm]:

@@ -11,12 +11,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_countries import countries
 
-from petition import breakdown, charts
-from petition.breakdown import ORIGINS, OTHER, TOTAL, Cell, Question, Row
-from petition.charts import Bars, Columns, Point, Shape
+from petition.counts import breakdown, charts
+from petition.counts.breakdown import ORIGINS, OTHER, TOTAL, Cell, Question, Row
+from petition.counts.charts import Bars, Columns, Point, Shape
+from petition.counts.tally import Count, Standing
 from petition.models import Measure, Source
 from petition.models.signature import this_hour
-from petition.tally import Count, Standing
 
 from . import languages
 

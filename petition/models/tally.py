@@ -9,7 +9,7 @@ class Measure(models.TextChoices):
     `COUNTED` is a state: it falls when a signature stops counting, in the hour it was confirmed, so a past hour can
     change. The others are events and only grow. Every pending row that goes without having been confirmed has lapsed.
     What is withdrawn while it is held or invalidated is told apart, so that events add up to what there is now
-    (`petition.tally.standing`).
+    (`petition.counts.tally.standing`).
     """
 
     COUNTED = "counted", _("counted")
@@ -26,7 +26,7 @@ class Measure(models.TextChoices):
 
 
 class TallyChange(models.Model):
-    """The ledger: what one statement changed in one cell. Triggers append, the folder empties (`petition.tally`)."""
+    """The ledger: what one statement changed in one cell. Triggers append, `petition.counts.tally` folds."""
 
     petition = models.ForeignKey("petition.Petition", models.DO_NOTHING, db_constraint=False, db_index=False)
     hour = models.DateTimeField()

@@ -3,7 +3,8 @@ from datetime import date
 from django import template
 from django.utils.translation import pgettext
 
-from petition import switches, tally
+from petition import switches
+from petition.counts import tally
 from petition.forms import SignForm
 from petition.models import Petition, Source
 

@@ -9,8 +9,9 @@ from typing import IO, Any, cast
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from petition import export, tally, trace
-from petition.breakdown import GROUPINGS, SMALL, Question
+from petition import trace
+from petition.counts import export, tally
+from petition.counts.breakdown import GROUPINGS, SMALL, Question
 from petition.models import Action, Petition
 
 QUIET_SECONDS = 1.0

@@ -5,7 +5,8 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from petition import export, handover, trace
+from petition import trace
+from petition.counts import export, letter
 from petition.models import Action, Petition
 
 
@@ -22,13 +23,13 @@ class Command(BaseCommand):
         if petition is None:
             raise CommandError("There is no such petition.")
         try:
-            letter = handover.compose(petition, options["language"])
+            composed = letter.compose(petition, options["language"])
         except ObjectDoesNotExist:
             raise CommandError(f"The petition has no text in this language: {options['language']}.") from None
         try:
             with export.whole_file(Path(options["out"])) as file:
-                handover.write_pdf(letter, file)
+                letter.write_pdf(composed, file)
         except OSError as error:
             raise CommandError(f"{options['out']} cannot be written: {error.strerror}.") from None
-        trace.record(None, Action.LETTER_DOWNLOADED, about=petition, detail=letter.language, count=letter.total)
-        return f"Wrote {options['out']}, with {letter.total} signatures."
+        trace.record(None, Action.LETTER_DOWNLOADED, about=petition, detail=composed.language, count=composed.total)
+        return f"Wrote {options['out']}, with {composed.total} signatures."

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from petition import tally
+from petition.counts import tally
 
 
 class Command(BaseCommand):

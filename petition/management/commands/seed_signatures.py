@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from petition import tally
+from petition.counts import tally
 from petition.models import Petition, Source
 
 BATCH = 50_000

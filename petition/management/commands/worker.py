@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
-from petition import campaigns, retention, tally
+from petition import campaigns, retention
 from petition.checks import recipient_keys
+from petition.counts import tally
 from petition.mail import queue
 from petition.mail.smtp import Post
 

@@ -16,8 +16,8 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 
-from petition import breakdown, tally
-from petition.breakdown import Cell, Question
+from petition.counts import breakdown, tally
+from petition.counts.breakdown import Cell, Question
 from petition.models import Petition
 
 # What a spreadsheet takes for the beginning of a formula, in wide letters too.

@@ -26,8 +26,8 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, HRFlowable, KeepTogether, Paragraph, SimpleDocTemplate, Table
 
-from petition import breakdown, tally
-from petition.breakdown import OTHER, SMALL, TOTAL, Question
+from petition.counts import breakdown, tally
+from petition.counts.breakdown import OTHER, SMALL, TOTAL, Question
 from petition.models import Petition
 from petition.templatetags.petition_tags import season
 
