@@ -11,8 +11,8 @@ from django.test import RequestFactory
 from bench import stage
 from bench.plan import Plan
 from bench.report import Report, Row, Target
-from petition import bursts
 from petition.models import Signature
+from petition.moderation import anomalies
 
 # Staff notice no wait up to here.
 AT_ONCE = Target(1_000, at_most=True)
@@ -45,13 +45,13 @@ def lists(plan: Plan, database: str, rows: int, report: Report) -> None:
 def signals(plan: Plan, database: str, rows: int, report: Report) -> None:
     """What stands out among so many signatures of 29 days, beside reading them."""
     stage.use(database)
-    for span in bursts.SPANS.values():
+    for span in anomalies.SPANS.values():
         lanes = {
-            "find": lambda seconds, span=span: _milliseconds(lambda: bursts.find(span)),
+            "find": lambda seconds, span=span: _milliseconds(lambda: anomalies.find(span)),
             "read": lambda seconds, span=span: _milliseconds(lambda: _read(span)),
         }
         figures = plan.in_turns(lanes, " ms")
-        limit = Target(1000 * bursts.SECONDS, at_most=True)
+        limit = Target(1000 * anomalies.SECONDS, at_most=True)
         work = f"signals of the last {span.name}"
         report.add(Row(work, figures["find"], "reading the same rows", figures["read"], None, rows))
         report.add(Row(work, figures["find"], target=limit, rows=rows))
@@ -81,7 +81,7 @@ def _one(pk: str) -> None:
     admin.site.get_model_admin(Signature).changeform_view(_request(), pk).render()  # type: ignore[arg-type,attr-defined]
 
 
-def _read(span: bursts.Span) -> None:
+def _read(span: anomalies.Span) -> None:
     with connection.cursor() as cursor:
         cursor.execute(READ, [span.horizon()])
         cursor.fetchone()

@@ -13,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from petition import campaigns, domains, identity, retention, withdrawal
+from petition import identity, retention, withdrawal
 from petition.counts import tally
 from petition.models import InvalidationCampaign, ListedDomain, Signature, StaffAction, Verdict
 from petition.models.signature import this_hour
+from petition.moderation import domains, invalidation
 from tests import server
 
 LIST = reverse("admin:petition_invalidationcampaign_changelist")
@@ -55,8 +56,8 @@ def make_many(petition):
 
 @pytest.fixture
 def small_steps(monkeypatch):
-    monkeypatch.setattr(campaigns, "BATCH", 3)
-    monkeypatch.setattr(campaigns, "WALK", 4)
+    monkeypatch.setattr(invalidation, "BATCH", 3)
+    monkeypatch.setattr(invalidation, "WALK", 4)
 
 
 def of(campaign):
@@ -70,7 +71,7 @@ def url(campaign, step="change"):
 def run(campaign=None):
     """Let the worker go on until nothing is left to do; return in how many steps."""
     steps = 0
-    while campaigns.advance():
+    while invalidation.advance():
         steps += 1
     return steps
 
@@ -213,7 +214,7 @@ def test_the_preview_tells_the_exact_number_a_sample_and_the_count_afterwards(
     make_signature(confirmed=True, country="FR", name="Marie")
     campaign = make_campaign(country="DE")
 
-    preview = campaigns.preview(campaign)
+    preview = invalidation.preview(campaign)
     page = moderator.get(url(campaign)).content.decode()
 
     assert (preview.found, preview.counted, len(preview.sample)) == (41, 40, 20)
@@ -239,7 +240,7 @@ def test_a_preview_changes_nothing(moderator, make_campaign, make_signature):
 
 def test_a_preview_that_takes_too_long_says_so(moderator, make_campaign, make_many, monkeypatch):
     make_many(10)
-    monkeypatch.setattr(campaigns, "PREVIEW_SECONDS", 0.02)
+    monkeypatch.setattr(invalidation, "PREVIEW_SECONDS", 0.02)
     monkeypatch.setattr(
         InvalidationCampaign, "signatures", lambda self: Signature.objects.extra(where=["pg_sleep(1) IS NOT NULL"])
     )
@@ -318,7 +319,7 @@ def test_it_can_be_cancelled_on_the_way(moderator, make_campaign, make_many, sma
     make_many(10)
     campaign = make_campaign()
     press(moderator, campaign, "apply")
-    campaigns.advance()
+    invalidation.advance()
 
     press(moderator, campaign, "cancel", reason="Caught too many")
 
@@ -567,7 +568,7 @@ def test_two_workers_never_do_the_same_step(make_campaign, make_many, small_step
 
     def work(number):
         try:
-            return sum(1 for _ in iter(campaigns.advance, False))
+            return sum(1 for _ in iter(invalidation.advance, False))
         finally:
             connections.close_all()
 
@@ -581,8 +582,8 @@ def test_two_workers_never_do_the_same_step(make_campaign, make_many, small_step
 def test_a_step_reads_what_lies_ahead_and_no_more(petition, make_campaign, monkeypatch):
     """By the numbers of the rows: however many there are, and however few fit."""
     call_command("seed_signatures", "20000")
-    monkeypatch.setattr(campaigns, "WALK", 500)
-    monkeypatch.setattr(campaigns, "BATCH", 100)
+    monkeypatch.setattr(invalidation, "WALK", 500)
+    monkeypatch.setattr(invalidation, "BATCH", 100)
     row = Signature.objects.filter(network_digest__isnull=False).latest("pk")
     found = [
         make_campaign(country="DE"),
@@ -602,7 +603,7 @@ def test_a_step_reads_what_lies_ahead_and_no_more(petition, make_campaign, monke
 
 def explain_steps():
     with CaptureQueriesContext(connection) as queries:
-        campaigns.advance()
+        invalidation.advance()
     statements = [query["sql"] for query in queries.captured_queries if "petition_signature" in query["sql"]]
     assert statements
     with connection.cursor() as cursor:
@@ -619,7 +620,7 @@ def test_a_step_is_a_handful_of_statements(make_campaign, make_many):
     of(campaign).apply(None)
 
     with CaptureQueriesContext(connection) as queries:
-        campaigns.advance()
+        invalidation.advance()
 
     assert of(campaign).get().changed == 900
     assert len(queries) <= 10

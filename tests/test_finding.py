@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from petition import finding, trace
+from petition import trace
 from petition.models import Action, StaffAction
 from petition.models.signature import this_hour
+from petition.moderation import lookup
 
 FIND = reverse("admin:petition_soughtsignature_changelist")
 ANNA = "anna.secret@example.org"
@@ -161,9 +162,9 @@ def test_after_a_day_it_is_possible_again(administrator, petition, monkeypatch):
     for _ in range(10):
         trace.record(administrator.user, Action.SIGNATURE_SOUGHT)
     tomorrow = timezone.now() + timedelta(days=1, seconds=1)
-    monkeypatch.setattr(finding.timezone, "now", lambda: tomorrow)
+    monkeypatch.setattr(lookup.timezone, "now", lambda: tomorrow)
 
-    assert finding.find(administrator.user, ANNA, "She asks") == []
+    assert lookup.find(administrator.user, ANNA, "She asks") == []
 
 
 def test_other_actions_do_not_count(administrator, petition):

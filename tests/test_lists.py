@@ -11,10 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaign.models import Page
-from petition import bursts, identity, signals
+from petition import identity
 from petition.admin import lists
 from petition.models import ListedDomain, OutgoingMail, Signature, Source, StaffAction, Verdict
 from petition.models.signature import this_hour
+from petition.moderation import anomalies, similar
 from tests.conftest import make_petition
 
 pytestmark = pytest.mark.django_db
@@ -277,8 +278,8 @@ SCAN = re.compile(r"Seq Scan on petition_(signature|outgoingmail)")
 
 def test_no_list_and_no_filter_reads_every_row(staff, many, monkeypatch):
     monkeypatch.setattr(lists, "STRETCH", 500)
-    monkeypatch.setattr(signals, "STRETCH", 500)
-    monkeypatch.setattr(signals, "MOST_READ", 1_000)
+    monkeypatch.setattr(similar, "STRETCH", 500)
+    monkeypatch.setattr(similar, "MOST_READ", 1_000)
     last = Signature.objects.latest("pk").pk
     since = f"{this_hour() - DAY:%Y-%m-%dT%H:%M}"
     filters = [
@@ -300,22 +301,22 @@ def test_no_list_and_no_filter_reads_every_row(staff, many, monkeypatch):
         f"{MAILS}?{query}" for query in ("", "kind__exact=sign", "parked_at__isempty=1", "status=5", "before=3000")
     ]
     urls += [reverse("admin:index"), reverse("admin:petition_signature_change", args=[last])]
-    urls += [reverse("admin:petition_signals_changelist", query={"span": span}) for span in bursts.SPANS]
+    urls += [reverse("admin:petition_signals_changelist", query={"span": span}) for span in anomalies.SPANS]
     for url in urls:
         found = plans_of(lambda url=url: staff.get(url))
         assert found, url
         assert [plan for plan in found if SCAN.search(plan)] == [], url
 
     for look_up in (
-        lambda: signals.find_domain("nobody.example"),
-        lambda: signals.find_text("name", "nobody"),
-        lambda: signals.name_domains([OutgoingMail(signature_id=last - n, recipient=b"") for n in range(100)]),
+        lambda: similar.find_domain("nobody.example"),
+        lambda: similar.find_text("name", "nobody"),
+        lambda: similar.name_domains([OutgoingMail(signature_id=last - n, recipient=b"") for n in range(100)]),
     ):
         assert [plan for plan in plans_of(look_up) if SCAN.search(plan)] == []
 
 
 def test_the_page_of_signals_finds_its_time_by_the_index(many):
-    (plan,) = [plan for plan in plans_of(lambda: bursts.find(bursts.SPANS["month"])) if "WITH seen" in plan]
+    (plan,) = [plan for plan in plans_of(lambda: anomalies.find(anomalies.SPANS["month"])) if "WITH seen" in plan]
 
     assert len(re.findall(r"on petition_signature", plan)) == 1
     assert "signatures_by_hour_and_domain" in plan
@@ -327,7 +328,7 @@ def test_a_domain_is_counted_by_the_hour_and_not_by_the_day(make_signature, many
     signature = make_signature(domain_digest=digest)
     mail = OutgoingMail(signature_id=signature.pk, recipient=b"")
 
-    (plan,) = plans_of(lambda: signals.name_domains([mail]))
+    (plan,) = plans_of(lambda: similar.name_domains([mail]))
 
     assert re.search(r"Index Cond: \(\(created_at = .*\) AND \(domain_digest = ", plan)
 
@@ -352,5 +353,5 @@ def test_signatures_have_six_indexes_at_most():
 
 def test_days_of_the_signals_are_kept_as_long_as_the_signals(settings):
     assert all(
-        span.since() >= timezone.now() - timedelta(days=settings.ABUSE_SIGNAL_DAYS) for span in bursts.SPANS.values()
+        span.since() >= timezone.now() - timedelta(days=settings.ABUSE_SIGNAL_DAYS) for span in anomalies.SPANS.values()
     )

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
-from petition import campaigns, confirmation, retention, withdrawal
+from petition import confirmation, retention, withdrawal
 from petition.models import AddressMark, InvalidationCampaign, Signature
 from petition.models.signature import this_hour
+from petition.moderation import invalidation
 from tests.server import wait_until
 
 ANNA = "anna@example.org"
@@ -146,11 +147,11 @@ def test_campaigns_take_signatures_in_their_order(petition, make_signature, undo
     campaign = InvalidationCampaign.objects.create(petition=petition, reason="a test", country="DE")
     InvalidationCampaign.objects.apply(None)
     if undo:
-        campaigns.advance()
+        invalidation.advance()
         InvalidationCampaign.objects.undo(None)
     move_to_the_end(first)
 
-    with meanwhile(campaigns.advance) as begin:
+    with meanwhile(invalidation.advance) as begin:
         lock(first)
         begin()
         lock(second)

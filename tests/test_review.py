@@ -9,10 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from petition import review
 from petition.counts import tally
 from petition.models import Signature, StaffAction, TallyChange
 from petition.models.signature import this_hour
+from petition.moderation import review
 from tests import server
 from tests.browser import needs_chromium
 

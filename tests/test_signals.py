@@ -11,10 +11,11 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition import bursts, identity, signals
-from petition.bursts import SPANS
+from petition import identity
 from petition.models import SeenDomain, Signature, StaffAction
 from petition.models.signature import this_hour
+from petition.moderation import anomalies, similar
+from petition.moderation.anomalies import SPANS
 from tests import crowds
 from tests.crowds import HOUR, Crowd, digest, sign
 
@@ -118,7 +119,7 @@ ATTACKS = [
 
 
 def first_of(kind, signals):
-    return next((signal for signal in signals if signal.kind == kind), None)
+    return next((signal for signal in similar if signal.kind == kind), None)
 
 
 def described(found):
@@ -131,7 +132,7 @@ def evening(monkeypatch):
     for one UTC day, has hours to compare: in the first two or three of a day all of them are alike.
     """
     hour = this_hour().replace(hour=22) - 24 * HOUR
-    for module in (bursts, crowds, sys.modules[__name__]):
+    for module in (anomalies, crowds, sys.modules[__name__]):
         monkeypatch.setattr(module, "this_hour", lambda: hour)
 
 
@@ -142,7 +143,7 @@ def test_a_planted_attack_ranks_first_and_no_honest_network_is_listed(petition, 
     sign(petition, crowd.rows)
 
     for span in SPANS.values():
-        assert_no_honest_network(bursts.find(span))
+        assert_no_honest_network(anomalies.find(span))
 
     planted = []
     for make in ATTACKS:
@@ -151,7 +152,7 @@ def test_a_planted_attack_ranks_first_and_no_honest_network_is_listed(petition, 
         for name in spans:
             with transaction.atomic():
                 sign(petition, rows)
-                found = bursts.find(SPANS[name])
+                found = anomalies.find(SPANS[name])
                 transaction.set_rollback(True)
             assert_first_of_its_kind(attack, found)
             assert found.signals[0].surplus == first_of(attack[0], found.signals).surplus, described(found)
@@ -159,7 +160,7 @@ def test_a_planted_attack_ranks_first_and_no_honest_network_is_listed(petition, 
 
     # All at once. There can be one first network alone.
     sign(petition, [row for rows, _attack in planted[1:] for row in rows])
-    found = bursts.find(SPANS["day"])
+    found = anomalies.find(SPANS["day"])
     for _rows, attack in planted[1:]:
         assert_first_of_its_kind(attack, found)
     assert_no_honest_network(found)
@@ -183,7 +184,7 @@ def test_an_hour_that_goes_round_the_world_is_no_signal(petition):
     at = this_hour() - HOUR
     sign(petition, crowd.rows + [(*row[:8], at, row[9] and at) for row in more])
 
-    found = bursts.find(SPANS["hour"])
+    found = anomalies.find(SPANS["hour"])
 
     assert found.signatures >= 3_000
     assert [signal for signal in found.signals if signal.kind in ("network", "domain", "source", "language")] == []
@@ -199,10 +200,10 @@ def test_each_signal_says_in_which_state_its_signatures_are(petition):
     Signature.objects.filter(pk__in=confirmed[:20]).hold("a test")
     Signature.objects.filter(pk__in=confirmed[20:30]).invalidate("a test")
 
-    signal = first_of("domain", bursts.find(SPANS["day"]).signals)
+    signal = first_of("domain", anomalies.find(SPANS["day"]).signals)
 
     ids = list(of_domain.values_list("pk", flat=True))
-    assert signal.cell == bursts.Cell(100, 70, 20, 40, ids[0], ids[-1])
+    assert signal.cell == anomalies.Cell(100, 70, 20, 40, ids[0], ids[-1])
     assert (signal.since, signal.until) == (at, at + HOUR)
 
 
@@ -210,14 +211,14 @@ def test_nothing_stands_out_where_there_is_nothing_to_compare_with(petition):
     crowd = Crowd(0)
     sign(petition, [crowd.row(this_hour(), "gmail.example", f"{n}") for n in range(200)])
 
-    found = bursts.find(SPANS["hour"])
+    found = anomalies.find(SPANS["hour"])
 
     assert (found.signals, found.compares) == ([], False)
 
 
 def test_nobody_at_all_is_no_error(petition):
     for span in SPANS.values():
-        assert bursts.find(span).signals == []
+        assert anomalies.find(span).signals == []
 
 
 counts = st.integers(min_value=0, max_value=10_000)
@@ -226,15 +227,15 @@ counts = st.integers(min_value=0, max_value=10_000)
 @given(counts, counts, counts, counts)
 def test_a_surprise_is_never_negative_and_none_where_shares_are_equal(hits, misses, other_hits, other_misses):
     if hits + misses and other_hits + other_misses:
-        assert bursts.surprise(hits, hits + misses, other_hits, other_hits + other_misses) >= -1e-6
-        assert bursts.surprise(hits, hits + misses, 7 * hits, 7 * (hits + misses)) == pytest.approx(0, abs=1e-6)
+        assert anomalies.surprise(hits, hits + misses, other_hits, other_hits + other_misses) >= -1e-6
+        assert anomalies.surprise(hits, hits + misses, 7 * hits, 7 * (hits + misses)) == pytest.approx(0, abs=1e-6)
 
 
 @given(counts, counts, counts, counts)
 def test_what_is_expected_is_never_more_than_a_third_of_what_there_is(hits, misses, other_hits, other_misses):
     if hits + misses:
-        expected = bursts.expected_of(hits, hits + misses, other_hits, other_hits + other_misses)
-        assert expected is None or 0 <= expected <= hits / bursts.LIFT
+        expected = anomalies.expected_of(hits, hits + misses, other_hits, other_hits + other_misses)
+        assert expected is None or 0 <= expected <= hits / anomalies.LIFT
 
 
 @given(st.dictionaries(st.integers(0, 23), st.integers(1, 500), min_size=1), st.integers(2, 50))
@@ -243,8 +244,10 @@ def test_a_mix_like_elsewhere_has_nothing_beyond_it(mix, times):
     everybody = sum(mix.values())
     own = Counter({hour: times * number for hour, number in mix.items()})
 
-    assert bursts.beyond(own, times * everybody, lambda hour: mix[hour] / everybody) == pytest.approx(0, abs=1e-9)
-    assert bursts.most_beyond(own, times * everybody, lambda hour: mix[hour] / everybody) == pytest.approx(0, abs=1e-9)
+    assert anomalies.beyond(own, times * everybody, lambda hour: mix[hour] / everybody) == pytest.approx(0, abs=1e-9)
+    assert anomalies.most_beyond(own, times * everybody, lambda hour: mix[hour] / everybody) == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 # The page.
@@ -357,18 +360,18 @@ def test_what_is_not_found_is_said_where_it_was_typed(moderator, attacked, kind,
 
 
 def test_too_much_to_look_through_is_said_plainly(moderator, petition, monkeypatch):
-    monkeypatch.setattr(bursts, "READ", "SELECT pg_sleep(5), %(since)s, %(horizon)s, %(slice)s")
-    monkeypatch.setattr(bursts, "SECONDS", 0.1)
+    monkeypatch.setattr(anomalies, "READ", "SELECT pg_sleep(5), %(since)s, %(horizon)s, %(slice)s")
+    monkeypatch.setattr(anomalies, "SECONDS", 0.1)
 
     assert "Choose a shorter time." in text(moderator.get(PAGE + "?span=month"))
 
 
 def test_a_handle_means_nothing_outside(settings):
-    inside = signals.handle("network", "\\x01")
+    inside = similar.handle("network", "\\x01")
 
-    assert inside == signals.handle("network", "\\x01") != signals.handle("domain", "\\x01")
+    assert inside == similar.handle("network", "\\x01") != similar.handle("domain", "\\x01")
     settings.SECRET_KEY = "another"
-    assert inside != signals.handle("network", "\\x01")
+    assert inside != similar.handle("network", "\\x01")
 
 
 @pytest.mark.parametrize("span", ["hour", "day", "month", "nonsense", ""])

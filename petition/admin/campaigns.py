@@ -12,9 +12,10 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django_countries import countries
 
-from petition import campaigns, domains, trace
+from petition import trace
 from petition.forms import countries_by_name
 from petition.models import Action, InvalidationCampaign, Petition, Signature, Source
+from petition.moderation import domains, invalidation
 
 from .base import ReasonField, Traced
 
@@ -205,8 +206,8 @@ class InvalidationCampaignAdmin(Traced):
         preview, is_too_much = None, False
         if campaign.is_draft and not campaign.faded_at:
             try:
-                preview = campaigns.preview(campaign)
-            except campaigns.TooManyError:
+                preview = invalidation.preview(campaign)
+            except invalidation.TooManyError:
                 is_too_much = True
         context = {
             **self.admin_site.each_context(request),

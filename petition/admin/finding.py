@@ -11,9 +11,9 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from petition import finding
 from petition.forms import AddressField
 from petition.models import SoughtSignature
+from petition.moderation import lookup
 
 from .base import ReadOnlyAdmin, ReasonField
 from .entrance import staff
@@ -50,10 +50,10 @@ class SoughtSignatureAdmin(ReadOnlyAdmin):
         found, status = None, HTTPStatus.OK
         if form.is_valid():
             try:
-                found = finding.find(staff(request), form.cleaned_data["email"], form.cleaned_data["reason"])
+                found = lookup.find(staff(request), form.cleaned_data["email"], form.cleaned_data["reason"])
                 # The address goes with the request that brought it.
                 form = FindForm()
-            except finding.TooOftenError:
+            except lookup.TooOftenError:
                 form.add_error(None, _("You have looked ten times within 24 hours. Ask another administrator."))
                 status = HTTPStatus.TOO_MANY_REQUESTS
         context = {

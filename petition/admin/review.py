@@ -11,9 +11,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from petition import review, trace
+from petition import trace
 from petition.models import Action, Review, Signature
 from petition.models.signature import SHOWABLE, SignatureQuerySet
+from petition.moderation import review
 
 from . import languages
 from .base import ReadOnlyAdmin

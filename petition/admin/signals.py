@@ -14,10 +14,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
-from petition import bursts, signals, trace
-from petition.bursts import SPANS, Signal, Span
+from petition import trace
 from petition.forms import countries_by_name
 from petition.models import Action, SeenDomain, Signals, Signature
+from petition.moderation import anomalies, similar
+from petition.moderation.anomalies import SPANS, Signal, Span
 
 from . import languages
 from .base import ReadOnlyAdmin
@@ -67,7 +68,7 @@ class LookUpForm(forms.Form):
         """The number of a signature that has it; None, with an error that says so, if there is none."""
         kind, text = self.cleaned_data["kind"], self.cleaned_data["text"]
         try:
-            found = signals.find_domain(text) if kind == "domain" else signals.find_text(kind, text)
+            found = similar.find_domain(text) if kind == "domain" else similar.find_text(kind, text)
         except ValueError:
             self.add_error("text", _("This is no mail domain. Write it as example.org."))
             return None
@@ -133,8 +134,8 @@ class SignalsAdmin(ReadOnlyAdmin):
 
     def found(self, span: Span, sees_signatures: bool) -> dict[str, Any]:
         try:
-            found = bursts.find(span)
-        except bursts.TooMuch:
+            found = anomalies.find(span)
+        except anomalies.TooMuch:
             return {"too_much": True}
         entries = describe(found.signals[:SHOWN], sees_signatures)
         return {"found": found, "entries": entries, "is_more": len(found.signals) > SHOWN}
@@ -173,7 +174,7 @@ def title_of(signal: Signal, row: Signature | None, domain: str) -> str:
     if row and kind == "words":
         text = row.words if len(row.words) <= EXCERPT else row.words[:EXCERPT].rstrip() + "…"
         return _("“%(text)s”") % {"text": text}
-    return signals.handle(kind, value)
+    return similar.handle(kind, value)
 
 
 def why(signal: Signal) -> str:

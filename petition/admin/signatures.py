@@ -12,10 +12,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from petition import signals
 from petition.forms import countries_by_name
 from petition.models import Signature, Source
 from petition.models.signature import SignatureQuerySet
+from petition.moderation import similar
 
 from . import languages
 from .decisions import Decisions
@@ -86,7 +86,7 @@ class FilterForm(forms.Form):
             if name in chosen:
                 rows = rows.filter(**{lookup: chosen[name]})
         if "by" in chosen and "of" in chosen:
-            rows = signals.like(rows, chosen["by"], number(chosen["of"]))
+            rows = similar.like(rows, chosen["by"], number(chosen["of"]))
         return rows
 
     @property

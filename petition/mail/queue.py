@@ -15,12 +15,13 @@ from datetime import timedelta
 from django.db import connection
 from django.utils import timezone
 
-from petition import limits, signals, switches
+from petition import limits, switches
 from petition.mail import messages
 from petition.mail.messages import Letter
 from petition.mail.smtp import Fate, Outcome, Parcel, Post, ServerAway
 from petition.models import OutgoingMail, Signature
 from petition.models.mail import OutgoingMailQuerySet
+from petition.moderation import similar
 from petition.postgres import counters
 
 __all__ = ["ServerAway"]
@@ -127,7 +128,7 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
         raise
     finally:
         release(mail for mail, _letter in waiting)
-    signals.name_domains(mails)
+    similar.name_domains(mails)
     return len(mails) - len(waiting)
 
 

@@ -8,11 +8,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
-from petition import campaigns, retention
+from petition import retention
 from petition.checks import recipient_keys
 from petition.counts import tally
 from petition.mail import queue
 from petition.mail.smtp import Post
+from petition.moderation import invalidation
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Command(BaseCommand):
                     sent += dealt_with
         except queue.ServerAway as error:
             self.stderr.write(f"The mail server is away ({error}); the rest of the mail waits.")
-        while campaigns.advance():
+        while invalidation.advance():
             pass
         # Purging writes to the ledger too, so folding comes last.
         purged = sum(retention.purge().values())
@@ -102,7 +103,7 @@ class Command(BaseCommand):
         """Do some steps of what moderators asked for, while the mail waits; say whether there was any."""
         until = time.monotonic() + CAMPAIGN_SECONDS
         going = False
-        while not self.stopping and time.monotonic() < until and campaigns.advance():
+        while not self.stopping and time.monotonic() < until and invalidation.advance():
             going = True
         return going
 

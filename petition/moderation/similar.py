@@ -1,6 +1,6 @@
 """Finding fakes: the names of mail domains that many share, and the signatures that have something in common.
 
-Which of them stand out is said in `petition/bursts.py`.
+Which of them stand out is said in `petition/moderation/anomalies.py`.
 """
 
 from base64 import b32encode
@@ -16,10 +16,10 @@ from django.utils.crypto import salted_hmac
 from nacl.exceptions import CryptoError
 
 from petition import identity
-from petition.bursts import KEYS
 from petition.models import OutgoingMail, SeenDomain, Signature
 from petition.models.domains import MAILBOXES, mailboxes_on_day
 from petition.models.signature import SignatureQuerySet, this_hour
+from petition.moderation.anomalies import KEYS
 
 STRETCH = 100_000
 MOST_READ = 1_000_000
@@ -120,5 +120,5 @@ def find_text(kind: str, text: str) -> int | None:
 
 def handle(kind: str, value: str) -> str:
     """A short name for a network or a domain, which means nothing outside of the page of signals."""
-    made = salted_hmac("petition.signals", f"{kind} {value}", algorithm="sha256").digest()
+    made = salted_hmac("petition.moderation.similar", f"{kind} {value}", algorithm="sha256").digest()
     return b32encode(made).decode()[:6]
