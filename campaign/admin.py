@@ -13,10 +13,10 @@ from parler.forms import TranslatableModelForm
 
 from campaign import figures, rooms
 from campaign.models import Figure, Page, Published, Report, Update
-from petition import trace
 from petition.admin.base import ReadOnlyAdmin
 from petition.admin.texts import Missing, TextsAdmin
 from petition.models import Action, Signature
+from petition.staff import audit
 
 
 class Publication(admin.SimpleListFilter):
@@ -166,6 +166,6 @@ class ReportAdmin(ReadOnlyAdmin):
             if settled:
                 about = f"signature {ids[0]}" if settled == 1 else ""
                 numbers = ", ".join(map(str, ids)) if settled > 1 else ""
-                trace.record(request.user, action, about=about, detail=f"{detail} {numbers}".strip(), count=settled)
+                audit.record(request.user, action, about=about, detail=f"{detail} {numbers}".strip(), count=settled)
         done = ngettext("%(count)d report settled.", "%(count)d reports settled.", settled)
         messages.success(request, done % {"count": settled})

@@ -15,9 +15,10 @@ from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from petition import identity, roles, switches
+from petition import identity, switches
 from petition.models import Petition, Signature
 from petition.models.signature import this_hour
+from petition.staff import roles
 from tests.browser import chromium
 
 numbers = count(1)

@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from petition import trace
 from petition.models import Action, StaffAction
 from petition.models.signature import this_hour
 from petition.moderation import lookup
+from petition.staff import audit
 
 FIND = reverse("admin:petition_soughtsignature_changelist")
 ANNA = "anna.secret@example.org"
@@ -160,7 +160,7 @@ def test_the_eleventh_in_a_day_is_refused(administrator, make_staff, petition):
 
 def test_after_a_day_it_is_possible_again(administrator, petition, monkeypatch):
     for _ in range(10):
-        trace.record(administrator.user, Action.SIGNATURE_SOUGHT)
+        audit.record(administrator.user, Action.SIGNATURE_SOUGHT)
     tomorrow = timezone.now() + timedelta(days=1, seconds=1)
     monkeypatch.setattr(lookup.timezone, "now", lambda: tomorrow)
 
@@ -169,7 +169,7 @@ def test_after_a_day_it_is_possible_again(administrator, petition, monkeypatch):
 
 def test_other_actions_do_not_count(administrator, petition):
     for _ in range(20):
-        trace.record(administrator.user, Action.LOGGED_IN)
+        audit.record(administrator.user, Action.LOGGED_IN)
 
     assert ask(administrator).status_code == 200
 

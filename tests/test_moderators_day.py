@@ -4,9 +4,9 @@ import pytest
 from django.contrib.auth.models import User
 from django_otp.oath import totp
 
-from petition import second_factor
 from petition.counts import tally
 from petition.models import Signature, StaffAction
+from petition.staff import second_factor
 from tests import server
 from tests.browser import needs_chromium
 

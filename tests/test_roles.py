@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from campaign.models import Figure, Page, Report, Update
-from petition import identity, roles, second_factor
+from petition import identity
 from petition.models import (
     CountsToken,
     HeldSignature,
@@ -31,6 +31,7 @@ from petition.models import (
     Verdict,
 )
 from petition.models.signature import this_hour
+from petition.staff import roles, second_factor
 
 pytestmark = pytest.mark.django_db
 

@@ -22,8 +22,8 @@ from django_otp.oath import totp
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from petition import second_factor
 from petition.models import StaffAction
+from petition.staff import second_factor
 
 from . import server
 from .browser import needs_chromium

@@ -12,8 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from petition import retention, trace
+from petition import retention
 from petition.models import Action, OutgoingMail, StaffAction
+from petition.staff import audit
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +39,7 @@ def entries():
 
 
 def test_an_entry_says_who_did_what_when_to_how_many_and_why(anna, petition):
-    trace.record(anna, Action.CHANGED, about=petition, detail="goal", count=3, reason="Asked by the board")
+    audit.record(anna, Action.CHANGED, about=petition, detail="goal", count=3, reason="Asked by the board")
 
     entry = StaffAction.objects.get()
     assert (entry.user_id, entry.username) == (anna.pk, "anna")
@@ -53,8 +54,8 @@ def test_an_entry_names_signers_and_mails_by_their_number(anna, petition, make_s
         petition=petition, kind="sign", recipient=b"sealed", email_digest=bytes(32), language="en"
     )
 
-    trace.record(anna, Action.CHANGED, about=signature)
-    trace.record(anna, Action.CHANGED, about=mail)
+    audit.record(anna, Action.CHANGED, about=signature)
+    audit.record(anna, Action.CHANGED, about=mail)
 
     assert [entry[2:4] for entry in entries()] == [
         (f"signature {signature.pk}", "chechnya"),
@@ -64,7 +65,7 @@ def test_an_entry_names_signers_and_mails_by_their_number(anna, petition, make_s
 
 @pytest.mark.parametrize("nobody", [None, AnonymousUser()])
 def test_an_entry_may_be_of_nobody(nobody):
-    trace.record(nobody, Action.LOGIN_FAILED)
+    audit.record(nobody, Action.LOGIN_FAILED)
 
     assert StaffAction.objects.get().user_id is None
     assert list(entries()) == [("", "login_failed", "", "", None, "")]
@@ -73,19 +74,19 @@ def test_an_entry_may_be_of_nobody(nobody):
 @pytest.mark.parametrize("field", ["detail", "reason"])
 def test_an_entry_that_holds_an_address_is_refused(anna, field):
     with pytest.raises(IntegrityError, match="the_trace_holds_no_address"), transaction.atomic():
-        trace.record(anna, Action.CHANGED, **{field: "maria@example.org asked"})
+        audit.record(anna, Action.CHANGED, **{field: "maria@example.org asked"})
 
 
 def test_what_is_rolled_back_leaves_no_entry(anna):
     with transaction.atomic():
-        trace.record(anna, Action.CHANGED)
+        audit.record(anna, Action.CHANGED)
         transaction.set_rollback(True)
 
     assert not StaffAction.objects.exists()
 
 
 def test_long_texts_are_cut(anna):
-    trace.record(anna, Action.CHANGED, about="a" * 300, detail="b" * 2000, reason="c" * 600)
+    audit.record(anna, Action.CHANGED, about="a" * 300, detail="b" * 2000, reason="c" * 600)
 
     entry = StaffAction.objects.get()
     assert (len(entry.about), len(entry.detail), len(entry.reason)) == (200, 1000, 500)
@@ -93,7 +94,7 @@ def test_long_texts_are_cut(anna):
 
 def test_an_entry_outlives_its_account(anna):
     number = anna.pk
-    trace.record(anna, Action.LOGGED_IN)
+    audit.record(anna, Action.LOGGED_IN)
 
     anna.delete()
 
@@ -113,7 +114,7 @@ def test_every_action_has_a_name_of_its_own_in_both_languages():
 
 @pytest.fixture
 def entry(anna):
-    trace.record(anna, Action.LOGGED_IN)
+    audit.record(anna, Action.LOGGED_IN)
     return StaffAction.objects.get()
 
 
@@ -309,7 +310,7 @@ def test_the_history_of_a_row_is_its_part_of_the_trace(client, petition):
 def test_everyone_sees_the_own_latest_actions(client, make_staff):
     anna = make_staff("moderator", username="anna")
     client.force_login(anna)
-    trace.record(anna, Action.PASSWORD_CHANGED)
+    audit.record(anna, Action.PASSWORD_CHANGED)
     make("boris", "deleted", user_id=anna.pk + 1, about="source amnesty")
 
     page = client.get(reverse("admin:index")).content.decode()

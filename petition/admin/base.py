@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from parler.models import TranslatableModel
 
-from petition import trace
 from petition.models import Action
+from petition.staff import audit
 
 from .lists import CappedPaginator
 
@@ -86,16 +86,16 @@ class Traced(admin.ModelAdmin):
         return name if "@" in values else f"{name}: {values}"
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> None:  # type: ignore[override]
-        trace.record(request.user, Action.ADDED, about=obj, detail=message.detail, reason=message.reason)
+        audit.record(request.user, Action.ADDED, about=obj, detail=message.detail, reason=message.reason)
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> None:  # type: ignore[override]
-        trace.record(request.user, Action.CHANGED, about=obj, detail=message.detail, reason=message.reason)
+        audit.record(request.user, Action.CHANGED, about=obj, detail=message.detail, reason=message.reason)
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:  # type: ignore[override]
         for obj in queryset:
             # Of a translation, which is a row of its own: what it translates.
             language = getattr(obj, "language_code", "")
-            trace.record(request.user, Action.DELETED, about=getattr(obj, "master", obj), detail=language)
+            audit.record(request.user, Action.DELETED, about=getattr(obj, "master", obj), detail=language)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """The trace of this row, for those who may see the trace."""
@@ -104,7 +104,7 @@ class Traced(admin.ModelAdmin):
             raise PermissionDenied
         if obj is None:
             raise Http404
-        return HttpResponseRedirect(reverse("admin:petition_staffaction_changelist", query={"about": trace.name(obj)}))
+        return HttpResponseRedirect(reverse("admin:petition_staffaction_changelist", query={"about": audit.name(obj)}))
 
 
 def shown(value: Any) -> str:

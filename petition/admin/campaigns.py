@@ -12,10 +12,10 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django_countries import countries
 
-from petition import trace
 from petition.forms import countries_by_name
 from petition.models import Action, InvalidationCampaign, Petition, Signature, Source
 from petition.moderation import domains, invalidation
+from petition.staff import audit
 
 from .base import ReasonField, Traced
 
@@ -232,7 +232,7 @@ class InvalidationCampaignAdmin(Traced):
         with transaction.atomic():
             if InvalidationCampaign.objects.filter(pk=pk).apply(request.user.pk):
                 found = request.POST.get("found", "")
-                trace.record(
+                audit.record(
                     request.user,
                     Action.CAMPAIGN_APPLIED,
                     about=campaign,
@@ -263,7 +263,7 @@ class InvalidationCampaignAdmin(Traced):
             if done:
                 campaign.refresh_from_db()
                 reason = form.cleaned_data["reason"]
-                trace.record(request.user, action, about=campaign, count=campaign.changed, reason=reason)
+                audit.record(request.user, action, about=campaign, count=campaign.changed, reason=reason)
             else:
                 messages.warning(request, too_late())
         return self.back(pk)

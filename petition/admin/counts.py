@@ -17,10 +17,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from petition import trace
 from petition.counts import breakdown, export, letter, tally
 from petition.counts.breakdown import SMALL, Question
 from petition.models import Action, Counts
+from petition.staff import audit
 
 from . import languages, sections
 from .base import ReadOnlyAdmin
@@ -138,7 +138,7 @@ class CountsAdmin(ReadOnlyAdmin):
             table = export.standing_table(petition) if form.is_overview else export.table(petition, form.question)
             file, written = export.temporary(table, format_name)
         asked = "now" if form.is_overview else form.question.query()
-        trace.record(
+        audit.record(
             request.user, Action.COUNTS_DOWNLOADED, about=petition, detail=f"{format_name} {asked}", count=written
         )
         return FileResponse(
@@ -159,7 +159,7 @@ class CountsAdmin(ReadOnlyAdmin):
         file = BytesIO()
         letter.write_pdf(composed, file)
         file.seek(0)
-        trace.record(request.user, Action.LETTER_DOWNLOADED, about=petition, detail=language, count=composed.total)
+        audit.record(request.user, Action.LETTER_DOWNLOADED, about=petition, detail=language, count=composed.total)
         name = f"{slug}-{language}-{composed.as_of:%Y-%m-%d}.pdf"
         return FileResponse(file, as_attachment=True, filename=name, content_type="application/pdf")
 

@@ -12,9 +12,9 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, ngettext_lazy
 
-from petition import trace
 from petition.models import Action, Signature
 from petition.models.signature import SignatureQuerySet
+from petition.staff import audit
 
 from . import languages
 from .base import ReadOnlyAdmin, ReasonField
@@ -77,7 +77,7 @@ class Decisions(ReadOnlyAdmin):
             changed = change(Signature.objects.filter(pk__in=chosen), action, reason)
             if changed:
                 slugs = set(chosen.values())
-                trace.record(
+                audit.record(
                     request.user,
                     action,
                     about=f"signature {next(iter(chosen))}" if len(chosen) == 1 else "",

@@ -25,9 +25,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django_otp.models import Device
 from django_otp.plugins.otp_static.models import StaticDevice
 
-from petition import limits, trace
-from petition import second_factor as factor
+from petition import limits
 from petition.models import Action
+from petition.staff import audit
+from petition.staff import second_factor as factor
 
 SETTING_UP = "second_factor_set_up"  # in the session: the number of the key that is being set up
 
@@ -99,7 +100,7 @@ def come_in(request: HttpRequest, device: Device) -> None:
     user = staff(request)
     let_in(request, device)
     on_paper = isinstance(device, StaticDevice)
-    trace.record(user, Action.BACKUP_CODE_USED if on_paper else Action.LOGGED_IN)
+    audit.record(user, Action.BACKUP_CODE_USED if on_paper else Action.LOGGED_IN)
 
 
 def let_in(request: HttpRequest, device: Device) -> None:
@@ -135,7 +136,7 @@ def scan(request: HttpRequest) -> HttpResponse:
             if factor.finish(device, form.cleaned_data["code"].replace(" ", "")):
                 del request.session[SETTING_UP]
                 let_in(request, device)
-                trace.record(user, Action.SECOND_FACTOR_SET_UP)
+                audit.record(user, Action.SECOND_FACTOR_SET_UP)
                 return show_backup_codes(request)
         except factor.TooManyTriesError as error:
             return too_many_tries(request, "scan", form, error.seconds, **context)
@@ -151,7 +152,7 @@ def backup_codes(request: HttpRequest) -> HttpResponse:
     if form.is_bound and (wait := limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
         return please_wait(request, wait)
     if form.is_valid() and is_password_right(user, form):
-        trace.record(user, Action.BACKUP_CODES_MADE)
+        audit.record(user, Action.BACKUP_CODES_MADE)
         return show_backup_codes(request)
     return page(request, "new_backup_codes", _("New backup codes"), form=form)
 
@@ -169,13 +170,13 @@ def must_give_code_first(user: User) -> bool:
 def is_password_right(user: User, form: forms.Form) -> bool:
     if user.check_password(form.cleaned_data["password"]):
         return True
-    trace.record(user, Action.PASSWORD_REFUSED)
+    audit.record(user, Action.PASSWORD_REFUSED)
     form.add_error("password", _("This is not your password."))
     return False
 
 
 def refuse_code(request: HttpRequest, form: forms.Form) -> None:
-    trace.record(request.user, Action.CODE_REFUSED)
+    audit.record(request.user, Action.CODE_REFUSED)
     form.add_error("code", _("This code is wrong, or was used before. The app shows a new one every 30 seconds."))
 
 

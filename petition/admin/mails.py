@@ -7,8 +7,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from petition import trace
 from petition.models import Action, OutgoingMail
+from petition.staff import audit
 
 from .base import ReadOnlyAdmin
 from .lists import ByNumber
@@ -45,7 +45,7 @@ class OutgoingMailAdmin(ByNumber, ReadOnlyAdmin):
     @admin.action(description=_("Try the selected mails again now"), permissions=["retry"])
     def try_again(self, request: HttpRequest, mails: QuerySet[OutgoingMail]) -> None:
         changed = mails.update(parked_at=None, due_at=timezone.now())
-        trace.record(request.user, Action.MAIL_TRIED_AGAIN, count=changed)
+        audit.record(request.user, Action.MAIL_TRIED_AGAIN, count=changed)
         self.message_user(
             request,
             ngettext("%(count)d mail is due now.", "%(count)d mails are due now.", changed) % {"count": changed},

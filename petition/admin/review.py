@@ -11,10 +11,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from petition import trace
 from petition.models import Action, Review, Signature
 from petition.models.signature import SHOWABLE, SignatureQuerySet
 from petition.moderation import review
+from petition.staff import audit
 
 from . import languages
 from .base import ReadOnlyAdmin
@@ -108,7 +108,7 @@ class ReviewAdmin(ReadOnlyAdmin):
             decided = review.decide(chosen, approve=approve)
             if decided:
                 petitions = {signature.petition for signature in decided}
-                trace.record(
+                audit.record(
                     request.user,
                     Action.APPROVED if approve else Action.HIDDEN,
                     about=decided[0] if len(decided) == 1 else "",

@@ -14,11 +14,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
-from petition import trace
 from petition.forms import countries_by_name
 from petition.models import Action, SeenDomain, Signals, Signature
 from petition.moderation import anomalies, similar
 from petition.moderation.anomalies import SPANS, Signal, Span
+from petition.staff import audit
 
 from . import languages
 from .base import ReadOnlyAdmin
@@ -129,7 +129,7 @@ class SignalsAdmin(ReadOnlyAdmin):
 
     def look_up(self, request: HttpRequest, form: LookUpForm) -> int | None:
         # Not what was typed, which may be a person's.
-        trace.record(request.user, Action.LOOKED_UP, detail=form.cleaned_data["kind"])
+        audit.record(request.user, Action.LOOKED_UP, detail=form.cleaned_data["kind"])
         return form.find()
 
     def found(self, span: Span, sees_signatures: bool) -> dict[str, Any]:

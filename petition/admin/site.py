@@ -10,8 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
-from petition import limits, trace
+from petition import limits
 from petition.models import Action, StaffAction
+from petition.staff import audit
 
 from . import entrance
 from .base import Traced
@@ -68,7 +69,7 @@ class StaffSite(admin.AdminSite):
         response = super().login(request, extra_context)
         if response.status_code == 302:
             through = entrance.is_through(request)
-            trace.record(request.user, Action.LOGGED_IN if through else Action.PASSWORD_ACCEPTED)
+            audit.record(request.user, Action.LOGGED_IN if through else Action.PASSWORD_ACCEPTED)
         else:
             typed = getattr(response, "context_data", {})["form"].cleaned_data
             if "username" in typed and "password" in typed:
@@ -79,7 +80,7 @@ class StaffSite(admin.AdminSite):
         user = request.user
         response = super().logout(request, extra_context)
         if request.method == "POST":
-            trace.record(user, Action.LOGGED_OUT)
+            audit.record(user, Action.LOGGED_OUT)
         return response
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -89,7 +90,7 @@ class StaffSite(admin.AdminSite):
                 return entrance.please_wait(request, wait)
         response = super().password_change(request, extra_context)
         if request.method == "POST" and response.status_code == 302:
-            trace.record(request.user, Action.PASSWORD_CHANGED)
+            audit.record(request.user, Action.PASSWORD_CHANGED)
         return response
 
 
@@ -100,4 +101,4 @@ def record_failed_login(username: str) -> None:
     """
     user = User.objects.filter(username=username).first()
     if limits.over("login:failed", user.username if user else "", FAILED_LOGINS_TRACED) is None:
-        trace.record(user, Action.LOGIN_FAILED)
+        audit.record(user, Action.LOGIN_FAILED)

@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from petition import roles, second_factor, trace
 from petition.models import Action
+from petition.staff import audit, roles, second_factor
 
 from .base import ReasonField, Traced
 
@@ -91,7 +91,7 @@ class AccountAdmin(Traced, UserAdmin):
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:  # type: ignore[override]
         if message.detail == "password":
-            trace.record(request.user, Action.PASSWORD_SET, about=obj)
+            audit.record(request.user, Action.PASSWORD_SET, about=obj)
         else:
             super().log_change(request, obj, message)
 
@@ -110,7 +110,7 @@ class AccountAdmin(Traced, UserAdmin):
         account = reverse("admin:auth_user_change", args=[pk])
         if form.is_valid():
             second_factor.reset(user)
-            trace.record(request.user, Action.SECOND_FACTOR_RESET, about=user, reason=form.cleaned_data["reason"])
+            audit.record(request.user, Action.SECOND_FACTOR_RESET, about=user, reason=form.cleaned_data["reason"])
             self.message_user(request, _("The next login of this account sets up a new second factor."))
             return HttpResponseRedirect(account)
         context = {

@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from petition import trace
 from petition.models import Action, CountsToken, Petition
+from petition.staff import audit
 
 from .base import Traced
 
@@ -66,6 +66,6 @@ class CountsTokenAdmin(Traced):
             revoked = list(CountsToken.objects.valid().filter(pk__in=tokens).order_by("pk").select_for_update())
             CountsToken.objects.filter(pk__in=[token.pk for token in revoked]).revoke()
             for token in revoked:
-                trace.record(request.user, Action.TOKEN_REVOKED, about=token)
+                audit.record(request.user, Action.TOKEN_REVOKED, about=token)
         said = ngettext("%(count)d token is revoked.", "%(count)d tokens are revoked.", len(revoked))
         self.message_user(request, said % {"count": len(revoked)})

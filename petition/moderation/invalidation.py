@@ -7,10 +7,10 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Count, F, Func, Q
 from django.utils import timezone
 
-from petition import trace
 from petition.counts import tally
 from petition.models import Action, InvalidationCampaign, Signature
 from petition.models.signature import SignatureQuerySet, this_hour
+from petition.staff import audit
 
 # A step changes so many signatures at most, and looks at so many: its locks are gone in a moment, and whoever withdraws
 # one of these signatures waits no longer.
@@ -114,4 +114,4 @@ def _tell(campaign: InvalidationCampaign, action: Action, count: int) -> None:
     """Trace the end in the name of who asked for it."""
     user = User.objects.filter(pk=campaign.asked_by or 0).first()
     left = f"{campaign.left} left as they are" if action == Action.CAMPAIGN_UNDO_FINISHED and campaign.left else ""
-    trace.record(user, action, about=campaign, detail=left, count=count, reason=campaign.reason)
+    audit.record(user, action, about=campaign, detail=left, count=count, reason=campaign.reason)

@@ -6,8 +6,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from petition import identity, trace
+from petition import identity
 from petition.models import Action, Petition, Signature, StaffAction
+from petition.staff import audit
 
 PER_DAY = 10
 
@@ -30,7 +31,7 @@ def find(user: User, address: str, reason: str) -> list[Signature]:
         asked = StaffAction.objects.filter(user_id=user.pk, done_at__gt=day, action=Action.SIGNATURE_SOUGHT)
         if asked.count() >= PER_DAY:
             raise TooOftenError
-        trace.record(user, Action.SIGNATURE_SOUGHT, reason=reason)
+        audit.record(user, Action.SIGNATURE_SOUGHT, reason=reason)
         petitions = Petition.objects.values_list("pk", flat=True)
         found = Signature.objects.of_addresses(petitions, [digest]).select_related("petition")
         return list(found.order_by("petition_id", "-confirmed_at", "pk")[:PER_DAY])

@@ -10,8 +10,9 @@ from parler.models import TranslatableModel
 
 from campaign import poster
 from campaign.models import Figure, Page, Update
-from petition import identity, roles
+from petition import identity
 from petition.models import KeyFingerprint, Petition, Source
+from petition.staff import roles
 
 CONTENT = Path(__file__).resolve().parents[2] / "content"
 PAGES = [

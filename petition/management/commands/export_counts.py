@@ -9,10 +9,10 @@ from typing import IO, Any, cast
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from petition import trace
 from petition.counts import export, tally
 from petition.counts.breakdown import GROUPINGS, SMALL, Question
 from petition.models import Action, Petition
+from petition.staff import audit
 
 QUIET_SECONDS = 1.0
 
@@ -78,7 +78,7 @@ class Command(BaseCommand):
 
     def trace(self, petition: Petition, question: Question, format_name: str, written: int | None) -> None:
         detail = f"{format_name} {question.query()}"
-        trace.record(None, Action.COUNTS_DOWNLOADED, about=petition, detail=detail, count=written)
+        audit.record(None, Action.COUNTS_DOWNLOADED, about=petition, detail=detail, count=written)
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[int], None]]:

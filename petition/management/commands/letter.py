@@ -5,9 +5,9 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from petition import trace
 from petition.counts import export, letter
 from petition.models import Action, Petition
+from petition.staff import audit
 
 
 class Command(BaseCommand):
@@ -31,5 +31,5 @@ class Command(BaseCommand):
                 letter.write_pdf(composed, file)
         except OSError as error:
             raise CommandError(f"{options['out']} cannot be written: {error.strerror}.") from None
-        trace.record(None, Action.LETTER_DOWNLOADED, about=petition, detail=composed.language, count=composed.total)
+        audit.record(None, Action.LETTER_DOWNLOADED, about=petition, detail=composed.language, count=composed.total)
         return f"Wrote {options['out']}, with {composed.total} signatures."

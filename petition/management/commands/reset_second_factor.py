@@ -3,8 +3,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from petition import second_factor, trace
 from petition.models import Action
+from petition.staff import audit, second_factor
 
 
 class Command(BaseCommand):
@@ -20,5 +20,5 @@ class Command(BaseCommand):
             raise CommandError("There is no such account.")
         if not second_factor.reset(user):
             return "This account had no second factor; nothing has changed."
-        trace.record(None, Action.SECOND_FACTOR_RESET, about=user, reason=options["reason"])
+        audit.record(None, Action.SECOND_FACTOR_RESET, about=user, reason=options["reason"])
         return "The next login of this account sets up a new second factor."
