@@ -15,7 +15,7 @@ from nacl.public import PrivateKey
 
 from petition import identity
 from petition.models import KeyFingerprint
-from petition.models.switches import RATE
+from petition.models.live_settings import RATE
 from petition.web.loopback import is_loopback
 
 KEY = re.compile(r"[0-9a-fA-F]{64}\Z")

@@ -119,7 +119,7 @@ ATTACKS = [
 
 
 def first_of(kind, signals):
-    return next((signal for signal in similar if signal.kind == kind), None)
+    return next((signal for signal in signals if signal.kind == kind), None)
 
 
 def described(found):

@@ -11,7 +11,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from petition.models import Action, Petition, StaffAction
-from petition.models.trace import StaffActionQuerySet
+from petition.models.audit import StaffActionQuerySet
 
 from .base import ReadOnlyAdmin
 

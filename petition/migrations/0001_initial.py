@@ -4,8 +4,8 @@ import django.utils.timezone
 import parler.fields
 import parler.models
 import petition.models.signature
-import petition.models.switches
-import petition.models.trace
+import petition.models.live_settings
+import petition.models.audit
 import pgtrigger.compiler
 import pgtrigger.migrations
 from django.conf import settings
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('verdict', models.CharField(choices=[('allow', 'never limited, never held'), ('block', 'held for review')], max_length=5, verbose_name='list')),
-                ('ends_on', models.DateField(default=petition.models.switches.in_30_days, help_text='The last day, in UTC. Deleted afterwards.', verbose_name='until')),
+                ('ends_on', models.DateField(default=petition.models.live_settings.in_30_days, help_text='The last day, in UTC. Deleted afterwards.', verbose_name='until')),
                 ('domain', models.CharField(help_text='As example.org; with *. in front also all below it.', max_length=253, unique=True, verbose_name='mail domain')),
             ],
             options={
@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('verdict', models.CharField(choices=[('allow', 'never limited, never held'), ('block', 'held for review')], max_length=5, verbose_name='list')),
-                ('ends_on', models.DateField(default=petition.models.switches.in_30_days, help_text='The last day, in UTC. Deleted afterwards.', verbose_name='until')),
+                ('ends_on', models.DateField(default=petition.models.live_settings.in_30_days, help_text='The last day, in UTC. Deleted afterwards.', verbose_name='until')),
                 ('network', models.CharField(help_text='As 192.0.2.0/24 or 2001:db8::/32.', max_length=43, unique=True, verbose_name='network')),
             ],
             options={
@@ -128,7 +128,7 @@ class Migration(migrations.Migration):
                 ('done_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='when')),
                 ('user_id', models.BigIntegerField(null=True, verbose_name='account')),
                 ('username', models.CharField(blank=True, max_length=150, verbose_name='who')),
-                ('action', models.CharField(choices=petition.models.trace.actions, max_length=30, verbose_name='action')),
+                ('action', models.CharField(choices=petition.models.audit.actions, max_length=30, verbose_name='action')),
                 ('petition', models.CharField(blank=True, max_length=50, verbose_name='petition')),
                 ('about', models.CharField(blank=True, max_length=200, verbose_name='about')),
                 ('detail', models.CharField(blank=True, max_length=1000, verbose_name='detail')),

@@ -1,14 +1,14 @@
-from .campaign import InvalidationCampaign
+from .audit import Action, StaffAction
 from .counts import Counts, CountsToken
-from .desk import HeldSignature, Review, Signals, SoughtSignature
 from .domains import SeenDomain
+from .invalidation import InvalidationCampaign
+from .live_settings import ListedDomain, ListedNetwork, Switches, Verdict
 from .mail import AddressMark, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
+from .proxies import HeldSignature, Review, Signals, SoughtSignature
 from .signature import Signature
-from .switches import ListedDomain, ListedNetwork, Switches, Verdict
 from .tally import DayTally, HourTally, Measure, TallyChange, TotalTally
-from .trace import Action, StaffAction
 
 __all__ = [
     "Action",
