@@ -14,7 +14,7 @@ from parler.forms import TranslatableModelForm
 from campaign import figures, rooms
 from campaign.models import Figure, Page, Published, Report, Update
 from petition.admin.base import ReadOnlyAdmin
-from petition.admin.texts import Missing, TextsAdmin
+from petition.admin.translations import Missing, TextsAdmin
 from petition.models import Action, Signature
 from petition.staff import audit
 

@@ -254,7 +254,7 @@ def test_a_field_for_days_keeps_what_is_no_day(organiser):
 
 
 def test_a_table_that_is_too_long_to_read_says_so(organiser, add, monkeypatch):
-    monkeypatch.setattr("petition.admin.sections.SHOWN_ROWS", 2)
+    monkeypatch.setattr("petition.admin.counts_page.SHOWN_ROWS", 2)
     for day in range(3):
         add(10, HOUR + timedelta(days=day))
         add(10, HOUR + timedelta(days=day), country="DE")

@@ -108,7 +108,7 @@ def test_everything_that_a_filter_finds_is_decided_in_one_go(moderator, held):
 
 
 def test_one_press_is_bounded_and_says_what_is_left(moderator, held, monkeypatch):
-    monkeypatch.setattr("petition.admin.decisions.LIMIT", 3)
+    monkeypatch.setattr("petition.admin.bulk_actions.LIMIT", 3)
     rows = [held(hours=number) for number in (5, 4, 3, 2)]
 
     asked = act(moderator, "release", rows[0], select_across="1")

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from campaign.models import Page
 from petition import identity
-from petition.admin import lists
+from petition.admin import changelist
 from petition.models import ListedDomain, OutgoingMail, Signature, Source, StaffAction, Verdict
 from petition.models.signature import this_hour
 from petition.moderation import anomalies, similar
@@ -79,7 +79,7 @@ def test_what_is_signed_meanwhile_moves_no_page(staff, make_signature):
 
 
 def test_a_page_looks_no_further_back_than_a_stretch_and_says_so(staff, make_signature, monkeypatch):
-    monkeypatch.setattr(lists, "STRETCH", 10)
+    monkeypatch.setattr(changelist, "STRETCH", 10)
     wanted = make_signature(country="IS")
     others = [make_signature(country="DE") for _ in range(25)]
 
@@ -277,7 +277,7 @@ SCAN = re.compile(r"Seq Scan on petition_(signature|outgoingmail)")
 
 
 def test_no_list_and_no_filter_reads_every_row(staff, many, monkeypatch):
-    monkeypatch.setattr(lists, "STRETCH", 500)
+    monkeypatch.setattr(changelist, "STRETCH", 500)
     monkeypatch.setattr(similar, "STRETCH", 500)
     monkeypatch.setattr(similar, "MOST_READ", 1_000)
     last = Signature.objects.latest("pk").pk
@@ -334,10 +334,10 @@ def test_a_domain_is_counted_by_the_hour_and_not_by_the_day(make_signature, many
 
 
 def test_a_stock_list_counts_no_further_than_five_thousand(make_mails, monkeypatch):
-    monkeypatch.setattr(lists, "COUNTED", 10)
+    monkeypatch.setattr(changelist, "COUNTED", 10)
     make_mails(30)
 
-    paginator = lists.CappedPaginator(OutgoingMail.objects.order_by("due_at"), 4)
+    paginator = changelist.CappedPaginator(OutgoingMail.objects.order_by("due_at"), 4)
 
     assert (paginator.count, paginator.num_pages) == (10, 3)
 

@@ -1,33 +1,33 @@
 """The workplace of staff, in Django admin: one module for each kind of thing they look after."""
 
 from . import (
-    campaigns,
+    anomalies,
+    audit,
     counts,
-    finding,
     held,
+    invalidations,
+    live_settings,
+    lookup,
     mails,
     petitions,
     review,
-    signals,
     signatures,
     staff,
-    switches,
     tokens,
-    trace,
 )
 
 __all__ = [
-    "campaigns",
+    "anomalies",
+    "audit",
     "counts",
-    "finding",
     "held",
+    "invalidations",
+    "live_settings",
+    "lookup",
     "mails",
     "petitions",
     "review",
-    "signals",
     "signatures",
     "staff",
-    "switches",
     "tokens",
-    "trace",
 ]

@@ -15,7 +15,7 @@ from parler.models import TranslatableModel
 from petition.models import Action
 from petition.staff import audit
 
-from .lists import CappedPaginator
+from .changelist import CappedPaginator
 
 
 class ReasonField(forms.CharField):

@@ -22,7 +22,7 @@ from petition.counts.breakdown import SMALL, Question
 from petition.models import Action, Counts
 from petition.staff import audit
 
-from . import languages, sections
+from . import counts_page, languages
 from .base import ReadOnlyAdmin
 
 
@@ -41,7 +41,7 @@ class CountsForm(forms.Form):
     until = forms.CharField(label=gettext_lazy("Last day"), required=False)
     exact = forms.BooleanField(label=gettext_lazy("Exact, small numbers as well"), required=False)
     by = forms.Field(
-        label=gettext_lazy("Broken down by"), required=False, widget=Groupings(choices=list(sections.TITLES.items()))
+        label=gettext_lazy("Broken down by"), required=False, widget=Groupings(choices=list(counts_page.TITLES.items()))
     )
 
     def __init__(self, data: Any, petition: Counts, *, may_see_exact: bool) -> None:
@@ -101,9 +101,9 @@ class CountsAdmin(ReadOnlyAdmin):
         with tally.snapshot():
             shown = []
             if is_valid and form.is_overview:
-                shown = list(sections.overview(form.question))
+                shown = list(counts_page.overview(form.question))
             elif is_valid:
-                shown = [sections.section(form.question)]
+                shown = [counts_page.section(form.question)]
             count, standing = tally.current(slug), tally.standing(petition.pk)
             if count is None:
                 raise Http404
@@ -116,8 +116,8 @@ class CountsAdmin(ReadOnlyAdmin):
                 "sections": shown,
                 "count": count,
                 "standing": standing,
-                "bar": sections.two_parts(count),
-                "rate": sections.rate(standing),
+                "bar": counts_page.two_parts(count),
+                "rate": counts_page.rate(standing),
                 "formats": export.FORMATS,
                 "languages": self.languages(petition),
                 "small": SMALL,

@@ -10,7 +10,7 @@ from petition import confirmation, switches
 from petition.models import HeldSignature
 from petition.models.signature import HELD_RETURNED, SignatureQuerySet
 
-from .decisions import Decisions, InLanguage
+from .bulk_actions import Decisions, InLanguage
 
 # Why the machine holds a signature. A moderator writes reasons of her own.
 REASONS: dict[str, Any] = {

@@ -11,7 +11,7 @@ from petition.models import Action, OutgoingMail
 from petition.staff import audit
 
 from .base import ReadOnlyAdmin
-from .lists import ByNumber
+from .changelist import ByNumber
 
 
 class LastStatus(admin.SimpleListFilter):

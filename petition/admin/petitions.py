@@ -9,7 +9,7 @@ from parler.forms import TranslatableModelForm
 from petition.models import Petition, Source
 
 from .base import ReasonField, Traced
-from .texts import TextsAdmin
+from .translations import TextsAdmin
 
 # Whose job each field is.
 FIELDS = {

@@ -18,7 +18,7 @@ from petition.staff import audit
 
 from . import languages
 from .base import ReadOnlyAdmin
-from .lists import number
+from .changelist import number
 
 PER_PAGE = 25
 # Counting further would read the whole queue after an attack.

@@ -18,8 +18,8 @@ from petition.models.signature import SignatureQuerySet
 from petition.moderation import similar
 
 from . import languages
-from .decisions import Decisions
-from .lists import BEFORE, ByNumber, ListByNumber, number
+from .bulk_actions import Decisions
+from .changelist import BEFORE, ByNumber, ListByNumber, number
 
 ANY: list[tuple[str, Any]] = [("", _("any"))]
 STATES: dict[str, Any] = {

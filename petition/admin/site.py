@@ -14,7 +14,7 @@ from petition import limits
 from petition.models import Action, StaffAction
 from petition.staff import audit
 
-from . import entrance
+from . import login
 from .base import Traced
 
 # What Django and django-otp would show: roles are fixed in the code, and the keys of second factors are for nobody.
@@ -40,16 +40,16 @@ class StaffSite(admin.AdminSite):
                 raise ImproperlyConfigured(f"The admin of {model._meta.label} leaves no trace; derive it from Traced.")
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return super().has_permission(request) and entrance.is_through(request)
+        return super().has_permission(request) and login.is_through(request)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         ours = [
             # Also for those who have given their password alone, and want to go.
-            path("logout/", entrance.for_staff(self.logout), name="logout"),
-            path("second-factor/", entrance.for_staff(entrance.second_factor), name="second_factor"),
-            path("second-factor/set-up/", entrance.for_staff(entrance.set_up), name="second_factor_set_up"),
-            path("second-factor/scan/", entrance.for_staff(entrance.scan), name="second_factor_scan"),
-            path("second-factor/backup-codes/", entrance.for_staff(entrance.backup_codes), name="backup_codes"),
+            path("logout/", login.for_staff(self.logout), name="logout"),
+            path("second-factor/", login.for_staff(login.second_factor), name="second_factor"),
+            path("second-factor/set-up/", login.for_staff(login.set_up), name="second_factor_set_up"),
+            path("second-factor/scan/", login.for_staff(login.scan), name="second_factor_scan"),
+            path("second-factor/backup-codes/", login.for_staff(login.backup_codes), name="backup_codes"),
         ]
         # Django's way from a row to its public page looks any row up, of any table, before it finds that it has none.
         return ours + [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
@@ -62,13 +62,13 @@ class StaffSite(admin.AdminSite):
     @method_decorator(csrf_protect)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.method != "POST":
-            return entrance.next_step(request) or super().login(request, extra_context)
+            return login.next_step(request) or super().login(request, extra_context)
         wait = limits.seconds_to_wait_for_login(request, request.POST.get("username", ""))
         if wait is not None:
-            return entrance.please_wait(request, wait)
+            return login.please_wait(request, wait)
         response = super().login(request, extra_context)
         if response.status_code == 302:
-            through = entrance.is_through(request)
+            through = login.is_through(request)
             audit.record(request.user, Action.LOGGED_IN if through else Action.PASSWORD_ACCEPTED)
         else:
             typed = getattr(response, "context_data", {})["form"].cleaned_data
@@ -87,7 +87,7 @@ class StaffSite(admin.AdminSite):
         if request.method == "POST":
             wait = limits.seconds_to_wait_for_login(request, request.user.get_username())
             if wait is not None:
-                return entrance.please_wait(request, wait)
+                return login.please_wait(request, wait)
         response = super().password_change(request, extra_context)
         if request.method == "POST" and response.status_code == 302:
             audit.record(request.user, Action.PASSWORD_CHANGED)

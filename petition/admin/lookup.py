@@ -16,7 +16,7 @@ from petition.models import SoughtSignature
 from petition.moderation import lookup
 
 from .base import ReadOnlyAdmin, ReasonField
-from .entrance import staff
+from .login import staff
 
 
 class FindForm(forms.Form):
