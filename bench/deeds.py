@@ -11,7 +11,7 @@ from django.core.mail import get_connection
 from django.test import RequestFactory
 from django.utils import timezone
 
-from petition import confirmation, identity, limits, retention, signing, withdrawal
+from petition import confirmation, identity, rate_limits, retention, signing, withdrawal
 from petition.confirmation import State
 from petition.counts import tally
 from petition.mail import queue
@@ -55,8 +55,8 @@ class Deeds:
         provider = f"2001:db8:1:{self.chance.randrange(65_536):x}::1"
         network = self.chance.choice(["192.0.2.1", provider, provider])
         request = self.requests.post("/", REMOTE_ADDR=network)
-        limits.seconds_to_wait(request, "sign")
-        language, network = self.chance.choice(LANGUAGES), limits.client_network(request)
+        rate_limits.seconds_to_wait(request, "sign")
+        language, network = self.chance.choice(LANGUAGES), rate_limits.client_network(request)
         return signing.sign(self.petition.slug, answers, language=language, network=network)
 
     def confirm(self) -> int:

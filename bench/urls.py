@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods
 
 from config.urls import handler400, handler403, handler404, handler500
 from config.urls import urlpatterns as product
-from petition import identity, limits
+from petition import identity, rate_limits
 from petition.forms import SignForm
 from petition.views import see_other
 
@@ -28,7 +28,7 @@ def sign_without_database(request: HttpRequest) -> HttpResponse:
     email = form.cleaned_data["email"]
     identity.email_digest(email)
     identity.domain_digest(email)
-    identity.network_digest(limits.client_network(request))
+    identity.network_digest(rate_limits.client_network(request))
     identity.seal(email)
     return see_other("petition:check-inbox", "chechnya")
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from campaign import feeds, pictures, poster, rooms, sharing, sitemaps, support
 from campaign.forms import FORMATS, PostForm, WordsForm
 from campaign.models import Page, Report, Update
-from petition import limits
+from petition import rate_limits
 from petition.models import Source
 from petition.web.cache_control import public_file, public_form, public_page
 from petition.web.page_cache import PAGE
@@ -53,7 +53,7 @@ def words(request: HttpRequest) -> HttpResponse:
 
 @public_form
 @require_http_methods(["GET", "HEAD", "POST"])
-@limits.limited
+@rate_limits.limited
 def report(request: HttpRequest, number: int) -> HttpResponse:
     """A reader tells the moderators that these words should not stand here. Nothing is kept of her."""
     signature = get_object_or_404(support.shown(), pk=number)
@@ -122,7 +122,7 @@ def neighbours(number: int, is_more: bool) -> dict[str, object]:
 
 @public_form
 @require_http_methods(["GET", "HEAD", "POST"])
-@limits.limited
+@rate_limits.limited
 def share(request: HttpRequest) -> HttpResponse:
     """The picture, the words and where to post them; after a POST, links that carry her own text.
 
@@ -163,7 +163,7 @@ def partner(request: HttpRequest) -> str:
 
 @never_cache
 @require_POST
-@limits.limited
+@rate_limits.limited
 def own_picture(request: HttpRequest) -> HttpResponse:
     """Her own words on the picture. They are drawn, sent and forgotten."""
     form = WordsForm(request.POST)

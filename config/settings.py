@@ -151,7 +151,7 @@ CACHES = {
     else {"BACKEND": "petition.postgres.counters.PostgresCache", "LOCATION": "petition_cache"}
 }
 
-# The client network is worked out by `petition.limits`, and hashed with a salt of the day: a bare hash of an IPv4
+# The client network is worked out by `petition.rate_limits`, and hashed with a salt of the day: a bare hash of an IPv4
 # address is reversed by trying all of them.
 RATELIMIT_HASH_ALGORITHM = "petition.identity.daily_hash"
 

@@ -5,7 +5,7 @@ from django.urls import include, path
 
 from campaign.views import robots, sitemap, start
 from config.local import mail
-from petition.dashboard import counts_json
+from petition.api import counts_json
 from petition.health import healthz
 from petition.views import count_json
 

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from petition import identity, limits, switches
+from petition import identity, live_settings, rate_limits
 from petition.models import AddressMark, Petition, Signature
 from petition.postgres.prepared import Prepared
 
@@ -123,11 +123,11 @@ def confirm(signature: Signature, *, without_words: bool = False) -> bool:
 
 
 def _reason_to_hold(signature: Signature) -> str:
-    if signature.domain_digest and bytes(signature.domain_digest) in switches.blocked_domain_digests():
-        return switches.HELD_DOMAIN
+    if signature.domain_digest and bytes(signature.domain_digest) in live_settings.blocked_domain_digests():
+        return live_settings.HELD_DOMAIN
     if signature.network_digest is None:
         return ""
-    busy = limits.over("confirmed", bytes(signature.network_digest).hex(), switches.rate("HOLD_PER_NETWORK"))
+    busy = rate_limits.over("confirmed", bytes(signature.network_digest).hex(), live_settings.rate("HOLD_PER_NETWORK"))
     return HELD_BUSY_NETWORK if busy is not None else ""
 
 
@@ -159,7 +159,7 @@ def seconds_to_wait_for_code(typed_address: str, network: str) -> int | None:
         mailbox = identity.normalise(typed_address[:254])
     except ValueError:
         mailbox = typed_address
-    return limits.over("code", f"{mailbox} {network}", settings.CODE_TRIES)
+    return rate_limits.over("code", f"{mailbox} {network}", settings.CODE_TRIES)
 
 
 def find_by_code(petition: Petition, email_digest: bytes, code: str) -> Link | None:

@@ -11,7 +11,7 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from petition import confirmation, identity, limits, signing, switches, withdrawal
+from petition import confirmation, identity, live_settings, rate_limits, signing, withdrawal
 from petition.confirmation import State
 from petition.counts import tally
 from petition.forms import CodeForm, SignForm, WithdrawForm
@@ -42,7 +42,7 @@ def see_other(view: str, *args: object) -> HttpResponse:
 
 @public_form
 @require_http_methods(["GET", "HEAD", "POST"])
-@limits.limited
+@rate_limits.limited
 def sign(request: HttpRequest, slug: str) -> HttpResponse:
     form = SignForm(
         request.POST if request.method == "POST" else None,
@@ -65,14 +65,14 @@ def accepted(request: HttpRequest, slug: str, form: SignForm) -> bool:
     # Only a robot fills the field that people cannot see. It is told the same as everyone.
     if answers["website"]:
         return True
-    address = limits.client_address(request)
+    address = rate_limits.client_address(request)
     return signing.sign(
         slug,
         signing.Answers(**{name: answers[name] for name in signing.Answers.__dataclass_fields__}),
         language=get_language(),
         # An allowed network is no signal, and is never held for being busy.
-        network=None if switches.verdict_on_network(address) == Verdict.ALLOW else limits.network(address),
-        held_reason=switches.reason_to_hold(address, identity.domain(answers["email"])),
+        network=None if live_settings.verdict_on_network(address) == Verdict.ALLOW else rate_limits.network(address),
+        held_reason=live_settings.reason_to_hold(address, identity.domain(answers["email"])),
     )
 
 
@@ -133,12 +133,12 @@ def link_page(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
 
 @public_form
 @require_http_methods(["GET", "HEAD", "POST"])
-@limits.limited
+@rate_limits.limited
 def confirm_code(request: HttpRequest, slug: str) -> HttpResponse:
     petition = get_object_or_404(Petition, slug=slug)
     form = CodeForm(request.POST if request.method == "POST" else None)
     if form.is_bound:
-        wait = confirmation.seconds_to_wait_for_code(request.POST.get("email", ""), limits.client_network(request))
+        wait = confirmation.seconds_to_wait_for_code(request.POST.get("email", ""), rate_limits.client_network(request))
         if wait is not None:
             return errors.page(request, HTTPStatus.TOO_MANY_REQUESTS, retry_after=wait)
     if form.is_valid():
@@ -152,7 +152,7 @@ def confirm_code(request: HttpRequest, slug: str) -> HttpResponse:
 
 @public_form
 @require_http_methods(["GET", "HEAD", "POST"])
-@limits.limited
+@rate_limits.limited
 def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
     petition = get_object_or_404(Petition, slug=slug)
     form = WithdrawForm(request.POST if request.method == "POST" else None)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from petition import identity, switches
+from petition import identity, live_settings
 from petition.models import Petition, Signature
 from petition.models.signature import this_hour
 from petition.staff import roles
@@ -79,7 +79,7 @@ def trace_unguarded():
 @pytest.fixture(autouse=True)
 def _fresh_salt_and_counters(request):
     """Each test has a database of its own, so what processes remember of another is forgotten."""
-    identity._salt = switches._state = None
+    identity._salt = live_settings._state = None
     if {"db", "transactional_db"} & set(request.fixturenames) or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("_django_db_helper")
         cache.clear()
@@ -88,8 +88,8 @@ def _fresh_salt_and_counters(request):
 @pytest.fixture
 def known_switches(db, monkeypatch):
     """For tests that count statements: the switches are known, and not asked for again."""
-    monkeypatch.setattr(switches, "SECONDS", 3_600)
-    switches.state()
+    monkeypatch.setattr(live_settings, "SECONDS", 3_600)
+    live_settings.state()
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from django.utils import timezone, translation
 
 from campaign import pictures
 from campaign.models import Page
-from petition import confirmation, identity, switches, withdrawal
+from petition import confirmation, identity, live_settings, withdrawal
 from petition.models import OutgoingMail, Petition, Signature, Switches
 from petition.models.signature import this_hour
 from petition.web import errors
@@ -94,7 +94,7 @@ def home_with_everything_on_it(scene):
         said = Switches.objects.get_or_create(pk=1)[0]
         said.banner = "We were attacked today, and all is well."
         said.save()
-    switches._state = None
+    live_settings._state = None
     scene.change_petition(addressee="The Chairman of the Investigative Committee")
     write_words(scene.make_signature)
     return scene.get("")

@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.signals import template_rendered
 
 from campaign.management.commands import load_campaign
-from petition import identity, switches
+from petition import identity, live_settings
 from petition.models import Petition
 from tests import states, test_headers
 from tests.browser import needs_chromium, visitor
@@ -237,7 +237,7 @@ def test_every_template_is_looked_at(petition, make_signature, answer):
         with pytest.MonkeyPatch.context() as patch, transaction.atomic():
             make(Scene("en", Petition.objects.get(slug="chechnya"), make_signature, patch, Client()))
             transaction.set_rollback(True)
-        identity._salt = switches._state = None
+        identity._salt = live_settings._state = None
     states.seed(make_signature)
     states.seeded(Client(), "en")
 

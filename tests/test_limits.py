@@ -14,7 +14,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition import confirmation, identity, limits
+from petition import confirmation, identity, rate_limits
 from petition.models import DailySalt, OutgoingMail, Signature
 from petition.postgres.counters import count
 
@@ -37,7 +37,7 @@ def clock(monkeypatch):
 
     clock = Clock()
     monkeypatch.setattr("django_ratelimit.core.time", clock)
-    monkeypatch.setattr("petition.limits.time", clock)
+    monkeypatch.setattr("petition.rate_limits.time", clock)
     return clock
 
 
@@ -354,7 +354,7 @@ def test_threads_of_one_network_get_exactly_their_limit(petition, sign_data, clo
 
 def client_network(rf, peer, forwarded=None):
     headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
-    return limits.client_network(rf.post(URL, REMOTE_ADDR=peer, **headers))
+    return rate_limits.client_network(rf.post(URL, REMOTE_ADDR=peer, **headers))
 
 
 @pytest.mark.parametrize("forwarded", ["198.51.100.1", "198.51.100.1, 127.0.0.1", "::1", "unix", "", ",", "\x00"])
@@ -530,8 +530,8 @@ def test_threads_get_five_tries_at_a_code_between_them(make_signature, clock):
 @given(uses=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.sampled_from(["2/d", "3/h", "0"]))))
 def test_many_uses_counted_at_once_are_counted_as_if_one_by_one(uses):
     for half in (uses[: len(uses) // 2], uses):
-        together = limits.over_each((f"together {group}", key, rate) for group, key, rate in half)
-        one_by_one = [limits.over(f"alone {group}", key, rate) is not None for group, key, rate in half]
+        together = rate_limits.over_each((f"together {group}", key, rate) for group, key, rate in half)
+        one_by_one = [rate_limits.over(f"alone {group}", key, rate) is not None for group, key, rate in half]
 
         assert together == one_by_one
 
@@ -540,9 +540,9 @@ def test_many_uses_counted_at_once_are_counted_as_if_one_by_one(uses):
 def test_one_at_a_time_and_many_at_once_share_their_counters(clock):
     use = ("mail", "somebody", "5/d")
 
-    assert [limits.over(*use) for _ in range(3)] == [None] * 3
-    assert limits.over_each([use, use, use]) == [False, False, True]
-    assert limits.over(*use) is not None
+    assert [rate_limits.over(*use) for _ in range(3)] == [None] * 3
+    assert rate_limits.over_each([use, use, use]) == [False, False, True]
+    assert rate_limits.over(*use) is not None
 
 
 # What the counters give away.
@@ -617,4 +617,4 @@ def test_processes_share_the_salt_and_the_counters(clock):
 
     assert first[0] == second[0] == identity.network_digest("192.0.2.1").hex()
     assert (first[1], second[1]) == ("None", "None")
-    assert limits.over("sign", "192.0.2.1", "2/d") is not None
+    assert rate_limits.over("sign", "192.0.2.1", "2/d") is not None

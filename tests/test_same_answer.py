@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from petition import identity, limits, switches
+from petition import identity, live_settings, rate_limits
 from petition.models import AddressMark, ListedDomain, OutgoingMail, Signature, Verdict
 from petition.models.signature import this_hour
 
@@ -33,13 +33,13 @@ def know(make_signature, settings):
             make_signature(email=ADDRESS, confirmed=True, invalidated_at=this_hour(), invalidated_reason="fake")
         elif kind == "over its mail limit":
             for _ in range(9):
-                limits.over("mail:sign", identity.email_digest(ADDRESS).hex(), settings.MAILS_PER_ADDRESS)
+                rate_limits.over("mail:sign", identity.email_digest(ADDRESS).hex(), settings.MAILS_PER_ADDRESS)
         elif kind == "I did not sign this":
             AddressMark.remember(identity.email_digest(ADDRESS), AddressMark.Kind.NO_MAIL)
         elif kind == "blocked":
             ListedDomain.objects.create(domain=identity.domain(ADDRESS), verdict=Verdict.BLOCK)
-            switches._state = None
-            switches.state()
+            live_settings._state = None
+            live_settings.state()
 
     return know
 

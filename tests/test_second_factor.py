@@ -46,7 +46,7 @@ def _as_in_production(settings, monkeypatch):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quicker
     # No window of a limit ends by chance.
     now = int(time.time())
-    for limiter in ("django_ratelimit.core", "petition.limits"):
+    for limiter in ("django_ratelimit.core", "petition.rate_limits"):
         monkeypatch.setattr(f"{limiter}.time", SimpleNamespace(time=lambda: now))
 
 

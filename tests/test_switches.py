@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from petition import confirmation, retention, switches
+from petition import confirmation, live_settings, retention
 from petition.models import ListedDomain, ListedNetwork, Signature, StaffAction, Switches, Verdict
 
 from . import server
@@ -28,7 +28,7 @@ def throw():
         for name, value in values.items():
             setattr(row, name, value)
         row.save()
-        switches._state = None
+        live_settings._state = None
 
     return throw
 
@@ -42,7 +42,7 @@ def listed():
             setattr(entry, name, value)
         entry.full_clean()
         entry.save()
-        switches._state = None
+        live_settings._state = None
         return entry
 
     return listed
@@ -70,7 +70,7 @@ def test_an_empty_switch_leaves_the_number_of_the_environment(settings, throw):
     settings.RATE_PER_NETWORK = "7/h"
     throw(rate_per_network="")
 
-    assert switches.rate("RATE_PER_NETWORK") == "7/h"
+    assert live_settings.rate("RATE_PER_NETWORK") == "7/h"
 
 
 def test_a_rate_set_by_an_administrator_limits_signing(client, petition, sign_data, throw):
@@ -153,13 +153,13 @@ def test_the_narrower_entry_decides(listed):
     listed(Verdict.BLOCK, domain="*.example.org")
     listed(Verdict.ALLOW, domain="good.example.org")
 
-    assert switches.verdict_on_network(ip_address("192.0.2.1")) == Verdict.ALLOW
-    assert switches.verdict_on_network(ip_address("192.0.3.1")) == Verdict.BLOCK
-    assert switches.verdict_on_network(ip_address("193.0.3.1")) is None
-    assert switches.verdict_on_network(None) is None
-    assert switches.verdict_on_domain("good.example.org") == Verdict.ALLOW
-    assert switches.verdict_on_domain("bad.example.org") == Verdict.BLOCK
-    assert switches.verdict_on_domain("example.net") is None
+    assert live_settings.verdict_on_network(ip_address("192.0.2.1")) == Verdict.ALLOW
+    assert live_settings.verdict_on_network(ip_address("192.0.3.1")) == Verdict.BLOCK
+    assert live_settings.verdict_on_network(ip_address("193.0.3.1")) is None
+    assert live_settings.verdict_on_network(None) is None
+    assert live_settings.verdict_on_domain("good.example.org") == Verdict.ALLOW
+    assert live_settings.verdict_on_domain("bad.example.org") == Verdict.BLOCK
+    assert live_settings.verdict_on_domain("example.net") is None
 
 
 @pytest.mark.parametrize("network", ["", "192.0.2", "192.0.2.0/33", "example.org", "::/129"])
@@ -184,8 +184,8 @@ def test_an_entry_ends_by_itself_and_is_then_deleted(listed):
     listed(Verdict.BLOCK, network="192.0.2.0/24", ends_on=timezone.localdate() - timedelta(days=1))
     listed(Verdict.BLOCK, network="192.0.3.0/24", ends_on=timezone.localdate())
 
-    assert switches.verdict_on_network(ip_address("192.0.2.1")) is None
-    assert switches.verdict_on_network(ip_address("192.0.3.1")) == Verdict.BLOCK
+    assert live_settings.verdict_on_network(ip_address("192.0.2.1")) is None
+    assert live_settings.verdict_on_network(ip_address("192.0.3.1")) == Verdict.BLOCK
     assert retention.purge()["listed networks"] == 1
     assert ListedNetwork.objects.get().network == "192.0.3.0/24"
 
@@ -282,12 +282,12 @@ def test_pausing_needs_a_reason(client, petition, make_staff):
 
 
 def test_the_database_is_asked_once_in_two_seconds(django_assert_num_queries, monkeypatch):
-    monkeypatch.setattr(switches, "SECONDS", 3600)
-    switches.state()
+    monkeypatch.setattr(live_settings, "SECONDS", 3600)
+    live_settings.state()
 
     with django_assert_num_queries(0):
-        for name in switches.RATES:
-            switches.rate(name)
+        for name in live_settings.RATES:
+            live_settings.rate(name)
 
 
 @pytest.mark.django_db(transaction=True)

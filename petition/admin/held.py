@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from petition import confirmation, switches
+from petition import confirmation, live_settings
 from petition.models import HeldSignature
 from petition.models.signature import HELD_RETURNED, SignatureQuerySet
 
@@ -15,8 +15,8 @@ from .bulk_actions import Decisions, InLanguage
 # Why the machine holds a signature. A moderator writes reasons of her own.
 REASONS: dict[str, Any] = {
     confirmation.HELD_BUSY_NETWORK: _("busy network"),
-    switches.HELD_NETWORK: _("blocked network"),
-    switches.HELD_DOMAIN: _("blocked mail domain"),
+    live_settings.HELD_NETWORK: _("blocked network"),
+    live_settings.HELD_DOMAIN: _("blocked mail domain"),
     HELD_RETURNED: _("returned after an invalidated one was withdrawn"),
 }
 BY_HAND = "hand"

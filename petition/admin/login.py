@@ -25,7 +25,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django_otp.models import Device
 from django_otp.plugins.otp_static.models import StaticDevice
 
-from petition import limits
+from petition import rate_limits
 from petition.models import Action
 from petition.staff import audit
 from petition.staff import second_factor as factor
@@ -115,7 +115,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
     if must_give_code_first(user):
         return redirect("admin:second_factor")
     form = PasswordForm(request.POST if request.method == "POST" else None)
-    if form.is_bound and (wait := limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
+    if form.is_bound and (wait := rate_limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
         return please_wait(request, wait)
     if form.is_valid() and is_password_right(user, form):
         request.session[SETTING_UP] = factor.begin(user).pk
@@ -149,7 +149,7 @@ def backup_codes(request: HttpRequest) -> HttpResponse:
     if not factor.is_given(user):
         return redirect("admin:second_factor")
     form = PasswordForm(request.POST if request.method == "POST" else None)
-    if form.is_bound and (wait := limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
+    if form.is_bound and (wait := rate_limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
         return please_wait(request, wait)
     if form.is_valid() and is_password_right(user, form):
         audit.record(user, Action.BACKUP_CODES_MADE)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
-from petition import limits
+from petition import rate_limits
 from petition.models import Action, StaffAction
 from petition.staff import audit
 
@@ -63,7 +63,7 @@ class StaffSite(admin.AdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.method != "POST":
             return login.next_step(request) or super().login(request, extra_context)
-        wait = limits.seconds_to_wait_for_login(request, request.POST.get("username", ""))
+        wait = rate_limits.seconds_to_wait_for_login(request, request.POST.get("username", ""))
         if wait is not None:
             return login.please_wait(request, wait)
         response = super().login(request, extra_context)
@@ -85,7 +85,7 @@ class StaffSite(admin.AdminSite):
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.method == "POST":
-            wait = limits.seconds_to_wait_for_login(request, request.user.get_username())
+            wait = rate_limits.seconds_to_wait_for_login(request, request.user.get_username())
             if wait is not None:
                 return login.please_wait(request, wait)
         response = super().password_change(request, extra_context)
@@ -100,5 +100,5 @@ def record_failed_login(username: str) -> None:
     Known or not, the database does the same, so that the time of the answer tells nobody which names exist.
     """
     user = User.objects.filter(username=username).first()
-    if limits.over("login:failed", user.username if user else "", FAILED_LOGINS_TRACED) is None:
+    if rate_limits.over("login:failed", user.username if user else "", FAILED_LOGINS_TRACED) is None:
         audit.record(user, Action.LOGIN_FAILED)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from django.db import connection
 from django.utils import timezone
 
-from petition import limits, switches
+from petition import live_settings, rate_limits
 from petition.mail import messages
 from petition.mail.messages import Letter
 from petition.mail.smtp import Fate, Outcome, Parcel, Post, ServerAway
@@ -176,8 +176,8 @@ def over_mail_limit(mails: list[OutgoingMail]) -> set[OutgoingMail]:
     seen = counters.count(dict.fromkeys(named, COUNTED_SECONDS))
     # A mail that is taken up again, after a refusal or a crash, is not another one.
     new = [mail for name, mail in named.items() if seen[name] == 1]
-    rate = switches.rate("MAILS_PER_ADDRESS")
-    over = limits.over_each((f"mail:{mail.kind}", bytes(mail.email_digest).hex(), rate) for mail in new)
+    rate = live_settings.rate("MAILS_PER_ADDRESS")
+    over = rate_limits.over_each((f"mail:{mail.kind}", bytes(mail.email_digest).hex(), rate) for mail in new)
     return {mail for mail, is_over in zip(new, over, strict=True) if is_over}
 
 

@@ -458,7 +458,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='switchestranslation',
             name='master',
-            field=parler.fields.TranslationsForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='translations', to='petition.switches'),
+            field=parler.fields.TranslationsForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='translations', to='petition.live_settings'),
         ),
         migrations.AddField(
             model_name='tallychange',

@@ -3,7 +3,7 @@ from datetime import date
 from django import template
 from django.utils.translation import pgettext
 
-from petition import switches
+from petition import live_settings
 from petition.counts import tally
 from petition.forms import SignForm
 from petition.models import Petition, Source
@@ -19,7 +19,7 @@ def current_petition() -> Petition | None:
 
 @register.simple_tag
 def banner() -> str:
-    return switches.banner()
+    return live_settings.banner()
 
 
 @register.inclusion_tag("petition/tags/tally.html")

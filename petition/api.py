@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from petition import limits
+from petition import rate_limits
 from petition.counts import export, tally
 from petition.counts.breakdown import Question
 from petition.models import CountsToken, Petition
@@ -23,12 +23,12 @@ def counts_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     scheme, _space, text = request.headers.get("Authorization", "").partition(" ")
     token = CountsToken.objects.find(text.strip()) if scheme.lower() == "bearer" else None
     if token is None:
-        wait = limits.seconds_to_wait(request, "counts_json")
+        wait = rate_limits.seconds_to_wait(request, "counts_json")
         if wait is not None:
             return too_many(_("Too many tries from your network."), wait)
         said = _("This needs a valid token, sent as “Authorization: Bearer TOKEN”.")
         return refusal(HTTPStatus.UNAUTHORIZED, said, {"WWW-Authenticate": "Bearer"})
-    wait = limits.over("counts_token", str(token.pk), settings.DASHBOARD_RATE)
+    wait = rate_limits.over("counts_token", str(token.pk), settings.DASHBOARD_RATE)
     if wait is not None:
         return too_many(_("This token has asked too often."), wait)
     token.remember_use()

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django_ratelimit import core as ratelimit
 
-from petition import switches
+from petition import live_settings
 from petition.models import Verdict
 from petition.postgres import counters
 from petition.web import errors
@@ -56,12 +56,15 @@ def seconds_to_wait(request: HttpRequest, group: str) -> int | None:
 
     Raises no error for a strange address. Not to be called inside a transaction: a counter would be rolled back.
     """
-    if switches.verdict_on_network(client_address(request)) == Verdict.ALLOW:
+    if live_settings.verdict_on_network(client_address(request)) == Verdict.ALLOW:
         return None
     return over_any(
         (f"{group}:{name}", key, times(rate, factor))
         for key, factor in limited_networks(request)
-        for name, rate in (("rate", switches.rate("RATE_PER_NETWORK")), ("burst", switches.rate("BURST_PER_NETWORK")))
+        for name, rate in (
+            ("rate", live_settings.rate("RATE_PER_NETWORK")),
+            ("burst", live_settings.rate("BURST_PER_NETWORK")),
+        )
     )
 
 
