@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from parler.forms import TranslatableModelForm
 
-from campaign import figures, rooms
+from campaign import figures, page_context
 from campaign.models import Figure, Page, Published, Report, Update
 from petition.admin.base import ReadOnlyAdmin
 from petition.admin.translations import Missing, TextsAdmin
@@ -79,7 +79,7 @@ class PageAdmin(TextAdmin):
 
     def preview(self, request: HttpRequest, row: Page) -> HttpResponse:
         context = {"page": row, "is_translated": True, "there": [row.get_current_language()], "is_preview": True}
-        name = "campaign/page.html" if row.slug in rooms.WITHOUT_ADDRESS else rooms.template(row)
+        name = "campaign/page.html" if row.slug in page_context.WITHOUT_ADDRESS else page_context.template(row)
         return render(request, name, context)
 
 

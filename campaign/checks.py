@@ -5,13 +5,13 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from campaign import lettering
+from campaign.share import text_layout
 
 
 @register
 def letters_can_be_shaped(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """No reason to refuse a start: words that need it are refused with a message of their own."""
-    if lettering.can_shape():
+    if text_layout.can_shape():
         return []
     return [
         Warning(

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
 from django.utils.translation import gettext, override
 
-from campaign import figures, text
+from campaign import figures, markdown
 from campaign.models import Update
 
 ENTRIES = 20
@@ -37,7 +37,7 @@ def updates(language: str) -> bytes:
             feed.add_item(
                 title=update.title,
                 link=link,
-                description=text.to_html(figures.fill(update.body, facts)),
+                description=markdown.to_html(figures.fill(update.body, facts)),
                 unique_id=link,
                 pubdate=update.published_at,
                 updateddate=max(update.published_at, update.updated_at),

@@ -2,7 +2,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from campaign import lettering, sharing
+from campaign.share import links, text_layout
 from petition.forms import refuse_broken_text
 
 WORDS_LENGTH = 280
@@ -30,24 +30,24 @@ class WordsForm(forms.Form):
     )
 
     def clean_words(self) -> str:
-        words = lettering.tidy(self.cleaned_data["words"])
-        if not lettering.has_something_to_see(words):
+        words = text_layout.tidy(self.cleaned_data["words"])
+        if not text_layout.has_something_to_see(words):
             raise ValidationError(self.fields["words"].error_messages["required"], code="required")
         if len(words) > WORDS_LENGTH:
             raise ValidationError(TOO_LONG, params={"limit_value": WORDS_LENGTH, "show_value": len(words)})
         # First what has no shape at all, which a message could not show.
         refuse_broken_text(words)
-        if letter := lettering.unknown(words):
+        if letter := text_layout.unknown(words):
             raise ValidationError(
                 _(
                     "The picture cannot show “%(letter)s”. It has letters of Latin, Cyrillic, Greek, Arabic and Hebrew,"
                     " digits and punctuation. Please leave this character out."
                 ),
-                params={"letter": lettering.shown(letter)},
+                params={"letter": text_layout.shown(letter)},
             )
-        if lettering.has_too_many_marks(words):
+        if text_layout.has_too_many_marks(words):
             raise ValidationError(_("Too many accents stand on one letter. Please remove some."))
-        if lettering.has_right_to_left(words) and not lettering.can_shape():
+        if text_layout.has_right_to_left(words) and not text_layout.can_shape():
             raise ValidationError(_("This site cannot write Arabic and Hebrew on the picture at the moment."))
         return words
 
@@ -70,6 +70,6 @@ class PostForm(forms.Form):
         if not self.cleaned_data["host"] and "mastodon" not in self.data:
             return ""
         try:
-            return sharing.mastodon_host(self.cleaned_data["host"])
+            return links.mastodon_host(self.cleaned_data["host"])
         except ValidationError:
             raise ValidationError(_("Enter the name of a server, for example mastodon.social.")) from None

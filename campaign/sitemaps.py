@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import override
 
-from campaign import rooms
+from campaign import page_context
 from campaign.models import Page, Update
 from petition.models import Petition
 
@@ -30,7 +30,7 @@ def entries() -> Iterator[Entry]:
     for petition in Petition.objects.order_by("pk"):
         if petition.is_open:
             yield from in_languages(everywhere, "petition:sign", petition.slug)
-    pages = Page.objects.published().exclude(slug__in=rooms.WITHOUT_ADDRESS).order_by("slug")
+    pages = Page.objects.published().exclude(slug__in=page_context.WITHOUT_ADDRESS).order_by("slug")
     yield from of_rows(pages, "campaign:page")
     yield from of_rows(Update.objects.published().latest_first(), "campaign:update")
 
@@ -38,7 +38,7 @@ def entries() -> Iterator[Entry]:
 def of_rows(rows: QuerySet[Page] | QuerySet[Update], view: str) -> Iterator[Entry]:
     for row in rows.prefetch_related("translations"):
         changed = {text.language_code: text.updated_at for text in row.translations.all()}
-        yield from in_languages(rooms.languages(row), view, row.slug, changed=changed)
+        yield from in_languages(page_context.languages(row), view, row.slug, changed=changed)
 
 
 def in_languages(

@@ -8,9 +8,10 @@ from django.utils.translation import get_language, get_language_from_request, ov
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from campaign import feeds, pictures, poster, rooms, sharing, sitemaps, support
+from campaign import feeds, page_context, sitemaps, words_of_support
 from campaign.forms import FORMATS, PostForm, WordsForm
 from campaign.models import Page, Report, Update
+from campaign.share import links, pictures, poster
 from petition import rate_limits
 from petition.models import Source
 from petition.web.cache_control import public_file, public_form, public_page
@@ -37,15 +38,15 @@ def home(request: HttpRequest) -> HttpResponse:
 @public_page
 @require_safe
 def page(request: HttpRequest, slug: str) -> HttpResponse:
-    found = get_object_or_404(Page.objects.published().exclude(slug__in=rooms.WITHOUT_ADDRESS), slug=slug)
-    return render(request, rooms.template(found), rooms.context(found, request))
+    found = get_object_or_404(Page.objects.published().exclude(slug__in=page_context.WITHOUT_ADDRESS), slug=slug)
+    return render(request, page_context.template(found), page_context.context(found, request))
 
 
 @public_page
 @require_safe
 def words(request: HttpRequest) -> HttpResponse:
     number = page_number(request)
-    entries, is_more = support.page(number)
+    entries, is_more = words_of_support.page(number)
     if number > 1 and not entries:
         raise Http404
     return render(request, "campaign/words.html", {"entries": entries, **neighbours(number, is_more)})
@@ -56,7 +57,7 @@ def words(request: HttpRequest) -> HttpResponse:
 @rate_limits.limited
 def report(request: HttpRequest, number: int) -> HttpResponse:
     """A reader tells the moderators that these words should not stand here. Nothing is kept of her."""
-    signature = get_object_or_404(support.shown(), pk=number)
+    signature = get_object_or_404(words_of_support.shown(), pk=number)
     if request.method == "POST":
         Report.objects.add(signature)
         return HttpResponseRedirect(reverse("campaign:reported"), status=HTTPStatus.SEE_OTHER)
@@ -78,7 +79,7 @@ def updates(request: HttpRequest) -> HttpResponse:
     found = list(rows[start : start + UPDATES_ON_A_PAGE + 1])
     if number > 1 and not found:
         raise Http404
-    entries = [rooms.in_a_language(update) for update in found[:UPDATES_ON_A_PAGE]]
+    entries = [page_context.in_a_language(update) for update in found[:UPDATES_ON_A_PAGE]]
     is_more = len(found) > UPDATES_ON_A_PAGE
     return render(request, "campaign/updates.html", {"entries": entries, **neighbours(number, is_more)})
 
@@ -87,7 +88,7 @@ def updates(request: HttpRequest) -> HttpResponse:
 @require_safe
 def update(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Update.objects.published(), slug=slug)
-    return render(request, "campaign/update.html", rooms.context(found, request))
+    return render(request, "campaign/update.html", page_context.context(found, request))
 
 
 @public_page
@@ -130,19 +131,19 @@ def share(request: HttpRequest) -> HttpResponse:
     """
     if request.method == "POST":
         return post_links(request)
-    form = PostForm(initial={"text": sharing.suggestions()[0]})
+    form = PostForm(initial={"text": links.suggestions()[0]})
     context = {"own": WordsForm(), "formats": FORMATS, **posting(request, form, form["text"].value())}
     return render(request, "campaign/share.html", context)
 
 
 def post_links(request: HttpRequest) -> HttpResponse:
-    form = PostForm(sharing.with_suggestion(request.POST.dict()))
+    form = PostForm(links.with_suggestion(request.POST.dict()))
     if not form.is_valid():
         return render(request, "campaign/links.html", posting(request, form, ""), status=422)
     text, host = form.cleaned_data["text"], form.cleaned_data["host"]
     context = posting(request, form, text)
     if host:
-        context["mastodon"] = sharing.on_mastodon(host, text, partner(request))
+        context["mastodon"] = links.on_mastodon(host, text, partner(request))
     return render(request, "campaign/links.html", context)
 
 
@@ -150,9 +151,9 @@ def posting(request: HttpRequest, form: PostForm, text: str) -> dict[str, object
     source = partner(request)
     return {
         "form": form,
-        "suggestions": sharing.suggestions(),
-        "links": sharing.links(text, source),
-        "address": sharing.address(source),
+        "suggestions": links.suggestions(),
+        "links": links.links(text, source),
+        "address": links.address(source),
         "source": source,
     }
 

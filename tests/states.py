@@ -21,8 +21,8 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone, translation
 
-from campaign import pictures
 from campaign.models import Page
+from campaign.share import pictures
 from petition import confirmation, identity, live_settings, withdrawal
 from petition.models import OutgoingMail, Petition, Signature, Switches
 from petition.models.signature import this_hour

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from campaign import text
+from campaign import markdown
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -86,12 +86,12 @@ class Seen(HTMLParser):
         self.values += [(tag, name, value) for name, value in attributes]
 
 
-@pytest.mark.parametrize("markdown", NASTY, ids=lambda markdown: repr(markdown[:40]))
-def test_nothing_nasty_comes_out(markdown):
-    html = text.to_html(markdown)
+@pytest.mark.parametrize("text", NASTY, ids=lambda text: repr(text[:40]))
+def test_nothing_nasty_comes_out(text):
+    html = markdown.to_html(text)
     seen = Seen(html)
 
-    assert set(seen.tags) <= text.TAGS
+    assert set(seen.tags) <= markdown.TAGS
     for tag, name, value in seen.values:
         assert (tag, name) in {("a", "href"), ("a", "rel"), ("a", "title")}, (tag, name)
         if name == "href":
@@ -100,7 +100,7 @@ def test_nothing_nasty_comes_out(markdown):
 
 
 @pytest.mark.parametrize(
-    ("markdown", "html"),
+    ("text", "html"),
     [
         ("**a** *b*", "<p><strong>a</strong> <em>b</em></p>"),
         ("## A\n\n- b\n- c", "<h2>A</h2>\n<ul>\n<li>b</li>\n<li>c</li>\n</ul>"),
@@ -112,9 +112,9 @@ def test_nothing_nasty_comes_out(markdown):
         ("a < b & c", "<p>a &lt; b &amp; c</p>"),
     ],
 )
-def test_what_editors_mean_comes_out(markdown, html):
-    assert text.to_html(markdown).strip() == html
+def test_what_editors_mean_comes_out(text, html):
+    assert markdown.to_html(text).strip() == html
 
 
 def test_a_picture_is_left_out():
-    assert text.to_html("![A hundred marks](https://evil.example/x.png)").strip() == "<p></p>"
+    assert markdown.to_html("![A hundred marks](https://evil.example/x.png)").strip() == "<p></p>"

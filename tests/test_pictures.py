@@ -17,14 +17,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from campaign import lettering, pictures, poster
 from campaign.forms import FORMATS, WordsForm
-from campaign.pictures import FONT, READABLE, SIZES, Box
+from campaign.share import pictures, poster, text_layout
+from campaign.share.pictures import FONT, READABLE, SIZES, Box
 from tests import server
 
 LANGUAGES = [code for code, _name in settings.LANGUAGES]
 needs_fribidi = pytest.mark.skipif(
-    not lettering.can_shape(), reason="Arabic and Hebrew need FriBiDi (Debian's package is called libfribidi0)"
+    not text_layout.can_shape(), reason="Arabic and Hebrew need FriBiDi (Debian's package is called libfribidi0)"
 )
 
 # For each script something that people write, and what is hard.
@@ -60,7 +60,7 @@ def cleaned(words, size="1200x630"):
 
 
 def set_words(words, box):
-    return lettering.fit(words, FONT, box.width, box.height, SIZES, READABLE)
+    return text_layout.fit(words, FONT, box.width, box.height, SIZES, READABLE)
 
 
 def ink(block, box, rim=300):
@@ -86,12 +86,12 @@ def check_that_all_fits(words):
 
 @pytest.mark.parametrize("words", [pytest.param(words, id=name) for name, words in HARD.items()])
 def test_words_never_leave_their_box_and_none_is_lost(words):
-    if lettering.has_right_to_left(words) and not lettering.can_shape():
+    if text_layout.has_right_to_left(words) and not text_layout.can_shape():
         pytest.skip("Arabic and Hebrew need FriBiDi (Debian's package is called libfribidi0)")
     check_that_all_fits(cleaned(words))
 
 
-LETTERS = st.sampled_from(sorted(lettering.letters()))
+LETTERS = st.sampled_from(sorted(text_layout.alphabet()))
 # Written by people: words of one script, with blanks between them.
 SCRIPTS = st.sampled_from(
     ["abcWMij", "абвЩЮ", "αβγΩᾧ", "עבריתם", "العربيةگچ", "0123456789", "\u0301\u0324\u05b8\u064e", ".,!?«»()—", " \n"]
@@ -176,7 +176,7 @@ def test_a_letter_is_never_parted_from_its_marks():
     block = set_words("W\u0324\u0303\u0308\u0304" * 56, Box(0, 0, 1088, 380))
 
     assert len(block.lines) > 1
-    assert not any(lettering.is_mark(line.text[0]) for line in block.lines)
+    assert not any(text_layout.is_mark(line.text[0]) for line in block.lines)
 
 
 def test_lines_stay_as_typed_while_they_fit():
@@ -202,7 +202,7 @@ def test_marks_that_climb_make_room_between_lines():
 
 
 def picture_of(text, way):
-    face = lettering.font(FONT, 60)
+    face = text_layout.font(FONT, 60)
     width = int(face.getbbox(text, anchor="ls", direction=way)[2])
     canvas = Image.new("L", (width, 200))
     ImageDraw.Draw(canvas).text((0, 120), text, font=face, fill=255, anchor="ls", direction=way)
@@ -220,20 +220,20 @@ def starts_with(picture, part):
     ("text", "last"), [("שלום ABC", "ABC"), ("عام 2017", "2017"), ("سلام (ABC", "ABC"), ("عدد ٢٠١٧", "٢٠١٧")]
 )
 def test_a_line_from_right_to_left_ends_at_the_left_with_what_is_read_last(text, last):
-    assert lettering.direction(text) == "rtl"
+    assert text_layout.direction(text) == "rtl"
     assert starts_with(picture_of(text, "rtl"), picture_of(last, "ltr"))
 
 
 @needs_fribidi
 def test_letters_from_right_to_left_run_so_inside_a_latin_line():
-    assert lettering.direction("ABC אבג") == "ltr"
+    assert text_layout.direction("ABC אבג") == "ltr"
     assert starts_with(picture_of("אבג", "ltr"), picture_of("ג", "ltr"))
     assert starts_with(picture_of("ABC אבג", "ltr"), picture_of("ABC", "ltr"))
 
 
 @needs_fribidi
 def test_arabic_letters_are_joined():
-    face = lettering.font(FONT, 60)
+    face = text_layout.font(FONT, 60)
 
     assert face.getlength("ببب", direction="rtl") < 3 * face.getlength("ب") * 0.8
     assert face.getlength("لا", direction="rtl") < face.getlength("ل") + face.getlength("ا")
@@ -253,21 +253,21 @@ def test_a_line_starts_on_the_side_of_its_first_letter(words, at_the_right):
 
 @needs_fribidi
 def test_points_stand_at_their_letters():
-    face = lettering.font(FONT, 60)
+    face = text_layout.font(FONT, 60)
 
     assert face.getlength("צֶדֶק", direction="rtl") == face.getlength("צדק", direction="rtl")
     assert face.getbbox("צֶ", anchor="ls", direction="rtl")[3] > face.getbbox("צ", anchor="ls", direction="rtl")[3]
 
 
 def test_without_the_library_a_start_warns_and_arabic_is_refused(monkeypatch):
-    monkeypatch.setattr(lettering, "can_shape", lambda: False)
+    monkeypatch.setattr(text_layout, "can_shape", lambda: False)
 
     (warning,) = [found for found in run_checks() if found.id == "campaign.W001"]
     assert "libfribidi0" in warning.hint
     assert "Arabic and Hebrew" in str(WordsForm({"words": "العدالة", "size": "1200x630"}).errors["words"])
-    lettering.font.cache_clear()
+    text_layout.font.cache_clear()
     check_that_all_fits(cleaned(HARD["cyrillic"]))
-    lettering.font.cache_clear()
+    text_layout.font.cache_clear()
 
 
 @needs_fribidi
@@ -332,7 +332,7 @@ def test_empty_words_are_refused(words):
 @pytest.mark.parametrize(("count", "is_valid"), [(280, True), (281, False)])
 @pytest.mark.parametrize("letter", ["W", "é", "e\u0301", "ע"])
 def test_280_characters_are_counted_as_they_are_written(count, is_valid, letter):
-    if lettering.can_shape() or letter != "ע":
+    if text_layout.can_shape() or letter != "ע":
         assert WordsForm({"words": letter * count, "size": "1200x630"}).is_valid() == is_valid
 
 
@@ -457,24 +457,24 @@ def test_the_code_leads_to_the_petition_and_says_that_it_came_from_paper(languag
 
 # The fonts.
 
-RECORD = json.loads((lettering.FONTS / "sources.json").read_text())
+RECORD = json.loads((text_layout.FONTS / "sources.json").read_text())
 
 
 @pytest.mark.parametrize("name", RECORD["fonts"])
 def test_a_font_is_the_recorded_one_and_has_the_listed_letters(name):
-    file = lettering.FONTS / name
+    file = text_layout.FONTS / name
     font = TTFont(file)
 
     assert sha256(file.read_bytes()).hexdigest() == RECORD["fonts"][name]["sha256"]
-    assert {chr(number) for number in font.getBestCmap()} == lettering.letters()
+    assert {chr(number) for number in font.getBestCmap()} == text_layout.alphabet()
     scripts = {record.ScriptTag for record in font["GPOS"].table.ScriptList.ScriptRecord}
     assert {"arab", "cyrl", "grek", "hebr", "latn"} <= scripts
 
 
 def test_fonts_are_few_small_and_come_with_their_licence():
-    assert {file.name for file in lettering.FONTS.glob("*.ttf")} == set(RECORD["fonts"])
-    assert sum(file.stat().st_size for file in lettering.FONTS.glob("*.ttf")) < 600_000
-    licence = (lettering.FONTS / "LICENSE").read_text()
+    assert {file.name for file in text_layout.FONTS.glob("*.ttf")} == set(RECORD["fonts"])
+    assert sum(file.stat().st_size for file in text_layout.FONTS.glob("*.ttf")) < 600_000
+    licence = (text_layout.FONTS / "LICENSE").read_text()
     assert "SIL OPEN FONT LICENSE Version 1.1" in licence
     assert licence.count("The Noto Project Authors") == len(RECORD["packages"])
     assert all(len(package["sha256"]) == 64 and package["version"] for package in RECORD["packages"])

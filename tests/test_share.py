@@ -8,8 +8,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import translation
 
-from campaign import pictures, sharing
 from campaign.models import Page
+from campaign.share import links, pictures
 from petition.models import OutgoingMail, Signature, Source
 from tests import server
 from tests.browser import needs_chromium, visitor
@@ -68,7 +68,7 @@ def test_the_picture_is_offered_in_three_formats(client, language):
 
 
 def test_a_link_leads_to_each_network_and_tells_it_nothing_of_this_page(client):
-    links = links_of(client.get(SHARE))
+    found = links_of(client.get(SHARE))
 
     for name, host in {
         "Telegram": "t.me",
@@ -77,27 +77,27 @@ def test_a_link_leads_to_each_network_and_tells_it_nothing_of_this_page(client):
         "X": "x.com",
         "Facebook": "www.facebook.com",
     }.items():
-        address, attributes = links[name]
+        address, attributes = found[name]
         assert urlsplit(address).hostname == host
         assert 'rel="noopener noreferrer external"' in attributes
-        assert f"{sharing.settings.SITE_URL}/en/" in unquote(address)
-    assert links["Email"][0].startswith("mailto:?")
+        assert f"{links.settings.SITE_URL}/en/" in unquote(address)
+    assert found["Email"][0].startswith("mailto:?")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_suggestions_fit_where_they_are_posted(language, settings):
     settings.SITE_URL = "https://a-rather-long-name-of-a-site.example.org"
     with translation.override(language):
-        for text in sharing.suggestions():
+        for text in links.suggestions():
             assert "#100forjustice" in text
             assert len(text) + 1 + 23 <= 280  # X counts a link as 23
-            assert len(f"{text} {sharing.address('a-rather-long-source-name')}") <= 300
+            assert len(f"{text} {links.address('a-rather-long-source-name')}") <= 300
 
 
 def test_the_mail_has_a_subject_that_names_no_cause():
     for language in LANGUAGES:
         with translation.override(language):
-            (mail,) = [link for link in sharing.links("Look", "") if link.address.startswith("mailto:")]
+            (mail,) = [link for link in links.links("Look", "") if link.address.startswith("mailto:")]
             (subject,) = parse_qs(urlsplit(mail.address).query)["subject"]
             assert not re.search(r"chechn|lgbt|петици|чечн|лгбт|justice|справедл", subject.lower())
 
@@ -110,12 +110,12 @@ def test_her_text_is_handed_back_in_links(client):
 
     response = client.post(SHARE, {"text": text})
 
-    links = links_of(response)
-    assert parse_qs(urlsplit(links["Telegram"][0]).query) == {
+    found = links_of(response)
+    assert parse_qs(urlsplit(found["Telegram"][0]).query) == {
         "text": [text],
-        "url": [f"{sharing.settings.SITE_URL}/en/"],
+        "url": [f"{links.settings.SITE_URL}/en/"],
     }
-    assert parse_qs(urlsplit(links["Bluesky"][0]).query) == {"text": [f"{text} {sharing.settings.SITE_URL}/en/"]}
+    assert parse_qs(urlsplit(found["Bluesky"][0]).query) == {"text": [f"{text} {links.settings.SITE_URL}/en/"]}
     assert text in written(response)
     assert "<b>" not in response.content.decode()
 
@@ -124,7 +124,7 @@ def test_a_suggestion_takes_the_place_of_what_was_typed(client):
     response = client.post(SHARE, {"text": "", "suggestion": "1"})
 
     assert response.status_code == 200
-    assert parse_qs(urlsplit(links_of(response)["X"][0]).query)["text"] == [sharing.SUGGESTIONS[1]]
+    assert parse_qs(urlsplit(links_of(response)["X"][0]).query)["text"] == [links.SUGGESTIONS[1]]
 
 
 @pytest.mark.parametrize("suggestion", ["-1", "3", "x", ""])
@@ -173,7 +173,7 @@ def test_a_server_of_mastodon_gets_a_plain_link(client, typed, host):
     assert urlsplit(address).scheme == "https"
     assert urlsplit(address).netloc == host
     assert urlsplit(address).path == "/share"
-    assert parse_qs(urlsplit(address).query) == {"text": [f"Look & see {sharing.settings.SITE_URL}/en/"]}
+    assert parse_qs(urlsplit(address).query) == {"text": [f"Look & see {links.settings.SITE_URL}/en/"]}
     assert "noreferrer" in attributes
 
 

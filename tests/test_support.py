@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaign import support
+from campaign import words_of_support
 from campaign.models import Report
 from petition.models import Signature
 from petition.models.signature import this_hour
@@ -69,15 +69,15 @@ def test_nothing_else_is_shown(client, speak, values):
 
 
 def test_the_newest_approved_come_first_page_by_page(client, speak):
-    for hours in range(support.ON_A_PAGE + 5):
+    for hours in range(words_of_support.ON_A_PAGE + 5):
         speak(f"Words {hours:02}", hours_ago=hours)
 
     first, second = (entries(client, url) for url in (WORDS, f"{WORDS}?page=2"))
 
     assert [re.search(r"Words (\d+)", entry)[1] for entry in first + second] == [
-        f"{hours:02}" for hours in range(support.ON_A_PAGE + 5)
+        f"{hours:02}" for hours in range(words_of_support.ON_A_PAGE + 5)
     ]
-    assert len(first) == support.ON_A_PAGE
+    assert len(first) == words_of_support.ON_A_PAGE
     assert 'href="?page=2" rel="next"' in client.get(WORDS).content.decode()
     assert 'href="./" rel="prev"' in client.get(f"{WORDS}?page=2").content.decode()
 
@@ -93,7 +93,7 @@ def test_a_page_of_words_costs_one_statement_however_many_there_are(client, spea
     for _number in range(30):
         speak()
     with django_assert_num_queries(1):
-        list(support.page(1)[0])
+        list(words_of_support.page(1)[0])
 
 
 def test_search_engines_keep_away_from_words_and_names(client, speak):

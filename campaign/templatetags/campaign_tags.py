@@ -4,17 +4,18 @@ from django import template
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
-from campaign import figures, pictures, rooms, support, text
+from campaign import figures, markdown, page_context, words_of_support
 from campaign.models import Page, Update
+from campaign.share import pictures
 from petition.models import Signature, Source
 
 register = template.Library()
 
 
-@register.simple_tag(takes_context=True)
-def markdown(context: template.Context, value: str) -> SafeString:
+@register.simple_tag(takes_context=True, name="markdown")
+def to_html(context: template.Context, value: str) -> SafeString:
     """Markdown as HTML, with the figures that it names."""
-    return text.to_html(figures.fill(value, context.get("facts")))
+    return markdown.to_html(figures.fill(value, context.get("facts")))
 
 
 @register.simple_tag(takes_context=True)
@@ -25,7 +26,7 @@ def facts(context: template.Context) -> list[figures.Fact]:
 
 @register.simple_tag
 def latest_words(number: int) -> list[Signature]:
-    return list(support.shown()[:number])
+    return list(words_of_support.shown()[:number])
 
 
 @register.simple_tag
@@ -39,7 +40,7 @@ def latest_update() -> Update | None:
 def outcome() -> Page | None:
     """What came of the petition, once somebody has written it."""
     page = Page.objects.published().filter(slug="outcome").first()
-    return rooms.in_a_language(page) if page else None
+    return page_context.in_a_language(page) if page else None
 
 
 @register.filter

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from parler.models import TranslatableModel
 
-from campaign import poster
 from campaign.models import Figure, Page, Update
+from campaign.share import poster
 from petition import identity
 from petition.models import KeyFingerprint, Petition, Source
 from petition.staff import roles

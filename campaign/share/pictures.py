@@ -14,7 +14,7 @@ from io import BytesIO
 from django.utils.translation import get_language_bidi, override, pgettext
 from PIL import Image, ImageDraw, ImageOps
 
-from campaign import lettering
+from campaign.share import text_layout
 
 HASHTAG = "#100forjustice"
 MARKS = 100
@@ -133,17 +133,17 @@ def draw(size: Format, layout: Layout, words: str) -> Image.Image:
     draw_strokes(picture, layout.marks, [last], EMBER)
     write(picture, layout.hashtag, hashtag(layout.hashtag.width, layout.hashtag.height), EMBER)
     box = layout.words
-    write(picture, box, lettering.fit(words, FONT, box.width, box.height, SIZES, READABLE), PALE)
+    write(picture, box, text_layout.fit(words, FONT, box.width, box.height, SIZES, READABLE), PALE)
     return picture
 
 
 @cache
-def hashtag(width: int, height: int) -> lettering.Block:
+def hashtag(width: int, height: int) -> text_layout.Block:
     """To the pixel, since it is as wide as the marks."""
-    return lettering.fit(HASHTAG, FONT, width, height, range(200, 20, -1))
+    return text_layout.fit(HASHTAG, FONT, width, height, range(200, 20, -1))
 
 
-def write(picture: Image.Image, box: Box, block: lettering.Block, colour: Colour) -> None:
+def write(picture: Image.Image, box: Box, block: text_layout.Block, colour: Colour) -> None:
     top = box.y + (box.height - block.height) // 2
     block.draw(ImageDraw.Draw(picture), box.x, top, box.width, colour)
 

@@ -31,15 +31,15 @@ def tidy(text: str) -> str:
 
 
 @cache
-def letters() -> frozenset[str]:
+def alphabet() -> frozenset[str]:
     """What the fonts can show: Latin, Cyrillic, Greek, Arabic, Hebrew, digits, and what stands between them."""
-    ranges = [line.split("-") for line in (FONTS / "letters.txt").read_text().split()]
+    ranges = [line.split("-") for line in (FONTS / "alphabet.txt").read_text().split()]
     return frozenset(chr(number) for first, last in ranges for number in range(int(first, 16), int(last, 16) + 1))
 
 
 def unknown(text: str) -> str | None:
     """The first character of a tidy text that the fonts do not have; None if they have all."""
-    return next((letter for letter in text if letter != "\n" and letter not in letters()), None)
+    return next((letter for letter in text if letter != "\n" and letter not in alphabet()), None)
 
 
 def shown(letter: str) -> str:

@@ -2,7 +2,7 @@
 
     pip install fonttools
     npm pack --pack-destination FOLDER @expo-google-fonts/noto-serif@0.4.2 …   (each package in sources.json)
-    python campaign/fonts/subset.py FOLDER
+    python campaign/share/fonts/subset.py FOLDER
 
 Raqm shapes a line with one font, so the scripts are merged into one file, and mixed lines need no code of ours.
 """
@@ -103,7 +103,7 @@ def main() -> None:
         font.save(HERE / name)
         made["sha256"] = sha256((HERE / name).read_bytes()).hexdigest()
         covered = set(font.getBestCmap())
-    (HERE / "letters.txt").write_text("\n".join(ranges(covered)) + "\n")
+    (HERE / "alphabet.txt").write_text("\n".join(ranges(covered)) + "\n")
     SOURCES.write_text(json.dumps(record, indent=2) + "\n")
 
 

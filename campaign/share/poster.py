@@ -16,8 +16,8 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from campaign import lettering, pictures
-from campaign.pictures import Box
+from campaign.share import pictures, text_layout
+from campaign.share.pictures import Box
 
 SOURCE = "poster"  # what the signatures that came from paper are counted under
 
@@ -64,7 +64,7 @@ def a4(language: str) -> bytes:
 def draw() -> bytes:
     for name in (BOLD, REGULAR):
         if name not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(TTFont(name, lettering.FONTS / f"{name}.ttf"))
+            pdfmetrics.registerFont(TTFont(name, text_layout.FONTS / f"{name}.ttf"))
     file = BytesIO()
     # Invariant: no time and no name of a machine in it.
     page = Canvas(file, pagesize=A4, invariant=True, lang=get_language())
@@ -124,10 +124,10 @@ def mirrored(x: float, box: Box) -> float:
 
 
 def write(page: Canvas, text: str, name: str, box: Box, sizes: Sequence[int]) -> None:
-    if lettering.has_right_to_left(text):
+    if text_layout.has_right_to_left(text):
         paint(page, text, name, box, sizes)
         return
-    block = lettering.fit(text, name, box.width, box.height, sizes)
+    block = text_layout.fit(text, name, box.width, box.height, sizes)
     page.setFillColor(INK)
     page.setFont(name, block.font.size)
     for line in block.lines:
@@ -138,7 +138,7 @@ def paint(page: Canvas, text: str, name: str, box: Box, sizes: Sequence[int]) ->
     """As a picture of 288 dots to the inch: reportlab neither joins Arabic letters nor turns a line."""
     width, height = box.width * 4, box.height * 4
     picture = Image.new("L", (width, height), 255)
-    block = lettering.fit(text, name, width, height, [size * 4 for size in sizes])
+    block = text_layout.fit(text, name, width, height, [size * 4 for size in sizes])
     block.draw(ImageDraw.Draw(picture), 0, 0, width, 0)
     page.drawImage(ImageReader(picture), box.x, A4[1] - box.y - box.height, box.width, box.height)
 
