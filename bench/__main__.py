@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import replace
 
-from bench import load, stage
+from bench import environment, load
 from bench.plan import QUICK, Plan
 from bench.report import Report, Row
 from tests import nginx
@@ -24,13 +24,13 @@ def main() -> None:
     plan = QUICK if chosen.quick else Plan()
     if chosen.rows:
         plan = replace(plan, rows=tuple(sorted(map(int, chosen.rows.split(",")))))
-    with stage.stage():
-        report = Report(stage.machine())
+    with environment.stage():
+        report = Report(environment.machine())
         started = time.monotonic()
         if os.getloadavg()[0] > 1 and not chosen.quick:
             print("The machine is busy with something else: do not trust these figures.", flush=True)
         measure(plan, report, chosen.only.split(",") if chosen.only else None, chosen.fresh)
-        report.write(stage.VAR.parent / "bench.json")
+        report.write(environment.VAR.parent / "bench.json")
         print(f"\n{report.text()}\n\nIn {time.monotonic() - started:.0f} seconds. The same, with every repeat, is in"
               " var/bench.json.")  # fmt: skip
 
@@ -49,11 +49,11 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
             return False
         return True
 
-    databases = {rows: stage.prepare(rows, fresh) for rows in sorted({0, *plan.rows})}
+    databases = {rows: environment.prepare(rows, fresh) for rows in sorted({0, *plan.rows})}
     empty, full = databases[0], max(plan.rows)
     # First, since what is signed later would weigh on the empty table.
     if wanted("growth"):
-        with stage.web(databases[full]) as full_app, stage.web(empty) as empty_app:
+        with environment.web(databases[full]) as full_app, environment.web(empty) as empty_app:
             serving.growth(plan, (empty_app, empty), (full_app, databases[full]), full, report)
     for rows in plan.rows:
         database = databases[rows]
@@ -64,9 +64,9 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
             admin.lists(plan, database, rows, report)
         if missing is None:
             with (
-                stage.web(database) as app,
-                stage.cache(app) as (front, files),
-                stage.web(database, "bench.settings") as ceilings,
+                environment.web(database) as app,
+                environment.cache(app) as (front, files),
+                environment.web(database, "bench.settings") as ceilings,
             ):
                 site = serving.Site(rows, database, app, front, files, ceilings)
                 if wanted("pages"):
@@ -80,15 +80,15 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
     if wanted("admin"):
         # All of them within the days that the signals are about.
         window = min(1_000_000, full)
-        recent = stage.prepare(window, fresh, days=29)
+        recent = environment.prepare(window, fresh, days=29)
         admin.signals(plan, recent, window, report)
-        stage.clear(recent, window)
+        environment.clear(recent, window)
     if wanted("mail"):
         storing.mail(plan, databases[full], full, report)
     if wanted("triggers"):
         storing.triggers(plan, empty, report)
     for rows, database in databases.items():
-        stage.clear(database, rows)
+        environment.clear(database, rows)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import RequestFactory
 
-from bench import stage
+from bench import environment
 from bench.plan import Plan
 from bench.report import Report, Row, Target
 from petition.models import Signature
@@ -25,7 +25,7 @@ READ = """
 
 def lists(plan: Plan, database: str, rows: int, report: Report) -> None:
     """The list of signatures, beside its page for one of them."""
-    stage.use(database)
+    environment.use(database)
     middle = rows // 2
     urls = {
         "list of signatures": "",
@@ -44,7 +44,7 @@ def lists(plan: Plan, database: str, rows: int, report: Report) -> None:
 
 def signals(plan: Plan, database: str, rows: int, report: Report) -> None:
     """What stands out among so many signatures of 29 days, beside reading them."""
-    stage.use(database)
+    environment.use(database)
     for span in anomalies.SPANS.values():
         lanes = {
             "find": lambda seconds, span=span: _milliseconds(lambda: anomalies.find(span)),

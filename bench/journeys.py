@@ -14,12 +14,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from bench import stage
+from bench import environment
 
 LINK = re.compile(rb"/(?:en|ru)/confirm/[^\s\"<]+")
 SHOWN = {
-    "count.json": (stage.COUNT, re.compile(rb'"confirmed_here": ([0-9]+)')),
-    "page": (stage.HOME, re.compile(rb'data-number="confirmed_here">([^<]+)<')),
+    "count.json": (environment.COUNT, re.compile(rb'"confirmed_here": ([0-9]+)')),
+    "page": (environment.HOME, re.compile(rb'data-number="confirmed_here">([^<]+)<')),
 }
 TURNED_AWAY = "told to try again"
 TIMEOUT = 30

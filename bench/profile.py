@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from bench import stage
+from bench import environment
 from config.local.run import PROJECT
 
 REQUESTS = 300
@@ -18,14 +18,14 @@ TOP = 10
 
 
 def main(work: str) -> None:
-    with stage.stage():
-        database = stage.prepare(0)
+    with environment.stage():
+        database = environment.prepare(0)
         profile = cProfile.Profile()
         if work == "mail":
             send(database, profile)
         else:
             serve(work, database, profile)
-        stage.clear(database, 0)
+        environment.clear(database, 0)
     report(work, pstats.Stats(profile))
 
 
@@ -37,9 +37,9 @@ def send(database: str, profile: cProfile.Profile) -> None:
     from petition.mail import queue
     from petition.mail.smtp import Post
 
-    settings.RECIPIENT_SECRET_KEYS = [stage.worker_keys()["RECIPIENT_SECRET_KEYS"]]
+    settings.RECIPIENT_SECRET_KEYS = [environment.worker_keys()["RECIPIENT_SECRET_KEYS"]]
     signers.mails(database, 2 * REQUESTS)
-    with stage.sink(database) as sink:
+    with environment.sink(database) as sink:
         backend = "django.core.mail.backends.smtp.EmailBackend"
         # One connection: the profiler sees no other thread.
         post = Post(lambda: get_connection(backend, host="127.0.0.1", port=sink.port), most=1)
@@ -71,7 +71,7 @@ def serve(work: str, database: str, profile: cProfile.Profile) -> None:
 
 def environs(work: str, paths: list[str]) -> Iterator[dict[str, Any]]:
     for number in range(2 * REQUESTS):
-        method, path, body = "POST", stage.SIGN, b""
+        method, path, body = "POST", environment.SIGN, b""
         match work:
             case "sign":
                 form = {
@@ -84,7 +84,7 @@ def environs(work: str, paths: list[str]) -> Iterator[dict[str, Any]]:
             case "confirm":
                 path = paths[number]
             case "page" | "count":
-                method, path = "GET", stage.HOME if work == "page" else stage.COUNT
+                method, path = "GET", environment.HOME if work == "page" else environment.COUNT
             case _:
                 raise SystemExit("sign, confirm, page, count or mail")
         yield {

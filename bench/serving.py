@@ -4,11 +4,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import load, signers, stage
+from bench import environment, load, signers
+from bench.environment import Process
 from bench.load import LoadError, wrk
 from bench.plan import Lane, Plan
 from bench.report import Report, Row, Target
-from bench.stage import Process
 
 BARE = "/en/bench/bare/"
 SIGN_WITHOUT_DATABASE = "/en/bench/sign/"
@@ -39,23 +39,25 @@ def get(url: str, *header: str, connections: int) -> Lane:
 
 def inserts(database: str, connections: int) -> Lane:
     """One-row transactions, each on disk before the next of its client."""
-    stage.sql(
+    environment.sql(
         database,
         "CREATE TABLE IF NOT EXISTS bench_insert (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text)",
     )
-    return lambda seconds: load.pgbench(stage.url(database), "insert.sql", "-T", str(seconds), clients=connections)
+    return lambda seconds: load.pgbench(
+        environment.url(database), "insert.sql", "-T", str(seconds), clients=connections
+    )
 
 
 def sign(app: Process, database: str, connections: int, cpu: bool = False) -> Lane:
     """People signing, each with an address and a network of their own; with `cpu` the milliseconds that one costs."""
 
     def lane(seconds: int) -> float:
-        (before,) = stage.sql(database, "SELECT count(*) FROM petition_outgoingmail")
+        (before,) = environment.sql(database, "SELECT count(*) FROM petition_outgoingmail")
         word = secrets.token_hex(4)
         used = cpu_of(app)
-        done = wrk(app.url + stage.SIGN, "sign.lua", word, connections=connections, seconds=seconds)
+        done = wrk(app.url + environment.SIGN, "sign.lua", word, connections=connections, seconds=seconds)
         used = cpu_of(app) - used
-        (after,) = stage.sql(database, "SELECT count(*) FROM petition_outgoingmail")
+        (after,) = environment.sql(database, "SELECT count(*) FROM petition_outgoingmail")
         if after[0] - before[0] < done.requests:
             raise LoadError(f"{done.requests} people were told that they signed; {after[0] - before[0]} did.")
         return 1000 * used / done.requests if cpu else done.per_second
@@ -90,7 +92,7 @@ def press(app: Process, database: str, connections: int, cpu: bool = False) -> L
         arguments = ("POST", str(links.file), str(load.THREADS))
         done = wrk(app.url, "confirm.lua", *arguments, connections=connections, seconds=seconds)
         used = cpu_of(app) - used
-        ((confirmed,),) = stage.sql(
+        ((confirmed,),) = environment.sql(
             database,
             f"SELECT count(*) FROM petition_signature WHERE id >= {links.first} AND confirmed_at IS NOT NULL",  # noqa: S608
         )
@@ -103,7 +105,7 @@ def press(app: Process, database: str, connections: int, cpu: bool = False) -> L
 
 
 def cpu_of(app: Process) -> float:
-    return stage.cpu_seconds(app.pid) + stage.cpu_seconds(stage.postgres_pid())
+    return environment.cpu_seconds(app.pid) + environment.cpu_seconds(environment.postgres_pid())
 
 
 def anew(app: Process, path: str, connections: int) -> Lane:
@@ -119,19 +121,19 @@ def anew(app: Process, path: str, connections: int) -> Lane:
 
 def pages(plan: Plan, site: Site, report: Report) -> None:
     """What everybody may keep, from the cache in front and from the app alone."""
-    stage.keep_as_files(site.app)
+    environment.keep_as_files(site.app)
     for connections in plan.connections:
         at16 = connections == plan.connections[0]
         figures = plan.in_turns(
             {
-                "page": get(site.front.url + stage.HOME, connections=connections),
+                "page": get(site.front.url + environment.HOME, connections=connections),
                 "page file": get(f"{site.files}/page.html", connections=connections),
-                "count": get(site.front.url + stage.COUNT, connections=connections),
+                "count": get(site.front.url + environment.COUNT, connections=connections),
                 "count file": get(f"{site.files}/count.json", connections=connections),
-                "app page": get(site.app.url + stage.HOME, connections=connections),
-                "app count": get(site.app.url + stage.COUNT, connections=connections),
-                "app page anew": get(site.app.url + stage.HOME, *ANEW, connections=connections),
-                "app count anew": get(site.app.url + stage.COUNT, *ANEW, connections=connections),
+                "app page": get(site.app.url + environment.HOME, connections=connections),
+                "app count": get(site.app.url + environment.COUNT, connections=connections),
+                "app page anew": get(site.app.url + environment.HOME, *ANEW, connections=connections),
+                "app count anew": get(site.app.url + environment.COUNT, *ANEW, connections=connections),
                 "bare": get(site.ceilings.url + BARE, connections=connections),
             }
         )
@@ -214,8 +216,8 @@ def growth(plan: Plan, empty: Running, full: Running, rows: int, report: Report)
     """Processor time, of app and PostgreSQL together, for one request on a full table and on an empty one."""
     connections = plan.connections[0]
     works: dict[str, Callable[[Running], Lane]] = {
-        "page, CPU for one": lambda running: anew(running[0], stage.HOME, connections),
-        "count.json, CPU for one": lambda running: anew(running[0], stage.COUNT, connections),
+        "page, CPU for one": lambda running: anew(running[0], environment.HOME, connections),
+        "count.json, CPU for one": lambda running: anew(running[0], environment.COUNT, connections),
         "sign, CPU for one": lambda running: sign(*running, connections, cpu=True),
         "confirm, CPU for one": lambda running: press(*running, connections, cpu=True),
     }

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from django.db import connection, transaction
 from django.urls import reverse
 
-from bench import stage
+from bench import environment
 from petition import confirmation, signing
 from petition.mail import messages, queue
 from petition.models import OutgoingMail, Petition
@@ -37,7 +37,7 @@ class Links:
 
 def pending(database: str, number: int) -> list[tuple[int, int, bytes, datetime]]:
     """Write pending signatures; id, petition, digest and hour of each, ids without a gap."""
-    stage.use(database)
+    environment.use(database)
     with connection.cursor() as cursor:
         cursor.execute(PENDING, [number])
         return cursor.fetchall()
@@ -46,7 +46,7 @@ def pending(database: str, number: int) -> list[tuple[int, int, bytes, datetime]
 def links(database: str, number: int) -> Links:
     """Confirmation links to pending signatures of their own."""
     rows = pending(database, number)
-    file = stage.VAR / "links.txt"
+    file = environment.VAR / "links.txt"
     with file.open("w") as lines:
         for pk, petition_id, digest, created_at in rows:
             row = SimpleNamespace(pk=pk, petition_id=petition_id, email_digest=digest, created_at=created_at)
@@ -57,8 +57,8 @@ def links(database: str, number: int) -> Links:
 
 def mails(database: str, number: int) -> None:
     """Empty the outbox, then let so many people sign."""
-    stage.sql(database, "TRUNCATE petition_outgoingmail")
-    stage.use(database)
+    environment.sql(database, "TRUNCATE petition_outgoingmail")
+    environment.use(database)
     slug = Petition.objects.get().slug
     word = f"{datetime.now(UTC).timestamp():.0f}"
     with transaction.atomic():
@@ -69,7 +69,7 @@ def mails(database: str, number: int) -> None:
 
 def finished_messages(database: str) -> list[tuple[str, bytes]]:
     """What the worker would send for the outbox: recipient and message."""
-    stage.use(database)
+    environment.use(database)
     waiting = list(OutgoingMail.objects.order_by("pk"))
     chosen = queue.choose_letters(waiting)
     finished = []

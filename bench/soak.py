@@ -1,7 +1,8 @@
 """`make soak`: everything that changes the count at once, on many connections, while it is proven to stay exact.
 
-Processes with threads sign, confirm, withdraw, moderate, purge and fold on one database (`bench.deeds`). Meanwhile one
-connection compares the rows with all that is shown, one snapshot after the other (`bench.proof`), and another recounts.
+Processes with threads sign, confirm, withdraw, moderate, purge and fold on one database (`bench.actions`). Meanwhile
+one connection compares the rows with all that is shown, one snapshot after the other (`bench.invariants`), and another
+recounts.
 """
 
 # ruff: noqa: S603, T201, every command here is our own, and talking is what this program is for
@@ -129,7 +130,7 @@ def _start(environment: Mapping[str, str], *arguments: object) -> subprocess.Pop
 
 def write(connections: int, seconds: float, operations: int, seed: int) -> Soaked:
     """What one process does: one deed after the other on each of its connections."""
-    from bench.deeds import WEIGHTS, Deeds, prepare
+    from bench.actions import WEIGHTS, Deeds, prepare
 
     prepare()
     soaked, lock, started = Soaked(), threading.Lock(), time.monotonic()
@@ -151,15 +152,15 @@ def write(connections: int, seconds: float, operations: int, seed: int) -> Soake
 
 def watch() -> Soaked:
     """Prove that the count is exact until all is written, and then that it is what people were told."""
-    from bench import proof
-    from bench.deeds import TOLD
+    from bench import invariants
+    from bench.actions import TOLD
     from petition.counts import tally
 
     soaked, done = Soaked(), threading.Event()
 
     def probe() -> None:
-        with proof.one_snapshot():
-            soaked.mistakes.update(proof.mistakes())
+        with invariants.one_snapshot():
+            soaked.mistakes.update(invariants.mistakes())
         soaked.probes += 1
 
     def recount() -> None:
@@ -181,7 +182,7 @@ def watch() -> Soaked:
         pass
     for check in (recount, probe):
         check()
-    series = proof.kept()
+    series = invariants.kept()
     for measure, names in TOLD.items() if (changed := json.loads(told.result() or "{}")) else ():
         if (happened := series.total(measure)) != (heard := sum(changed.get(name, 0) for name in names)):
             soaked.mistakes[f"{heard} times somebody was told that it was {measure}, and it was {happened} times"] += 1
@@ -230,25 +231,25 @@ def main() -> None:
 
 
 def rehearse() -> None:
-    from bench import stage
+    from bench import environment
 
     parser = argparse.ArgumentParser(prog="make soak", description="Prove the count under load; write var/soak.json.")
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--operations", type=int, default=100_000, help="go on until so many are done")
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
     chosen = parser.parse_args()
-    with stage.stage():
-        database = stage.prepare(0)
+    with environment.stage():
+        database = environment.prepare(0)
         soaked = soak(
             60 * chosen.minutes,
             chosen.operations,
-            stage.environment(database, **stage.worker_keys()),
+            environment.environment(database, **environment.worker_keys()),
             chosen.connections,
         )
         print(soaked.text())
-        result = {"machine": stage.machine(), **vars(soaked)}
-        (stage.VAR.parent / "soak.json").write_text(json.dumps(result, indent=1))
-        stage.clear(database, 0)
+        result = {"machine": environment.machine(), **vars(soaked)}
+        (environment.VAR.parent / "soak.json").write_text(json.dumps(result, indent=1))
+        environment.clear(database, 0)
     if not soaked.is_exact:
         raise SystemExit("Something went wrong.")
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bench import load, stage
+from bench import environment, load
 from bench.journeys import TURNED_AWAY, Crowd, Diary
 from bench.sink import Sink
 from tests import nginx
@@ -78,23 +78,23 @@ def main() -> None:
     chosen = parser.parse_args()
     if missing := "wrk is not installed" if load.WRK is None else nginx.MISSING:
         raise SystemExit(f"The spike needs wrk and nginx: {missing}.")
-    with stage.stage():
+    with environment.stage():
         rehearse(60 * chosen.minutes, STEPS if chosen.higher else STEPS[:1], chosen.rows)
 
 
 def rehearse(seconds: float, steps: tuple[int, ...], rows: int) -> None:
     from petition.counts import tally
 
-    database = stage.prepare(rows)
-    mail_port = stage.free_port()
-    mail = stage.worker_keys() | {"EMAIL_URL": f"smtp://127.0.0.1:{mail_port}"}
+    database = environment.prepare(rows)
+    mail_port = environment.free_port()
+    mail = environment.worker_keys() | {"EMAIL_URL": f"smtp://127.0.0.1:{mail_port}"}
     done: list[Step] = []
     with ExitStack() as running:
-        app = running.enter_context(stage.web(database))
-        front, _files = running.enter_context(stage.cache(app))
-        parts = {"nginx": front.pid, "app": app.pid, "postgresql": stage.postgres_pid()}
+        app = running.enter_context(environment.web(database))
+        front, _files = running.enter_context(environment.cache(app))
+        parts = {"nginx": front.pid, "app": app.pid, "postgresql": environment.postgres_pid()}
         for name in ("worker 1", "worker 2"):
-            worker = running.enter_context(stage.process(name, "manage.py", "worker", database=database, **mail))
+            worker = running.enter_context(environment.process(name, "manage.py", "worker", database=database, **mail))
             parts[name] = worker.pid
         for times in steps:
             before = confirmed_here()
@@ -103,16 +103,16 @@ def rehearse(seconds: float, steps: tuple[int, ...], rows: int) -> None:
             )
             step.counted, step.told = confirmed_here() - before, len(diary.counted_at)
             step.ages = {where: max(diary.ages(where, before), default=0) for where in diary.shown}
-            ((step.unsent,),) = stage.sql(database, "SELECT count(*) FROM petition_outgoingmail")
+            ((step.unsent,),) = environment.sql(database, "SELECT count(*) FROM petition_outgoingmail")
             done.append(step)
             show(step)
             if step.told != step.journeys:
                 time.sleep(QUIET_SECONDS)  # what is left of this step must not weigh on the next
     found = tally.recount()
     print(f"\nRecounted {found.counted:,} signatures: {found.difference} were missing from the count.")
-    result = {"machine": stage.machine(), "steps": [asdict(step) for step in done], "recount": asdict(found)}
-    (stage.VAR.parent / "spike.json").write_text(json.dumps(result, indent=1))
-    stage.clear(database, rows)
+    result = {"machine": environment.machine(), "steps": [asdict(step) for step in done], "recount": asdict(found)}
+    (environment.VAR.parent / "spike.json").write_text(json.dumps(result, indent=1))
+    environment.clear(database, rows)
     if found.difference or found.hours or found.days:
         raise SystemExit("The count was not exact.")
 
@@ -125,7 +125,7 @@ def confirmed_here() -> int:
 
 
 async def one_step(
-    times: float, seconds: float, parts: dict[str, int], front: stage.Process, mail_port: int
+    times: float, seconds: float, parts: dict[str, int], front: environment.Process, mail_port: int
 ) -> tuple[Step, Diary]:
     crowd = Crowd(front.port)
     server = await Sink(crowd.take_mail).serve(mail_port)
@@ -165,7 +165,7 @@ async def one_step(
 def processor_seconds(parts: dict[str, int]) -> dict[str, float]:
     """What each part has used so far, the load itself included, and what nobody has used."""
     idle, waiting_for_disk = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[4:6])
-    return {name: stage.cpu_seconds(pid) for name, pid in parts.items()} | {
+    return {name: environment.cpu_seconds(pid) for name, pid in parts.items()} | {
         "people": time.process_time(),
         "watchers": resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         + resource.getrusage(resource.RUSAGE_CHILDREN).ru_stime,

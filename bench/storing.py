@@ -12,11 +12,11 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from bench import load, signers, stage
+from bench import environment, load, signers
+from bench.environment import Process
 from bench.load import LoadError
 from bench.plan import Lane, Plan
 from bench.report import Figure, Report, Row, Target
-from bench.stage import Process
 from petition.counts import breakdown, tally
 from petition.counts.breakdown import Question
 from petition.models import Measure, Petition
@@ -45,10 +45,10 @@ def _update(database: str, clients: int, updates: int) -> Lane:
     def lane(seconds: int) -> float:
         each = updates // clients
         first = signers.pending(database, clients * each)[0][0]
-        stage.sql(database, "VACUUM ANALYZE petition_signature", "VACUUM petition_tallychange")
+        environment.sql(database, "VACUUM ANALYZE petition_signature", "VACUUM petition_tallychange")
         variables = ("-D", "n=0", "-D", f"first={first}", "-D", f"clients={clients}")
-        rate = load.pgbench(stage.url(database), "confirm.sql", "-t", str(each), *variables, clients=clients)
-        ((left,),) = stage.sql(
+        rate = load.pgbench(environment.url(database), "confirm.sql", "-t", str(each), *variables, clients=clients)
+        ((left,),) = environment.sql(
             database,
             f"SELECT count(*) FROM petition_signature WHERE id >= {first} AND confirmed_at IS NULL",  # noqa: S608
         )
@@ -61,18 +61,18 @@ def _update(database: str, clients: int, updates: int) -> Lane:
 
 def _without_triggers(database: str, lane: Lane) -> Lane:
     def untriggered(seconds: int) -> float:
-        stage.sql(database, "ALTER TABLE petition_signature DISABLE TRIGGER USER")
+        environment.sql(database, "ALTER TABLE petition_signature DISABLE TRIGGER USER")
         try:
             return lane(seconds)
         finally:
-            stage.sql(database, "ALTER TABLE petition_signature ENABLE TRIGGER USER")
+            environment.sql(database, "ALTER TABLE petition_signature ENABLE TRIGGER USER")
 
     return untriggered
 
 
 def counts(plan: Plan, database: str, rows: int, report: Report) -> None:
     """Reading the number and the series, beside reading one row by its key."""
-    stage.fold(database)
+    environment.fold(database)
     report.add(_count_row(plan, "count read", rows))
     with _unfolded(database, [Measure.SIGNED, Measure.CONFIRMED, Measure.COUNTED]):
         report.add(_count_row(plan, f"count read, {UNFOLDED:,} changes unfolded", rows))
@@ -117,8 +117,8 @@ def _seconds_of(work: Callable[[], object], most: float = 0.5) -> float:
 @contextmanager
 def _unfolded(database: str, measures: list[str]) -> Iterator[None]:
     """A ledger as a stopped folder leaves it; taken away again afterwards, since nobody signed."""
-    ((last,),) = stage.sql(database, "SELECT coalesce(max(id), 0) FROM petition_tallychange")
-    stage.sql(
+    ((last,),) = environment.sql(database, "SELECT coalesce(max(id), 0) FROM petition_tallychange")
+    environment.sql(
         database,
         f"""
         INSERT INTO petition_tallychange (petition_id, hour, country, language, source, measure, amount)
@@ -129,7 +129,7 @@ def _unfolded(database: str, measures: list[str]) -> Iterator[None]:
         "VACUUM ANALYZE petition_tallychange",
     )
     yield
-    stage.sql(database, f"DELETE FROM petition_tallychange WHERE id > {last}", "VACUUM petition_tallychange")  # noqa: S608
+    environment.sql(database, f"DELETE FROM petition_tallychange WHERE id > {last}", "VACUUM petition_tallychange")  # noqa: S608
 
 
 def _year() -> list[object]:
@@ -196,16 +196,16 @@ def _export(*options: str) -> None:
 def _options(days: int) -> tuple[str, ...]:
     since = timezone.now().date() - timedelta(days=days)
     by = "day,country,language,source,measure"
-    return ("--by", by, "--since", f"{since}", "--format", "csv", "--out", str(stage.VAR / "export.csv"))
+    return ("--by", by, "--since", f"{since}", "--format", "csv", "--out", str(environment.VAR / "export.csv"))
 
 
 def _peak_megabytes(database: str, days: int) -> float:
     command = ("manage.py", "export_counts", *_options(days), "--exact")
-    with stage.process("export", *command, database=database) as started:
+    with environment.process("export", *command, database=database) as started:
         _pid, status, used = os.wait4(started.pid, 0)
         started.returncode = os.waitstatus_to_exitcode(status)
     if started.returncode:
-        raise LoadError(f"export_counts failed; its log is in {stage.LOGS}")
+        raise LoadError(f"export_counts failed; its log is in {environment.LOGS}")
     return used.ru_maxrss / 1024
 
 
@@ -213,7 +213,7 @@ def mail(plan: Plan, database: str, rows: int, report: Report) -> None:
     """What the workers send, beside what one connection pushes that has every message ready."""
     signers.mails(database, plan.mails)
     ready = signers.finished_messages(database)
-    with stage.sink(database) as sink:
+    with environment.sink(database) as sink:
         figures = plan.in_turns(
             {
                 "one": lambda seconds: _drain(sink, database, plan.mails, workers=1),
@@ -244,10 +244,12 @@ def _drain(sink: Process, database: str, number: int, workers: int) -> float:
     signers.mails(database, number)
     with smtplib.SMTP("127.0.0.1", sink.port) as smtp:
         smtp.docmd("XRESET")
-        keys = stage.worker_keys() | {"EMAIL_URL": f"smtp://127.0.0.1:{sink.port}"}
-        with stage.process("worker-1", "manage.py", "worker", "--once", database=database, **keys) as first:
+        keys = environment.worker_keys() | {"EMAIL_URL": f"smtp://127.0.0.1:{sink.port}"}
+        with environment.process("worker-1", "manage.py", "worker", "--once", database=database, **keys) as first:
             if workers == 2:
-                with stage.process("worker-2", "manage.py", "worker", "--once", database=database, **keys) as second:
+                with environment.process(
+                    "worker-2", "manage.py", "worker", "--once", database=database, **keys
+                ) as second:
                     second.wait()
             first.wait()
         return _rate(smtp, number)

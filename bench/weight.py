@@ -2,9 +2,9 @@
 
 from urllib.parse import urlsplit
 
-from bench import stage
+from bench import environment
+from bench.environment import Process
 from bench.report import Figure, Report, Row, Target
-from bench.stage import Process
 from tests import browser
 
 
@@ -24,7 +24,7 @@ def weight(front: Process, report: Report) -> None:
         devtools.send("Network.enable")
         devtools.on("Network.requestWillBeSent", lambda event: hosts.append(urlsplit(event["request"]["url"]).netloc))
         devtools.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
-        page.goto(front.url + stage.HOME, wait_until="networkidle")
+        page.goto(front.url + environment.HOME, wait_until="networkidle")
         context.close()
     # The browser's own favicon is a request like any other, but one that it hides from here.
     foreign = sum(host != f"127.0.0.1:{front.port}" for host in hosts)

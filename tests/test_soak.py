@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from bench import soak
-from bench.deeds import WEIGHTS
+from bench.actions import WEIGHTS
 from tests import server
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from nacl.public import PrivateKey
 
-from bench import proof
+from bench import invariants
 from petition import confirmation, identity, retention, signing, withdrawal
 from petition.confirmation import State
 from petition.counts import tally
@@ -116,7 +116,7 @@ class Counting(RuleBasedStateMachine):
         Source.objects.create(slug="partner", title="A partner")
         ((self.database_hour,),) = sql("SELECT date_trunc('hour', now(), 'UTC')")
         self.rows = {}
-        self.series = proof.Series()
+        self.series = invariants.Series()
         self.mailed = {}
         self.opened = []
 
@@ -488,7 +488,7 @@ class Counting(RuleBasedStateMachine):
 
     @invariant()
     def every_number_is_exact(self):
-        assert proof.mistakes(self.series) == []
+        assert invariants.mistakes(self.series) == []
 
     @invariant()
     def recounting_finds_only_what_no_event_tells(self):

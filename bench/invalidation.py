@@ -1,4 +1,4 @@
-"""`python -m bench.campaign ROWS`: how long signing takes while a worker invalidates and restores so many signatures.
+"""`python -m bench.invalidation ROWS`: how long signing takes while a worker invalidates and restores signatures.
 
 People sign at a steady rate, first in peace, then while a campaign that fits every seeded signature is applied, then
 while it is undone.
@@ -14,7 +14,7 @@ import time
 from contextlib import ExitStack, closing, suppress
 from urllib.parse import urlencode
 
-from bench import stage
+from bench import environment
 from bench.spike import percentile
 
 RATE = 20
@@ -23,11 +23,11 @@ PATIENCE_SECONDS = 3_600
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.campaign", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.invalidation", description=__doc__)
     parser.add_argument("rows", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--rate", type=float, default=RATE, help="forms a second")
     chosen = parser.parse_args()
-    with stage.stage():
+    with environment.stage():
         measure(chosen.rows, chosen.rate)
 
 
@@ -35,12 +35,12 @@ def measure(rows: int, rate: float) -> None:
     from petition.counts import tally
     from petition.models import InvalidationCampaign, Petition
 
-    database = stage.prepare(rows)
-    result: dict[str, object] = {"machine": stage.machine(), "rows": rows, "rate": rate}
+    database = environment.prepare(rows)
+    result: dict[str, object] = {"machine": environment.machine(), "rows": rows, "rate": rate}
     with ExitStack() as running:
-        app, sink = running.enter_context(stage.web(database)), running.enter_context(stage.sink(database))
-        mail = stage.worker_keys() | {"EMAIL_URL": f"smtp://127.0.0.1:{sink.port}"}
-        running.enter_context(stage.process("worker", "manage.py", "worker", database=database, **mail))
+        app, sink = running.enter_context(environment.web(database)), running.enter_context(environment.sink(database))
+        mail = environment.worker_keys() | {"EMAIL_URL": f"smtp://127.0.0.1:{sink.port}"}
+        running.enter_context(environment.process("worker", "manage.py", "worker", database=database, **mail))
         signers = running.enter_context(closing(Signers(app.port, rate)))
         time.sleep(QUIET_SECONDS)
         result["in peace"] = signers.take("in peace")
@@ -64,9 +64,9 @@ def measure(rows: int, rate: float) -> None:
             print(f"  {done:,} signatures in {lasted:.0f} s, {done / lasted:,.0f}/s", flush=True)
     found = tally.recount()
     print(f"Recounted: {found.difference} were missing from the count.")
-    (stage.VAR.parent / "campaign.json").write_text(json.dumps(result, indent=1))
+    (environment.VAR.parent / "campaign.json").write_text(json.dumps(result, indent=1))
     campaign.delete()
-    stage.clear(database, rows)
+    environment.clear(database, rows)
     if found.difference:
         raise SystemExit("The count was not exact.")
 
@@ -113,7 +113,7 @@ class Signers:
         status = None
         web = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with suppress(OSError, http.client.HTTPException), closing(web):
-            web.request("POST", stage.SIGN, urlencode(form), headers)
+            web.request("POST", environment.SIGN, urlencode(form), headers)
             status = web.getresponse().status
         if status == http.HTTPStatus.SEE_OTHER:
             self.seconds.append(time.monotonic() - begun)
