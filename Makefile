@@ -45,25 +45,25 @@ spike: venv ## Rehearse the afternoon that matters (ARGS="--minutes 1"); needs w
 soak: export LOCAL := 1
 soak: venv ## Prove the count under load and against a model (ARGS="--minutes 1 --operations 1000")
 	@$(python) -m bench.soak $(ARGS)
-	@$(python) -m config.local test tests/test_state_machine.py --hypothesis-profile=soak
+	@$(python) -m config.local test tests/counts/test_state_machine.py --hypothesis-profile=soak
 
 lighthouse: export LOCAL := 1
 lighthouse: export LIGHTHOUSE_SPEED := 1
-lighthouse: venv tests/lighthouse/node_modules ## Have Lighthouse judge every page, speed too; needs npm and Chromium
-	@$(python) -m config.local test tests/test_lighthouse.py -s
+lighthouse: venv tests/web/lighthouse/node_modules ## Have Lighthouse judge every page, speed too; needs npm and Chromium
+	@$(python) -m config.local test tests/web/test_lighthouse.py -s
 
-tests/lighthouse/node_modules: tests/lighthouse/package-lock.json
-	npm ci --prefix tests/lighthouse --ignore-scripts --no-audit --no-fund
+tests/web/lighthouse/node_modules: tests/web/lighthouse/package-lock.json
+	npm ci --prefix tests/web/lighthouse --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 messages: venv ## Collect and compile the translations; needs GNU gettext
 	$(python) manage.py makemessages --locale ru --no-obsolete --add-location file --ignore var --ignore tests
 	$(python) manage.py compilemessages --locale ru --ignore .venv --ignore var
 
-lock: venv ## Pin all dependencies anew, in deploy/ and tests/lighthouse/
+lock: venv ## Pin all dependencies anew, in deploy/ and tests/web/lighthouse/
 	$(compile) -o deploy/requirements.txt
 	$(compile) --extra dev -o deploy/requirements-dev.txt
-	if command -v npm > /dev/null; then npm install --prefix tests/lighthouse --package-lock-only --ignore-scripts \
+	if command -v npm > /dev/null; then npm install --prefix tests/web/lighthouse --package-lock-only --ignore-scripts \
 		--omit-lockfile-registry-resolved --no-audit --no-fund; fi
 
 # By content, since a checkout changes times.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from bench import environment, load
 from bench.plan import QUICK, Plan
 from bench.report import Report, Row
-from tests import nginx
+from tests.support import nginx
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ import psycopg2
 
 from config.local import postgres
 from config.local.run import PROJECT, make_secrets
-from tests import nginx
+from tests.support import nginx
 
 VAR = PROJECT / "var" / "bench"
 LOGS = VAR / "logs"

@@ -19,7 +19,7 @@ from pathlib import Path
 from bench import environment, load
 from bench.journeys import TURNED_AWAY, Crowd, Diary
 from bench.sink import Sink
-from tests import nginx
+from tests.support import nginx
 
 JOURNEYS_PER_MINUTE = 2_000
 WATCHERS_PER_SECOND = 10_000

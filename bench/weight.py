@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from bench import environment
 from bench.environment import Process
 from bench.report import Figure, Report, Row, Target
-from tests import browser
+from tests.support import browser
 
 
 def weight(front: Process, report: Report) -> None:

@@ -19,7 +19,7 @@ from petition import identity, live_settings
 from petition.models import Petition, Signature
 from petition.models.signature import this_hour
 from petition.staff import roles
-from tests.browser import chromium
+from tests.support.browser import chromium
 
 numbers = count(1)
 # What `make soak` looks at for longer.
@@ -94,7 +94,7 @@ def known_switches(db, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _no_page_cache(settings):
-    """Tests see what is, not what was a few seconds ago. `tests/test_pagecache.py` switches it on."""
+    """Tests see what is, not what was a few seconds ago. `tests/web/test_page_cache.py` switches it on."""
     settings.PAGE_CACHE_ENTRIES = 0
 
 

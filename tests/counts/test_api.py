@@ -1,0 +1,256 @@
+"""A dashboard reads the counts with a token, which is shown once, kept nowhere, and revoked at once."""
+
+import json
+import logging
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.urls import reverse
+
+from petition.models import CountsToken, StaffAction, TallyChange
+from tests.counts.test_tally import HOUR
+from tests.support import server
+
+pytestmark = pytest.mark.django_db
+
+URL = "/petitions/chechnya/counts.json"
+LIST = reverse("admin:petition_countstoken_changelist")
+
+
+@pytest.fixture
+def token():
+    row = CountsToken(name="A dashboard")
+    row.make()
+    row.save()
+    return row
+
+
+@pytest.fixture
+def ask(client, petition):
+    def get(token, query="", **headers):
+        text = token.shown_once if isinstance(token, CountsToken) else token
+        return client.get(f"{URL}?{query}", headers={"authorization": f"Bearer {text}", **headers})
+
+    return get
+
+
+@pytest.fixture
+def signed(petition):
+    for country, amount in (("DE", 12), ("ES", 11), ("FR", 3)):
+        TallyChange.objects.create(
+            petition=petition, hour=HOUR, country=country, language="en", source="", measure="counted", amount=amount
+        )
+
+
+def told(response):
+    return json.loads(b"".join(response.streaming_content))
+
+
+def staff(client, *permissions):
+    user = get_user_model().objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+    return user
+
+
+# Reading.
+
+
+def test_it_gets_the_merged_numbers(ask, token, signed):
+    response = ask(token, "by=country")
+
+    assert response.status_code == 200
+    assert response["Content-Type"] == "application/json"
+    assert "no-store" in response["Cache-Control"]
+    answer = told(response)
+    assert answer["rows"] == [{"country": "DE", "amount": 12}, {"country": "other", "amount": 14}]
+    assert answer["now"]["total"] == 150_026
+    assert answer["exact"] is False
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("", [{"day": "2026-03-01", "amount": 26}]),
+        ("by=hour&since=2026-03-01T23", [{"hour": "2026-03-01T23:00:00Z", "amount": 26}]),
+        ("by=day&by=language&until=2026-03-01", [{"day": "2026-03-01", "language": "en", "amount": 26}]),
+        ("by=country,day&until=2026-02-28", []),
+    ],
+)
+def test_it_asks_as_the_page_does(ask, token, signed, query, rows):
+    assert told(ask(token, query))["rows"] == rows
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("by=name", "by"), ("since=soon", "since"), ("by=hour,country", "by"), ("exact=on", "exact")],
+)
+def test_what_cannot_be_answered_is_said_to_a_program(ask, token, query, field):
+    response = ask(token, query)
+
+    assert response.status_code == 422
+    assert list(response.json()["fields"]) == [field]
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_an_unknown_petition(client, token):
+    response = client.get("/petitions/nothing/counts.json", headers={"authorization": f"Bearer {token.shown_once}"})
+
+    assert (response.status_code, response.json()) == (404, {"error": "There is no such petition."})
+
+
+@pytest.mark.parametrize("text", ["", "wrong", "Ж", "x" * 5000])
+def test_a_wrong_token_is_refused(ask, token, signed, text):
+    response = ask(text)
+
+    assert response.status_code == 401
+    assert response["WWW-Authenticate"] == "Bearer"
+    assert "valid token" in response.json()["error"]
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.parametrize("value", ["", "Basic {}", "{}", "Bearer", "Token {}"])
+def test_another_kind_of_authorization_is_refused(client, petition, token, value):
+    assert client.get(URL, headers={"authorization": value.format(token.shown_once)}).status_code == 401
+
+
+def test_a_token_in_the_address_is_no_token(client, petition, token):
+    assert client.get(f"{URL}?token={token.shown_once}").status_code == 401
+
+
+def test_it_only_reads(client, petition, token):
+    assert client.post(URL, headers={"authorization": f"Bearer {token.shown_once}"}).status_code == 405
+
+
+def test_a_revoked_token_stops_at_once(ask, token):
+    assert ask(token).status_code == 200
+
+    CountsToken.objects.revoke()
+
+    assert ask(token).status_code == 401
+
+
+def test_a_token_stops_at_its_rate_and_another_goes_on(ask, token, settings):
+    settings.DASHBOARD_RATE = "2/h"
+    other = CountsToken(name="Another")
+    other.make()
+    other.save()
+
+    assert [ask(token).status_code for _ in range(3)] == [200, 200, 429]
+    refused = ask(token)
+    assert 0 < int(refused["Retry-After"]) <= 3600
+    assert refused.json() == {"error": "This token has asked too often."}
+    assert ask(other).status_code == 200
+
+
+def test_guessing_stops_at_the_rate_of_a_network_and_a_valid_token_goes_on(ask, token, settings):
+    settings.RATE_PER_NETWORK = "2/h"
+
+    assert [ask("wrong").status_code for _ in range(3)] == [401, 401, 429]
+    assert int(ask("wrong")["Retry-After"]) > 0
+    assert ask(token).status_code == 200
+
+
+def test_the_day_of_its_last_use_is_known(ask, token):
+    ask(token)
+
+    token.refresh_from_db()
+    assert token.last_used_on == datetime.now(UTC).date()
+
+
+def test_the_database_holds_its_digest_alone(ask, token):
+    ask(token)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM petition_countstoken")
+        assert token.shown_once not in repr(cursor.fetchall())
+
+
+def test_no_log_holds_the_token(ask, token, caplog):
+    with caplog.at_level(logging.DEBUG):
+        ask(token, "by=name")
+        ask(f"{token.shown_once}x")
+        CountsToken.objects.revoke()
+        ask(token)
+
+    assert token.shown_once not in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_through_the_real_server(petition, token, tmp_path):
+    log = tmp_path / "web.log"
+    with server.web(log) as port:
+        answer = server.fetch(port, "GET", URL, headers={"Authorization": f"Bearer {token.shown_once}"})
+        assert answer.json()["petition"] == "chechnya"
+        assert "Set-Cookie" not in answer
+        assert server.fetch(port, "GET", URL).status_code == 401
+        assert server.fetch(port, "GET", URL, headers={"Authorization": "Bearer \xff"}).status_code == 401
+    assert token.shown_once not in log.read_text()
+
+
+# Making and revoking.
+
+
+def test_it_is_made_in_the_admin_and_shown_once(client, petition):
+    user = staff(client, "add_countstoken", "view_countstoken")
+
+    response = client.post(f"{LIST}add/", {"name": "A dashboard"})
+
+    made = CountsToken.objects.get()
+    shown = response.context["token"].shown_once
+    assert response.status_code == 200
+    assert shown.encode() in response.content
+    assert "no-store" in response["Cache-Control"]
+    assert CountsToken.objects.find(shown) == made
+    assert made.created_by == user
+    for url in (LIST, f"{LIST}{made.pk}/change/", reverse("admin:index")):
+        assert shown.encode() not in client.get(url).content
+    assert shown not in repr(client.session.items())
+
+
+def test_a_name_serves_once_so_that_sending_the_form_again_makes_no_second_one(client, petition):
+    staff(client, "add_countstoken")
+    client.post(f"{LIST}add/", {"name": "A dashboard"})
+
+    assert b"already exists" in client.post(f"{LIST}add/", {"name": "A dashboard"}).content
+    assert CountsToken.objects.count() == 1
+
+
+def test_it_is_revoked_in_the_admin(client, ask, token):
+    staff(client, "change_countstoken", "view_countstoken")
+
+    client.post(LIST, {"action": "revoke", "_selected_action": [token.pk]})
+
+    assert ask(token).status_code == 401
+    token.refresh_from_db()
+    assert token.revoked_at
+
+
+def test_who_made_and_revoked_it_stays_in_the_trace(client, petition):
+    staff(client, "add_countstoken", "change_countstoken", "view_countstoken")
+    client.post(f"{LIST}add/", {"name": "A dashboard"})
+    made = CountsToken.objects.get()
+    for _twice in range(2):
+        client.post(LIST, {"action": "revoke", "_selected_action": [made.pk]})
+
+    entries = StaffAction.objects.filter(username="staff").order_by("id")
+    assert [(entry.action, entry.about) for entry in entries] == [
+        ("added", f"countstoken {made.pk}"),
+        ("token_revoked", f"countstoken {made.pk}"),
+    ]
+    assert "A dashboard" in entries[0].detail
+
+
+@pytest.mark.parametrize("permissions", [(), ("view_counts",), ("view_countstoken",)])
+def test_who_may_not_makes_and_revokes_none(client, petition, token, permissions):
+    staff(client, *permissions)
+
+    assert client.post(f"{LIST}add/", {"name": "Another"}).status_code == 403
+    client.post(LIST, {"action": "revoke", "_selected_action": [token.pk]})
+    assert client.post(f"{LIST}{token.pk}/change/", {"name": "Other"}).status_code == 403
+    assert client.post(f"{LIST}{token.pk}/delete/", {"post": "yes"}).status_code == 403
+    token.refresh_from_db()
+    assert (token.name, token.revoked_at) == ("A dashboard", None)
+    assert CountsToken.objects.count() == 1

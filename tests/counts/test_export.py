@@ -1,0 +1,371 @@
+"""Counts as CSV, XLSX and JSON: opened with libraries that are not ours."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import tracemalloc
+from datetime import UTC, date, datetime
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl import load_workbook
+
+from petition.counts import export, tally
+from petition.counts.export import Table, without_formula
+from petition.models import Source, StaffAction
+from tests.conftest import make_petition
+from tests.counts.test_tally import HOUR, sql
+from tests.support import server
+
+DAY = date(2026, 3, 1)
+
+
+@pytest.fixture
+def signed(make_signature):
+    """Enough from two countries, and a few from a third."""
+    for country, number in (("DE", 12), ("ES", 11), ("FR", 3)):
+        for _ in range(number):
+            make_signature(confirmed_at=HOUR, created_at=HOUR, country=country)
+    tally.fold()
+
+
+@pytest.fixture
+def run():
+    """The bytes that the command writes to its standard output."""
+
+    def export_counts(*options, **more):
+        out = io.TextIOWrapper(io.BytesIO())
+        call_command("export_counts", *options, stdout=out, **more)
+        return out.buffer.getvalue()
+
+    return export_counts
+
+
+def as_csv(content):
+    assert content.startswith(b"\xef\xbb\xbf")
+    return list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
+
+
+def as_xlsx(content):
+    return [[cell.value for cell in row] for row in load_workbook(io.BytesIO(content))["counts"].rows]
+
+
+# What it writes.
+
+
+def test_csv(run, signed):
+    assert as_csv(run("--by", "day,country")) == [
+        ["day", "country", "amount"],
+        ["2026-03-01", "DE", "12"],
+        ["2026-03-01", "other", "14"],
+    ]
+
+
+def test_xlsx_has_typed_cells_and_says_what_it_is(run, signed):
+    content = run("--by", "day,country", "--format", "xlsx", "--exact")
+
+    assert as_xlsx(content) == [
+        ["day", "country", "amount"],
+        [datetime(2026, 3, 1), "DE", 12],
+        [datetime(2026, 3, 1), "ES", 11],
+        [datetime(2026, 3, 1), "FR", 3],
+    ]
+    about = {row[0].value: row[1].value for row in load_workbook(io.BytesIO(content))["about"].rows}
+    assert (about["petition"], about["total"], about["by"]) == ("chechnya", 150_026, "day, country")
+    assert about["exact"] is True
+
+
+def test_xlsx_has_typed_hours(run, signed):
+    assert as_xlsx(run("--by", "hour", "--format", "xlsx"))[1:] == [[datetime(2026, 3, 1, 23), 26]]
+
+
+def test_json(run, signed, make_signature):
+    make_signature()
+
+    told = json.loads(run("--by", "hour,measure", "--since", "2026-03-01", "--until", "2026-03-01", "--format", "json"))
+
+    now = datetime.now(UTC)
+    as_of = datetime.fromisoformat(told.pop("as_of"))
+    assert abs((now - as_of).total_seconds()) < 60
+    assert told == {
+        "petition": "chechnya",
+        "now": {
+            "total": 150_026,
+            "collected_before": 150_000,
+            "confirmed_here": 26,
+            "waiting": 1,
+            "held": 0,
+            "invalidated": 0,
+            "withdrawn": 0,
+            "confirmed": 26,
+            "lapsed": 0,
+            "today": 0,
+            "confirmation_rate": 1.0,
+        },
+        "by": ["hour", "measure"],
+        "since": "2026-03-01T00:00:00Z",
+        "before": "2026-03-02T00:00:00Z",
+        "exact": False,
+        "rows": [
+            {"hour": "2026-03-01T23:00:00Z", "measure": measure, "amount": 26}
+            for measure in ("confirmed", "counted", "signed")
+        ],
+    }
+
+
+@pytest.mark.parametrize("format_name", export.FORMATS)
+def test_without_signatures_the_files_are_whole_and_empty(run, petition, format_name):
+    content = run("--format", format_name)
+
+    if format_name == "json":
+        assert json.loads(content)["rows"] == []
+        assert json.loads(content)["now"]["confirmation_rate"] is None
+    else:
+        assert {"csv": as_csv, "xlsx": as_xlsx}[format_name](content) == [["day", "amount"]]
+
+
+@pytest.mark.parametrize("format_name", export.FORMATS)
+def test_no_file_holds_anything_of_a_signer(run, make_signature, format_name):
+    for _ in range(10):
+        signature = make_signature(
+            confirmed=True, name="Nadeschda", words="Solidarisch", shows_name=True, held_reason="burst"
+        )
+    content = run("--by", "day,country,language,source,measure", "--format", format_name)
+    if format_name == "xlsx":
+        book = load_workbook(io.BytesIO(content))
+        content = repr([[cell.value for cell in row] for sheet in book for row in sheet.rows]).encode()
+
+    assert b"counted" in content
+    for secret in (b"Nadeschda", b"Solidarisch", b"burst", bytes(signature.email_digest).hex().encode()):
+        assert secret not in content
+
+
+# Formulas.
+
+nasty = st.one_of(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12),
+    st.sampled_from(['=HYPERLINK("https://example.org")', "+1", "-1", "@SUM(A1)", "\t=1", " =1", "＝1", ";=1", '"=1"']),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(nasty, min_size=1, max_size=4))
+def test_no_cell_of_a_csv_is_computed_and_nothing_is_lost(texts):
+    file = io.BytesIO()
+    export.write(Table(("x",), [((text,), 1) for text in texts], {}), "csv", file)
+
+    rows = as_csv(file.getvalue())[1:]
+    assert [cell.removeprefix("'") for cell, _amount in rows] == [text.removeprefix("'") for text in texts]
+    for cell, _amount in rows:
+        assert not re.match(r"[\t\r\n]|\s*[=+\-@＝＋－＠]", cell)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(nasty, min_size=1, max_size=4))
+def test_no_cell_of_a_workbook_is_a_formula(texts):
+    file = io.BytesIO()
+    about = {"petition": texts[0], "now": {"total": 1}}
+    export.write(Table(("x",), [((text,), 1) for text in texts], about), "xlsx", file)
+
+    book = load_workbook(file)
+    assert {cell.data_type for sheet in book for row in sheet.rows for cell in row}.isdisjoint({"f", "e"})
+    assert len(list(book["counts"].rows)) == len(texts) + 1
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_a_text_that_is_no_formula_stays_as_it_is(text):
+    safe = without_formula(text)
+
+    assert safe in (text, f"'{text}")
+    assert without_formula("DE") == "DE"
+
+
+@pytest.mark.parametrize("tag", ["other", "total"])
+def test_no_partner_is_called_like_a_row_of_the_tables(tag):
+    with pytest.raises(ValidationError, match="something else"):
+        Source(slug=tag, title="A partner").clean_fields()
+
+
+def test_more_rows_than_a_sheet_has_go_on_in_the_next(monkeypatch):
+    monkeypatch.setattr(export, "SHEET_ROWS", 2)
+    file = io.BytesIO()
+    export.write(Table(("x",), [((str(n),), n) for n in range(5)], {"now": {}}), "xlsx", file)
+
+    book = load_workbook(file)
+    assert book.sheetnames == ["counts", "counts 2", "counts 3", "about"]
+    assert [sheet["B2"].value for sheet in book.worksheets[:3]] == [0, 2, 4]
+
+
+# The command.
+
+
+def test_a_file_is_written_and_its_ending_is_the_format(tmp_path, signed, capsys):
+    for format_name in export.FORMATS:
+        assert call_command("export_counts", "--out", str(tmp_path / f"x.{format_name}")).startswith("Wrote 1 rows to")
+
+    assert as_csv((tmp_path / "x.csv").read_bytes())[1] == ["2026-03-01", "26"]
+    assert as_xlsx((tmp_path / "x.xlsx").read_bytes())[1] == [datetime(2026, 3, 1), 26]
+    assert json.loads((tmp_path / "x.json").read_bytes())["rows"] == [{"day": "2026-03-01", "amount": 26}]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.csv", "x.json", "x.xlsx"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--by", "week,name"], "--by: Counts can be grouped by day, hour, country, language, source, measure, not by"),
+        (["--by", "hour,country"], "--by: Countries, languages and sources are counted by day"),
+        (["--by", ""], "--by: Choose at least one"),
+        (["--since", "soon", "--until", "2026-13-01"], "--since: “soon” is no day.*\n--until: “2026-13-01” is no day"),
+        (["--petition", "unknown"], "no such petition"),
+        (["--out", "/nowhere/x.csv"], "/nowhere/x.csv cannot be written: No such file or directory"),
+        (["--out", "/"], "/ cannot be written: Is a directory"),
+    ],
+)
+def test_what_is_wrong_is_said(petition, options, said):
+    with pytest.raises(CommandError, match=said):
+        call_command("export_counts", *options)
+
+
+def test_the_petition_opened_last_is_exported_unless_another_is_named(run, signed):
+    make_petition(slug="older", opened_at=datetime(2020, 1, 1, tzinfo=UTC))
+
+    assert json.loads(run("--format", "json"))["petition"] == "chechnya"
+    assert json.loads(run("--format", "json", "--petition", "older"))["petition"] == "older"
+
+
+def test_a_failed_export_leaves_the_last_one_as_it_was(tmp_path, signed, monkeypatch):
+    (tmp_path / "x.csv").write_text("the last one")
+
+    def fail(table, file):
+        file.write(b"half of")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(export.FORMATS, "csv", export.Format(fail, ""))
+    with pytest.raises(CommandError, match="No space left"):
+        call_command("export_counts", "--out", str(tmp_path / "x.csv"))
+
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["the last one"]
+
+
+def test_a_long_export_says_how_far_it_is(run, signed, monkeypatch):
+    heard = io.StringIO()
+
+    def slow(table, file):
+        for number, _row in enumerate(table.rows):
+            server.wait_until(lambda number=number: f"{number} rows in 0 s\n" in heard.getvalue())
+
+    monkeypatch.setitem(export.FORMATS, "csv", export.Format(slow, ""))
+    monkeypatch.setattr("petition.management.commands.export_counts.QUIET_SECONDS", 0.001)
+    run("--by", "country", "--exact", stderr=heard)
+
+    assert heard.getvalue().startswith("0 rows in 0 s\n")
+    assert "2 rows in 0 s\n" in heard.getvalue()
+
+
+def test_it_leaves_a_trace(run, signed):
+    run("--by", "country,day", "--since", "2026-03-01", "--exact")
+
+    entry = StaffAction.objects.get()
+    assert (entry.username, entry.action, entry.about) == ("", "counts_downloaded", "petition chechnya")
+    assert (entry.detail, entry.count) == ("csv by=day,country&since=2026-03-01&exact=on", 3)
+
+
+def test_what_a_reader_left_half_way_leaves_a_trace_too(run, signed, monkeypatch):
+    def leave(table, file):
+        raise BrokenPipeError
+
+    monkeypatch.setitem(export.FORMATS, "csv", export.Format(leave, ""))
+    with pytest.raises(io.UnsupportedOperation):
+        run()  # here standard output has no number that could be closed
+
+    assert StaffAction.objects.get().count is None
+
+
+def test_a_short_export_says_nothing(run, signed):
+    heard = io.StringIO()
+    run(stderr=heard)
+
+    assert heard.getvalue() == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_as_a_program(signed):
+    """Bytes on standard output, a reader that goes away, and an error that is a sentence."""
+    server.remember_key()
+
+    def start(options):
+        return subprocess.Popen(
+            f"{sys.executable} manage.py export_counts {options}",
+            shell=True,
+            cwd=server.PROJECT,
+            env=server.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    whole = start("--by country --format xlsx")
+    left = start("--by country --exact | true")
+    wrong = start("--by name")
+    content, complaints = whole.communicate()
+    assert complaints == b""
+    assert as_xlsx(content)[1:] == [["DE", 12], ["other", 14]]
+    assert left.communicate() == (b"", b"")
+    assert b"CommandError: --by" in wrong.communicate()[1]
+    assert wrong.returncode == 1
+
+
+# Memory.
+
+MEASURE = """
+import django, resource, sys
+django.setup()
+from django.core.management import call_command
+call_command("export_counts", *sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_year_takes_no_more_memory_than_a_month(petition, tmp_path):
+    server.remember_key()
+    sql(
+        "INSERT INTO petition_daytally (petition_id, day, country, language, source, measure, amount)"
+        " SELECT %s, date '2026-01-01' + n %% 365, n %% 60, n %% 4, n, 'counted', 1 + n %% 20"
+        " FROM generate_series(1, 100000) AS n",
+        petition.pk,
+    )
+
+    def peak(until):
+        by, out = "day,country,language,source", str(tmp_path / "x.csv")
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, "--by", by, "--exact", "--until", until, "--out", out],
+            cwd=server.PROJECT,
+            env=server.environment(DJANGO_SETTINGS_MODULE="config.settings"),
+            capture_output=True,
+            check=True,
+        )
+        return int(done.stdout.split()[-1])
+
+    assert peak("2026-12-31") < 1.2 * peak("2026-01-31")
+
+
+@pytest.mark.parametrize("format_name", export.FORMATS)
+def test_no_format_keeps_what_it_has_written(format_name, tmp_path):
+    def peak(number):
+        rows = (((f"{n}", "DE"), n) for n in range(number))
+        with (tmp_path / "x").open("wb") as file:
+            tracemalloc.start()
+            export.write(Table(("source", "country"), rows, {"now": {}}), format_name, file)
+            _current, highest = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        return highest
+
+    peak(10)
+    assert peak(5_000) < peak(500) + 200_000

@@ -1,0 +1,603 @@
+"""Real worker processes: several at once, killed, stopped, without a mail server, without a database."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+
+import psycopg2
+import pytest
+from django.db import connection
+from django.utils import timezone
+from nacl.public import PrivateKey
+
+from petition import identity, signing
+from petition.counts import tally
+from petition.mail import queue
+from petition.models import OutgoingMail, Signature, TallyChange
+from tests.support import server as processes
+from tests.support.mail_server import DROP, MailServer
+from tests.support.server import PROJECT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def _keys(settings):
+    key = PrivateKey.generate()
+    settings.RECIPIENT_PUBLIC_KEY = key.public_key.encode().hex()
+    settings.RECIPIENT_SECRET_KEYS = [key.encode().hex()]
+
+
+@pytest.fixture
+def server():
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sign(petition):
+    def sign(*addresses):
+        for address in addresses:
+            signing.sign(petition.slug, signing.Answers(email=address), language="en", network="192.0.2.1")
+
+    return sign
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "worker.log"
+
+
+def wait_until(condition):
+    return processes.wait_until(condition, PATIENCE_SECONDS)
+
+
+def addresses(number):
+    return [f"person{i}@example.org" for i in range(number)]
+
+
+def email_url(server):
+    return f"smtp://127.0.0.1:{server.port}"
+
+
+def worker(server, log):
+    return processes.worker(log, EMAIL_URL=email_url(server))
+
+
+def drain(server):
+    """What a worker with --once says; it must end well."""
+    processes.remember_key()
+    done = subprocess.run(
+        [sys.executable, "manage.py", "worker", "--once"],
+        cwd=PROJECT,
+        env=processes.environment(EMAIL_URL=email_url(server)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def five_minutes_pass():
+    OutgoingMail.objects.update(due_at=timezone.now())
+
+
+def all_sent():
+    return not OutgoingMail.objects.exists()
+
+
+def kill(process):
+    process.kill()
+    process.wait()
+
+
+# Several.
+
+
+def test_workers_side_by_side_send_each_mail_once(sign, server, log):
+    everybody = addresses(400)
+    sign(*everybody)
+    with worker(server, log), worker(server, log), worker(server, log):
+        wait_until(all_sent)
+
+    assert Counter(server.recipients()) == Counter(everybody)
+    assert "Traceback" not in log.read_text()
+
+
+def test_threads_that_claim_at_once_share_without_overlap(sign):
+    sign(*addresses(120))
+    claimed, start = [], threading.Barrier(6)
+
+    def claim():
+        start.wait()
+        try:
+            while mails := queue.claim(limit=7):
+                claimed.extend(mail.pk for mail in mails)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=claim) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(claimed) == sorted(OutgoingMail.objects.values_list("pk", flat=True))
+
+
+def test_mail_goes_out_while_people_sign(sign, server, log):
+    with worker(server, log):
+        for address in addresses(20):
+            sign(address)
+        wait_until(all_sent)
+
+    assert Counter(server.recipients()) == Counter(addresses(20))
+
+
+# Withdrawn meanwhile.
+
+
+def test_who_withdraws_while_her_mail_is_under_way_gets_one_mail_at_most_and_leaves_nothing(sign, server, log):
+    everybody = addresses(60)
+    sign(*everybody)
+    signed = dict(zip(everybody, Signature.objects.order_by("pk"), strict=True))
+    gone = everybody[::3]
+
+    def withdraw(recipient):
+        if recipient in gone:
+            with psycopg2.connect(processes.database_url()) as other, other.cursor() as cursor:
+                cursor.execute("DELETE FROM petition_signature WHERE id = %s", [signed[recipient].pk])
+
+    server.on_data = withdraw
+    with worker(server, log):
+        wait_until(all_sent)
+
+    assert Counter(server.recipients()) == Counter(everybody)
+    assert set(Signature.objects.all()) == {signed[address] for address in set(everybody) - set(gone)}
+    assert "Traceback" not in log.read_text()
+
+
+# Killed.
+
+
+def test_a_worker_killed_at_the_250_repeats_that_mail_and_loses_none(sign, server, log):
+    everybody = addresses(6)
+    sign(*everybody)
+    with worker(server, log) as first:
+        # The server has taken the third mail; its 250 finds nobody.
+        server.on_data = lambda recipient: kill(first) if recipient == everybody[2] else None
+        first.wait(PATIENCE_SECONDS)
+        wait_until(lambda: len(server.received) == 3)
+    assert server.recipients() == everybody[:3]
+    assert OutgoingMail.objects.count() == 4
+
+    # They are claimed by the dead worker, for five minutes at most.
+    assert queue.claim() == []
+    assert OutgoingMail.objects.filter(due_at__gt=timezone.now() + timedelta(minutes=5)).count() == 0
+    five_minutes_pass()
+    server.on_data = lambda recipient: None
+    drain(server)
+
+    assert all_sent()
+    assert Counter(server.recipients()) == Counter([*everybody, everybody[2]])
+    repeated = [received.message for received in server.received if received.recipient == everybody[2]]
+    assert repeated[0]["Message-ID"] == repeated[1]["Message-ID"]
+
+
+def test_a_worker_killed_between_the_250_and_the_delete_repeats_that_mail_and_loses_none(sign, server, log):
+    everybody = addresses(6)
+    sign(*everybody)
+    at_third, locked = threading.Event(), threading.Event()
+
+    def wait_at_the_third(recipient):
+        if recipient == everybody[2]:
+            at_third.set()
+            assert locked.wait(PATIENCE_SECONDS)
+
+    server.on_data = wait_at_the_third
+    with worker(server, log) as first, other_connection() as locking:
+        assert at_third.wait(PATIENCE_SECONDS)
+        locking.execute("LOCK TABLE petition_outgoingmail IN SHARE MODE")
+        locked.set()
+        backend = wait_until(lambda: waiting_to("DELETE"))
+        # The worker has read its 250 and stands before the delete.
+        assert server.recipients() == everybody[:3]
+        kill(first)
+        with connection.cursor() as cursor:
+            # PostgreSQL would carry out what a dead client asked for.
+            cursor.execute("SELECT pg_terminate_backend(%s)", [backend])
+        wait_until(lambda: not waiting_to("DELETE"))
+        locking.execute("ROLLBACK")
+    assert OutgoingMail.objects.count() == 4
+
+    five_minutes_pass()
+    drain(server)
+
+    assert all_sent()
+    assert Counter(server.recipients()) == Counter([*everybody, everybody[2]])
+
+
+CONNECTIONS = 4
+
+
+@pytest.mark.parametrize("number", [1, CONNECTIONS])
+def test_a_worker_killed_before_any_delete_repeats_one_mail_for_each_connection(sign, server, log, number):
+    """The worst moment: every connection has had its 250, and none is known to the database."""
+    everybody = addresses(80)
+    sign(*everybody)
+    at_twentieth, locked = threading.Event(), threading.Event()
+
+    def wait_at_the_twentieth(recipient):
+        if len(server.received) >= 20:
+            at_twentieth.set()
+            assert locked.wait(PATIENCE_SECONDS)
+
+    server.on_data = wait_at_the_twentieth
+    options = {"EMAIL_URL": email_url(server), "MAIL_CONNECTIONS": str(number)}
+    with processes.worker(log, **options) as first, other_connection() as locking:
+        assert at_twentieth.wait(PATIENCE_SECONDS)
+        locking.execute("LOCK TABLE petition_outgoingmail IN SHARE MODE")
+        deleted = len(everybody) - OutgoingMail.objects.count()
+        locked.set()
+        backend = wait_until(lambda: waiting_to("DELETE"))
+        wait_until(lambda: len(server.received) == deleted + number)
+        with pytest.raises(AssertionError, match="did not happen"):
+            processes.wait_until(lambda: len(server.received) > deleted + number, seconds=1)
+        kill(first)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [backend])
+        wait_until(lambda: not waiting_to("DELETE"))
+        locking.execute("ROLLBACK")
+
+    assert OutgoingMail.objects.count() == len(everybody) - deleted
+    assert not OutgoingMail.objects.exclude(attempts=0).exists()
+    sent_before = Counter(server.recipients())
+    assert set(sent_before.values()) == {1}
+    five_minutes_pass()
+    drain(server)
+
+    assert all_sent()
+    twice = Counter(server.recipients()) - Counter(everybody)
+    assert set(server.recipients()) == set(everybody)
+    assert sum(twice.values()) == number
+    assert set(twice.values()) == {1}
+
+
+def test_workers_killed_in_the_middle_of_their_batches_lose_nothing(sign, server, log):
+    """Five are killed one after another; each repeats at most one mail for each connection."""
+    everybody = addresses(5 * queue.BATCH)
+    sign(*everybody)
+    killed = 0
+    for enough in (30, 70, 130, 190, 260):
+        with worker(server, log) as victim:
+            wait_until(lambda enough=enough: len(server.received) >= enough)
+            kill(victim)
+            killed += 1
+        # A statement that was under way when its client died may still be carried out.
+        wait_until(lambda: not at_work())
+        assert not OutgoingMail.objects.exclude(attempts=0).exists()
+        assert set(everybody) - set(server.recipients()) <= waiting_recipients()
+        five_minutes_pass()
+    with worker(server, log), worker(server, log):
+        wait_until(all_sent)
+
+    counts = Counter(server.recipients())
+    assert set(counts) == set(everybody)
+    assert sum(counts.values()) - len(everybody) <= killed * CONNECTIONS
+    assert Signature.objects.count() == len(everybody)
+    for recipient in counts:
+        names = {received.message["Message-ID"] for received in server.received if received.recipient == recipient}
+        assert len(names) == 1
+
+
+def test_one_worker_killed_beside_another_costs_the_other_nothing(sign, server, log):
+    everybody = addresses(4 * queue.BATCH)
+    sign(*everybody)
+    with worker(server, log) as victim, worker(server, log):
+        wait_until(lambda: len(server.received) >= 60)
+        kill(victim)
+        # What the dead one claimed waits; the other sends the rest.
+        wait_until(lambda: OutgoingMail.objects.count() == left() <= queue.BATCH)
+        five_minutes_pass()
+        wait_until(all_sent)
+
+    counts = Counter(server.recipients())
+    assert set(counts) == set(everybody)
+    assert sum(counts.values()) - len(everybody) <= CONNECTIONS
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_stopped_in_a_large_batch_gives_the_rest_back_and_repeats_none(sign, server, log, number):
+    everybody = addresses(queue.BATCH)
+    sign(*everybody)
+    with worker(server, log) as first:
+        # Once, though the twentieth may come together with the next ones.
+        signals = iter([number])
+
+        def stop(recipient):
+            if len(server.received) >= 20:
+                for number in signals:
+                    first.send_signal(number)
+
+        server.on_data = stop
+        assert first.wait(PATIENCE_SECONDS) == 0
+
+    assert len(server.received) < 20 + 2 * CONNECTIONS
+    # No five minutes to wait for: the others are due at once.
+    assert OutgoingMail.objects.filter(due_at__lte=timezone.now()).count() == len(everybody) - len(server.received)
+    drain(server)
+    assert Counter(server.recipients()) == Counter(everybody)
+
+
+def left():
+    """How many mails are in the outbox after a second."""
+    time.sleep(1)
+    return OutgoingMail.objects.count()
+
+
+def waiting_recipients():
+    return {identity.unseal(bytes(mail.recipient)) for mail in OutgoingMail.objects.all()}
+
+
+def at_work():
+    """Whether another connection to this database is busy."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return cursor.fetchone()[0]
+
+
+class other_connection:  # noqa: N801
+    """A cursor in a transaction of its own."""
+
+    def __enter__(self):
+        self.connection = psycopg2.connect(processes.database_url())
+        return self.connection.cursor()
+
+    def __exit__(self, *exception):
+        self.connection.close()
+
+
+def waiting_to(command):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND query LIKE %s AND datname = current_database()",
+            [f"{command}%petition_outgoingmail%"],
+        )
+        row = cursor.fetchone()
+    return row and row[0]
+
+
+def test_a_worker_killed_within_a_mail_loses_none(sign, server, log):
+    everybody = addresses(4)
+    sign(*everybody)
+    server.commands["RCPT", everybody[1]] = DROP
+    with worker(server, log) as first:
+        server.on_data = lambda recipient: kill(first) if recipient == everybody[2] else None
+        first.wait(PATIENCE_SECONDS)
+
+    server.on_data = lambda recipient: None
+    server.commands.clear()
+    five_minutes_pass()
+    drain(server)
+    assert set(server.recipients()) == set(everybody)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_worker_finishes_its_mail_and_gives_the_others_back(sign, server, log, number):
+    everybody = addresses(30)
+    sign(*everybody)
+    with worker(server, log) as first:
+        server.on_data = lambda recipient: first.send_signal(number) if recipient == everybody[2] else None
+        assert first.wait(PATIENCE_SECONDS) == 0
+
+    assert server.recipients() == everybody[:3]
+    # No five minutes to wait for: the others are due at once.
+    drain(server)
+    assert Counter(server.recipients()) == Counter(everybody)
+
+
+def test_an_idle_worker_stops_at_once(server, log, petition):
+    with worker(server, log) as idle:
+        TallyChange.objects.create(
+            petition=petition, hour=timezone.now(), country="", language="en", source="", measure="counted", amount=1
+        )
+        wait_until(lambda: not TallyChange.objects.exists())
+        idle.terminate()
+        assert idle.wait(10) == 0
+    assert "Traceback" not in log.read_text()
+
+
+# Without a mail server.
+
+
+def test_without_a_mail_server_the_worker_folds_and_delivers_later(sign, server, log, make_signature):
+    everybody = ["anna@example.org"] * 5
+    sign(*everybody)
+    server.stop()
+    with worker(server, log):
+        wait_until(lambda: log.read_text().count("The mail server is away") >= 2)
+        make_signature().confirm()
+        wait_until(lambda: not TallyChange.objects.exists())
+        assert {mail.attempts for mail in OutgoingMail.objects.all()} == {0}
+        assert OutgoingMail.objects.count() == 5
+
+        server.start()
+        wait_until(all_sent)
+
+    # A limit of five a day has not been used up meanwhile.
+    assert server.recipients() == everybody
+    assert tally.current("chechnya").confirmed_here == 1
+
+
+def test_mail_is_seen_to_be_late_while_the_server_is_away(client, sign, server, log):
+    sign("anna@example.org")
+    OutgoingMail.objects.update(due_at=timezone.now() - timedelta(minutes=2))
+    server.stop()
+    with worker(server, log):
+        wait_until(lambda: log.read_text().count("The mail server is away") >= 2)
+        wait_until(lambda: client.get("/healthz").json()["mail"] == "late")
+
+
+# Without a database.
+
+END_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+def end_connections():
+    with connection.cursor() as cursor:
+        cursor.execute(END_OTHERS)
+
+
+def test_a_worker_survives_a_database_that_ends_its_connections(sign, server, log):
+    with worker(server, log):
+        sign("anna@example.org")
+        wait_until(all_sent)
+        for address in addresses(2):
+            end_connections()
+            sign(address)
+            wait_until(all_sent)
+
+    assert server.recipients() == ["anna@example.org", *addresses(2)]
+
+
+def test_a_worker_waits_for_a_database_that_is_away(sign, server, log):
+    sign(*addresses(2))
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    with worker(server, log), connection._nodb_cursor() as cursor:
+        wait_until(all_sent)
+        try:
+            cursor.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+            end_connections()
+            sign("anna@example.org")
+            wait_until(lambda: log.read_text().count("The database is away") >= 2)
+        finally:
+            cursor.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+        wait_until(all_sent)
+
+    assert server.recipients() == [*addresses(2), "anna@example.org"]
+
+
+def test_a_database_that_goes_away_within_a_mail_repeats_it_and_loses_none(sign, server, log):
+    everybody = addresses(4)
+    sign(*everybody)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        ours = cursor.fetchone()[0]
+
+    def end_its_connection(recipient):
+        if server.recipients() == everybody[:2]:
+            with other_connection() as cursor:
+                cursor.execute(END_OTHERS + " AND pid <> %s", [ours])
+
+    server.on_data = end_its_connection
+    with worker(server, log):
+        wait_until(lambda: "The database is away" in log.read_text())
+        five_minutes_pass()
+        wait_until(all_sent)
+
+    assert Counter(server.recipients()) == Counter([*everybody, everybody[1]])
+
+
+# Once.
+
+
+def test_once_does_what_is_due_and_says_so(sign, server, make_signature):
+    everybody = addresses(queue.BATCH + 5)
+    sign(*everybody)
+    make_signature(created_at=Signature.objects.first().created_at - timedelta(days=9)).confirm()
+    make_signature(created_at=Signature.objects.first().created_at - timedelta(days=9))
+
+    said = drain(server)
+    assert f"Dealt with {len(everybody)} mails" in said
+    assert "purged 1 rows" in said
+    assert Counter(server.recipients()) == Counter(everybody)
+    assert not TallyChange.objects.exists()
+
+
+def test_once_without_a_mail_server_ends_and_says_so(sign, server):
+    sign(*addresses(3))
+    server.stop()
+
+    assert "The mail server is away" in drain(server)
+    assert OutgoingMail.objects.filter(attempts=0).count() == 3
+
+
+# What it says, and when it refuses to start.
+
+
+def test_the_log_holds_no_address(sign, server, log):
+    sign(*(f"{name}@example.org" for name in ("anna.k", "boris.l", "clara.m", "daria.n", "emil.o")))
+    first, *_ = OutgoingMail.objects.order_by("pk")
+    OutgoingMail.objects.filter(pk=first.pk).update(recipient=b"sealed for another key")
+    server.commands["RCPT", "boris.l@example.org"] = "550 5.1.1 <ADDRESS>: no such mailbox"
+    server.commands["RCPT", "clara.m@example.org"] = "450 4.2.0 <ADDRESS>: greylisted"
+    server.commands["DATA", "daria.n@example.org"] = DROP
+    with worker(server, log):
+        wait_until(lambda: server.recipients() == ["emil.o@example.org"])
+        server.commands["MAIL"] = "550 5.7.1 <confirm@example.org>: not you"
+        sign("fanny.p@example.org")
+        wait_until(lambda: "refused us with 550" in log.read_text())
+
+    said = log.read_text()
+    assert {"was parked: 550", "was put off: 450", "was put off: None"} <= {
+        line.partition(" mail ")[2].partition(" ")[2] for line in said.splitlines()
+    }
+    for word in ("anna", "boris", "clara", "daria", "emil", "fanny", "example.org"):
+        assert word not in said
+
+
+def test_what_nobody_foresaw_is_loud_and_private(sign, server, log):
+    """A traceback of Python would quote the row that a constraint refuses."""
+    sign("anna.k@example.org", "boris.l@example.org")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'anna.k@example.org is refused' USING ERRCODE = 'check_violation'; END $$;"
+            "CREATE TRIGGER refuse BEFORE DELETE ON petition_outgoingmail FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+    try:
+        with worker(server, log) as first:
+            assert first.wait(PATIENCE_SECONDS) == 1
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION refuse CASCADE")
+
+    said = log.read_text()
+    assert "The worker stops" in said
+    assert "IntegrityError" in said
+    assert "anna" not in said
+    # The mail it happened at waits its five minutes; the other one does not wait for it.
+    assert drain(server).startswith("Dealt with 1 mails")
+    assert server.recipients() == ["anna.k@example.org", "boris.l@example.org"]
+
+
+def test_it_does_not_start_without_the_key_that_opens_recipients(server, log, settings):
+    settings.RECIPIENT_SECRET_KEYS = [PrivateKey.generate().encode().hex()]
+    with worker(server, log) as refused:
+        assert refused.wait(PATIENCE_SECONDS) != 0
+
+    assert "petition.E013" in log.read_text()
+
+
+def test_it_does_not_start_with_another_digest_key(server, log):
+    processes.remember_key()
+    with processes.worker(log, EMAIL_URL=email_url(server), EMAIL_DIGEST_KEY="ab" * 32) as refused:
+        assert refused.wait(PATIENCE_SECONDS) != 0
+
+    assert "petition.E012" in log.read_text()

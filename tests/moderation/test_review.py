@@ -1,0 +1,346 @@
+"""The moderation desk: names and words wait until somebody approves or hides them, and the count does not move."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.db import connection, connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from petition.counts import tally
+from petition.models import Signature, StaffAction, TallyChange
+from petition.models.signature import this_hour
+from petition.moderation import review
+from tests.support import server
+from tests.support.browser import needs_chromium
+
+DESK = reverse("admin:petition_review_changelist")
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def waiting(make_signature):
+    """A signature whose words wait."""
+
+    def make(**overrides):
+        return make_signature(**{"confirmed": True, "shows_name": True, "words": "Be strong"} | overrides)
+
+    return make
+
+
+def seen(*signatures):
+    return [f"{signature.pk}:{review.fingerprint(signature)}" for signature in signatures]
+
+
+def press(client, button, *signatures, value="1", **data):
+    return client.post(DESK, {"seen": seen(*signatures), button: value, **data})
+
+
+def decided(signature):
+    """True: approved, False: hidden, None: it waits."""
+    signature = Signature.objects.get(pk=signature.pk)
+    return None if signature.reviewed_at is None else signature.approved_at is not None
+
+
+# What waits.
+
+
+@pytest.mark.parametrize(
+    ("overrides", "waits"),
+    [
+        ({}, True),
+        ({"words": "", "name": "Anna"}, True),
+        ({"words": "", "name": ""}, False),
+        ({"shows_name": False}, False),
+        ({"confirmed": False}, False),
+        ({"held_at": this_hour()}, False),
+        ({"invalidated_at": this_hour()}, False),
+        ({"reviewed_at": this_hour()}, False),
+    ],
+)
+def test_what_a_signer_wants_shown_waits_once_it_counts(moderator, waiting, overrides, waits):
+    signature = waiting(**overrides)
+
+    assert (f"No. {signature.pk}" in moderator.get(DESK).content.decode()) is waits
+
+
+def test_the_oldest_stands_first(moderator, waiting):
+    numbers = [waiting().pk for _ in range(3)]
+
+    assert [entry.pk for entry in moderator.get(DESK).context["entries"]] == numbers
+
+
+def test_words_are_shown_as_they_will_be_shown(moderator, waiting, client):
+    signature = waiting(name="Анна <b>", words="Держитесь,\nмы с вами", country="ES", language="ru")
+
+    page = moderator.get(DESK).content.decode()
+
+    assert '<p dir="auto" lang="ru">Держитесь,<br>мы с вами</p>' in page
+    assert "<bdi>Анна &lt;b&gt;</bdi>, Spain" in page
+    signature.name = ""
+    signature.save()
+    assert "<footer>A supporter, Spain</footer>" in moderator.get(DESK).content.decode()
+
+
+def test_who_reads_one_language_asks_for_it(moderator, waiting):
+    waiting(language="en")
+    russian = waiting(language="ru")
+
+    page = moderator.get(DESK, {"language": "ru"})
+
+    assert [entry.pk for entry in page.context["entries"]] == [russian.pk]
+    assert page.context["waiting"] == 1
+    assert len(moderator.get(DESK, {"language": "x&after=9"}).context["entries"]) == 2
+
+
+def test_what_is_left_for_later_is_passed_by(moderator, waiting, monkeypatch):
+    monkeypatch.setattr("petition.admin.review.PER_PAGE", 2)
+    numbers = [waiting().pk for _ in range(3)]
+
+    first = moderator.get(DESK)
+    second = moderator.get(DESK + first.context["next_page"])
+
+    assert [entry.pk for entry in first.context["entries"]] == numbers[:2]
+    assert [entry.pk for entry in second.context["entries"]] == numbers[2:]
+    assert second.context["next_page"] == ""
+    assert moderator.get(DESK, {"after": "nonsense"}).status_code == 200
+
+
+# Deciding.
+
+
+@pytest.mark.parametrize(("button", "approved"), [("approve", True), ("hide", False)])
+def test_one_press_decides(moderator, waiting, button, approved):
+    signature, other = waiting(), waiting()
+
+    answer = press(moderator, button, signature, other, value=signature.pk)
+
+    assert answer["Location"] == DESK
+    assert (decided(signature), decided(other)) == (approved, None)
+    entry = StaffAction.objects.get()
+    assert (entry.username, entry.about, entry.petition, entry.count) == (
+        "vera",
+        f"signature {signature.pk}",
+        "chechnya",
+        1,
+    )
+    assert entry.action == ("approved" if approved else "hidden")
+
+
+@pytest.mark.parametrize(
+    ("button", "expected"),
+    [
+        ("approve_selected", [True, True, None]),
+        ("hide_selected", [False, False, None]),
+        ("hide_selected_approve_rest", [False, False, True]),
+    ],
+)
+def test_many_are_decided_at_once(moderator, waiting, button, expected):
+    signatures = [waiting() for _ in range(3)]
+
+    press(moderator, button, *signatures, selected=[signature.pk for signature in signatures[:2]])
+
+    assert [decided(signature) for signature in signatures] == expected
+    many = StaffAction.objects.get(count=2)
+    assert many.detail == f"{signatures[0].pk}, {signatures[1].pk}"
+    assert "Be strong" not in repr(StaffAction.objects.values())
+
+
+@pytest.mark.parametrize("approve", [True, False])
+def test_the_count_does_not_move(moderator, waiting, approve):
+    signature = waiting()
+    while tally.fold():
+        pass
+
+    press(moderator, "approve" if approve else "hide", signature, value=signature.pk)
+
+    assert not TallyChange.objects.exists()
+    assert tally.current("chechnya").confirmed_here == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"approve": "1"},
+        {"approve": "x" * 50},
+        {"approve": ""},
+        {"approve_selected": "1", "selected": "nonsense"},
+        {"approve_selected": "1", "selected": "1", "seen": ["1", ":", "x:y", "9" * 30 + ":z"]},
+    ],
+)
+def test_a_broken_form_decides_nothing(moderator, waiting, data):
+    signature = waiting()
+
+    assert moderator.post(DESK, data).status_code == 302
+
+    assert decided(signature) is None
+    assert not StaffAction.objects.exists()
+
+
+def test_nothing_that_is_not_to_be_shown_is_approved(moderator, make_signature):
+    for overrides in ({"shows_name": False, "confirmed": True}, {"shows_name": True}):
+        signature = make_signature(words="Be strong", **overrides)
+
+        press(moderator, "approve", signature, value=signature.pk)
+
+        assert decided(signature) is None
+
+
+# Two moderators.
+
+
+def test_who_comes_second_is_told_and_changes_nothing(moderator, waiting):
+    signature = waiting()
+    as_it_was = seen(signature)
+    press(moderator, "hide", signature, value=signature.pk)
+
+    page = moderator.post(DESK, {"seen": as_it_was, "approve": signature.pk}, follow=True).content.decode()
+
+    assert decided(signature) is False
+    assert "1 had been decided or changed by somebody else meanwhile, and was left as it is." in page
+    assert StaffAction.objects.count() == 1
+
+
+def test_words_that_changed_meanwhile_are_not_approved(moderator, waiting):
+    signature = waiting()
+    Signature.objects.update(words="Something else")
+
+    press(moderator, "approve", signature, value=signature.pk)
+
+    assert decided(signature) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_moderators_at_the_same_time_never_overwrite_each_other(waiting, make_staff):
+    signatures = [waiting() for _ in range(20)]
+    shown, together = seen(*signatures), Barrier(2)
+    users = {True: make_staff("moderator", username="vera"), False: make_staff("moderator", username="boris")}
+
+    def decide(approve):
+        client = Client()
+        client.force_login(users[approve])
+        order = shown if approve else shown[::-1]
+        ours = [entry.partition(":")[0] for entry in order]
+        try:
+            together.wait()
+            if approve:
+                client.post(DESK, {"seen": order, "approve_selected": "1", "selected": ours})
+            else:
+                for pk in ours:
+                    client.post(DESK, {"seen": order, "hide": pk})
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(decide, [True, False]))
+
+    said = {}
+    for entry in StaffAction.objects.filter(action__in=("approved", "hidden")):
+        for pk in (entry.detail or entry.about.removeprefix("signature ")).split(", "):
+            assert int(pk) not in said, "decided twice"
+            said[int(pk)] = entry.action == "approved"
+    assert said == {signature.pk: decided(signature) for signature in signatures}
+
+
+# Changing a decision.
+
+
+@pytest.mark.parametrize(("first", "then"), [("approve", "hide"), ("hide", "approve")])
+def test_a_decision_can_be_changed_by_who_has_seen_it(moderator, waiting, first, then):
+    signature = waiting()
+    press(moderator, first, signature, value=signature.pk)
+    one = reverse("admin:petition_review_change", args=[signature.pk])
+    signature.refresh_from_db()
+    assert (f'name="{first}"' in moderator.get(one).content.decode()) is False
+
+    moderator.post(one, {"seen": seen(signature), then: signature.pk})
+
+    assert decided(signature) is (then == "approve")
+
+
+def test_nobody_else_opens_the_page_of_one(client, make_staff, waiting):
+    client.force_login(make_staff("organiser", "editor", "administrator"))
+
+    assert client.get(reverse("admin:petition_review_change", args=[waiting().pk])).status_code == 403
+
+
+# At any size.
+
+
+def test_the_queue_is_read_by_its_index_however_many_are_signed(petition, waiting):
+    waiting()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO petition_signature (petition_id, email_digest, language, consent_version, created_at,"
+            " confirmed_at, shows_name, words, reviewed_at) SELECT %s, sha256(n::text::bytea), 'en', 1, hour, hour,"
+            " true, 'x', hour FROM generate_series(1, 20000) n, date_trunc('hour', now()) hour",
+            [petition.pk],
+        )
+        cursor.execute("ANALYZE petition_signature")
+        for queue in (
+            Signature.objects.awaiting_review().filter(language="en", pk__gt=0).order_by("held_at", "pk")[:26],
+            Signature.objects.awaiting_review().order_by()[:1001],
+            Signature.objects.awaiting_release().order_by("held_at", "pk")[:50],
+        ):
+            assert "signatures_to_look_at" in queue.explain()
+            assert "Sort" not in queue.explain()
+
+
+def test_a_full_page_asks_as_often_as_an_empty_one(moderator, waiting):
+    def asked():
+        with CaptureQueriesContext(connection) as queries:
+            moderator.get(DESK)
+        return len(queries)
+
+    empty = asked()
+    for _ in range(5):
+        waiting()
+
+    assert asked() == empty
+
+
+# In a browser.
+
+
+@needs_chromium
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_staff, settings, scripts):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]  # as the server has it
+    signatures = [waiting(words=f"Words {number}") for number in range(3)]
+    make_staff("moderator", username="vera", password="a long password for a test")
+    with server.web(tmp_path / "web.log") as port:
+        context = browser.new_context(base_url=f"http://127.0.0.1:{port}", java_script_enabled=scripts)
+        page = context.new_page()
+        complaints = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.goto(DESK)
+        page.fill("#id_username", "vera")
+        page.fill("#id_password", "a long password for a test")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".desk")
+        if scripts:
+            page.keyboard.press("a")
+            page.wait_for_selector("text=1 approved.")
+            page.keyboard.press("j")
+            page.keyboard.press("h")
+            page.wait_for_selector("text=1 hidden.")
+            page.keyboard.press("x")
+            assert page.locator("[name=selected]").first.is_checked()
+        else:
+            page.locator("[name=approve]").first.focus()
+            page.keyboard.press("Enter")
+            page.wait_for_selector("text=1 approved.")
+            page.locator("[name=selected]").first.focus()
+            page.keyboard.press("Enter")  # decides nothing
+            page.locator("[name=hide]").nth(1).focus()
+            page.keyboard.press("Enter")
+            page.wait_for_selector("text=1 hidden.")
+        context.close()
+
+    assert [decided(signature) for signature in signatures] == [True, None, False]
+    assert complaints == []

@@ -1,0 +1,374 @@
+"""What would hurt silently stops the start, with an id and a hint that says what to do."""
+
+import subprocess
+from contextlib import suppress
+
+import pytest
+from django.conf import settings as django_settings
+from django.core import checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import connection
+from nacl.public import PrivateKey
+
+from petition.checks import recipient_keys
+from petition.models import KeyFingerprint
+from petition.web.loopback import is_loopback
+from tests.support import server
+
+PASSWORD = "hunter2-secret"
+KEY_PAIR = PrivateKey.generate()
+
+
+def production(**overrides):
+    """An environment that may start on the open internet; None leaves a variable out."""
+    values = {
+        "LOCAL": None,
+        "SITE_URL": "https://petition.example.org",
+        "ALLOWED_HOSTS": "petition.example.org",
+        "EMAIL_URL": f"smtps://user:{PASSWORD}@mail.example.org:587",
+        "SECRET_KEY": "of-production-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG",
+        "RECIPIENT_PUBLIC_KEY": KEY_PAIR.public_key.encode().hex(),
+        "RECIPIENT_SECRET_KEYS": KEY_PAIR.encode().hex(),
+        **overrides,
+    }
+    return server.environment(**values)
+
+
+def run(*command, environment):
+    done = subprocess.run(
+        [server.PYTHON, *command], cwd=server.PROJECT, env=environment, capture_output=True, text=True, timeout=120
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def manage(*command, **overrides):
+    return run("manage.py", *command, environment=production(**overrides))
+
+
+STARTS = {
+    "check": ("manage.py", "check"),
+    "worker": ("manage.py", "worker", "--once"),
+    "wsgi": ("-c", "import config.wsgi"),
+}
+# For each check what provokes it in production, and the word of its hint that tells an operator what to do.
+REFUSALS = [
+    ("E001", {"SITE_URL": None}, "SITE_URL"),
+    ("E001", {"SITE_URL": "http://petition.example.org"}, "SITE_URL"),
+    ("E001", {"SITE_URL": "https://petition.example.org/path"}, "SITE_URL"),
+    ("E001", {"SITE_URL": "https://petition.example.org?x="}, "SITE_URL"),
+    ("E011", {"TRUSTED_PROXIES": "0.0.0.0/0"}, "unix"),
+    ("E011", {"TRUSTED_PROXIES": "::/0"}, "unix"),
+    ("E015", {"ADMIN_PATH": "en"}, "ADMIN_PATH"),
+    ("E015", {"ADMIN_PATH": "/"}, "ADMIN_PATH"),
+    ("E002", {"SECRET_KEY": None}, "secrets.token_hex"),
+    ("E002", {"SECRET_KEY": "short"}, "secrets.token_hex"),
+    ("E003", {"EMAIL_DIGEST_KEY": None}, "EMAIL_DIGEST_KEY"),
+    ("E003", {"EMAIL_DIGEST_KEY": "ab" * 31 + "xy"}, "EMAIL_DIGEST_KEY"),
+    ("E004", {"RECIPIENT_PUBLIC_KEY": None}, "make_recipient_keys"),
+    ("E004", {"RECIPIENT_PUBLIC_KEY": "ab" * 33}, "make_recipient_keys"),
+    ("E005", {"DATABASE_URL": None}, "DATABASE_URL"),
+    ("E005", {"DATABASE_URL": "sqlite:////tmp/x.sqlite3"}, "DATABASE_URL"),
+    ("E006", {"EMAIL_URL": None}, "EMAIL_URL"),
+    ("E006", {"EMAIL_URL": "consolemail://"}, "EMAIL_URL"),
+    ("E006", {"EMAIL_URL": "smtp://"}, "EMAIL_URL"),
+    ("E007", {"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS"),
+    ("E007", {"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS"),
+    ("E007", {"ALLOWED_HOSTS": "petition.example.org,*"}, "ALLOWED_HOSTS"),
+    ("E008", {"LOCAL": "1"}, "LOCAL"),
+    ("E008", {"LOCAL": "1", "SITE_URL": "http://192.168.0.7:8000"}, "LOCAL"),
+    ("E009", {"LOCAL": "1", "SITE_URL": "http://127.0.0.1:8000", "GRANIAN_HOST": "0.0.0.0"}, "GRANIAN_HOST"),
+    ("E009", {"LOCAL": "1", "SITE_URL": "http://localhost", "GRANIAN_HOST": "::"}, "GRANIAN_HOST"),
+    ("E010", {"RATE_PER_NETWORK": "many"}, "300/h"),
+    ("E010", {"BURST_PER_NETWORK": "30"}, "300/h"),
+    ("E010", {"MAILS_PER_ADDRESS": "5/y"}, "300/h"),
+    ("E010", {"HOLD_PER_NETWORK": "-1/h"}, "300/h"),
+    ("E016", {"MAIL_CONNECTIONS": "0"}, "1 to 99"),
+    ("E016", {"MAIL_CONNECTIONS": "many"}, "1 to 99"),
+    ("E016", {"MAIL_CONNECTIONS": "100"}, "1 to 99"),
+    ("E011", {"TRUSTED_PROXIES": "proxy.example.org"}, "TRUSTED_PROXIES"),
+    ("E011", {"TRUSTED_PROXIES": "127.0.0.1/32,10.0.0.7/8"}, "TRUSTED_PROXIES"),
+    # What cannot even be read.
+    ("E005", {"DATABASE_URL": f"postgresql://user:{PASSWORD}/x@host/db"}, "DATABASE_URL"),
+    ("E005", {"DATABASE_URL": f"postgresql://user:x@host:{PASSWORD}/db"}, "DATABASE_URL"),
+    ("E005", {"DATABASE_URL": f"//user:{PASSWORD}@host/db"}, "DATABASE_URL"),
+    ("E005", {"DATABASE_URL": f"user:{PASSWORD}@host/db"}, "DATABASE_URL"),
+    ("E005", {"DATABASE_URL": f"mysql://user:{PASSWORD}@host/db"}, "DATABASE_URL"),
+    ("E005", {"DATABASE_URL": f"postgresql://user:{PASSWORD}@host"}, "DATABASE_URL"),
+    ("E005", {"DATABASE_URL": ""}, "DATABASE_URL"),
+    ("E006", {"EMAIL_URL": f"smtp://user:{PASSWORD}@mail.example.org:port"}, "EMAIL_URL"),
+    ("E006", {"EMAIL_URL": f"smtp://user:{PASSWORD}/x@mail.example.org:25"}, "EMAIL_URL"),
+    ("E006", {"EMAIL_URL": f"tls://user:{PASSWORD}@mail.example.org"}, "EMAIL_URL"),
+    ("E006", {"EMAIL_URL": f"user:{PASSWORD}@mail.example.org"}, "EMAIL_URL"),
+    ("E014", {"CACHE_URL": f"redish://user:{PASSWORD}@host/1"}, "CACHE_URL"),
+    ("E014", {"CACHE_URL": f"user:{PASSWORD}@host"}, "CACHE_URL"),
+    ("E014", {"CACHE_URL": f"redis://[{PASSWORD}"}, "CACHE_URL"),
+    ("E014", {"CACHE_URL": "locmemcache://"}, "CACHE_URL"),
+]
+
+
+def check_refusal(answer, identifier, hint):
+    code, said = answer
+    assert code != 0
+    assert f"petition.{identifier}" in said
+    assert "HINT" in said
+    assert hint in said
+    assert PASSWORD not in said
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("identifier", "broken", "hint"), REFUSALS, ids=range(len(REFUSALS)))
+def test_a_start_is_refused_with_id_and_hint(identifier, broken, hint):
+    server.remember_key()
+
+    check_refusal(manage("check", **broken), identifier, hint)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("start", ["worker", "wsgi"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"SECRET_KEY": None},
+        {"EMAIL_DIGEST_KEY": None},
+        {"RECIPIENT_PUBLIC_KEY": None},
+        {"DATABASE_URL": None},
+        {"DATABASE_URL": f"//user:{PASSWORD}@host/db"},
+        {"EMAIL_URL": None},
+        {"SITE_URL": None},
+        {"ALLOWED_HOSTS": None},
+        {"LOCAL": "1"},
+    ],
+    ids=str,
+)
+def test_server_and_worker_refuse_like_the_check_does(start, broken):
+    server.remember_key()
+    (identifier, hint), *_ = [(identifier, hint) for identifier, values, hint in REFUSALS if values == broken]
+
+    check_refusal(run(*STARTS[start], environment=production(**broken)), identifier, hint)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_faults_are_told_at_once():
+    code, said = manage("check", SECRET_KEY=None, EMAIL_URL=None, SITE_URL=None, ALLOWED_HOSTS=None, DATABASE_URL=None)
+
+    assert code != 0
+    for identifier in ("E001", "E002", "E005", "E006", "E007"):
+        assert f"petition.{identifier}" in said
+
+
+@pytest.mark.django_db(transaction=True)
+class TestCompleteEnvironment:
+    def test_starts_without_a_warning(self):
+        server.remember_key()
+
+        code, said = manage("check", "--deploy", "--database", "default", "--fail-level", "WARNING")
+
+        # What the server logs is the operator's to set, and W001 tells; the servers of our tests have it set.
+        assert (code, "no issues" in said) == (0, True), said
+
+    def test_starts_the_worker_and_the_server(self):
+        server.remember_key()
+
+        for start in ("worker", "wsgi"):
+            code, said = run(*STARTS[start], environment=production(EMAIL_URL="smtp://127.0.0.1:1"))
+            assert code == 0, said
+
+    def test_needs_no_secret_key_of_the_worker_in_the_server(self):
+        server.remember_key()
+
+        assert run(*STARTS["wsgi"], environment=production(RECIPIENT_SECRET_KEYS=None))[0] == 0
+
+    def test_has_no_page_with_mails(self, tmp_path):
+        environment = {name: value for name, value in production().items() if name not in server.environment()}
+        log = tmp_path / "web.log"
+        with server.web(log, **{**environment, **overrides_for_production()}) as port:
+            host = {"Host": "petition.example.org"}
+            assert server.fetch(port, "GET", "/dev/mail/", headers=host).status_code == 404
+            assert server.fetch(port, "GET", "/dev/mail", headers=host).status_code == 404
+            home = server.fetch(port, "GET", "/nowhere", headers=host)
+            assert home["Strict-Transport-Security"] == "max-age=31536000"
+            assert "dev/mail" not in home.content.decode()
+            login = server.fetch(port, "GET", "/admin/login/", headers=host)
+            assert "Secure" in login["Set-Cookie"]
+            assert "HttpOnly" in login["Set-Cookie"]
+            assert "Path=/admin/" in login["Set-Cookie"]
+            # A name that is not ours.
+            assert server.fetch(port, "GET", "/en/").status_code == 400
+
+
+def overrides_for_production():
+    names = ("LOCAL", "SITE_URL", "ALLOWED_HOSTS", "EMAIL_URL", "SECRET_KEY", "RECIPIENT_PUBLIC_KEY")
+    return {name: production().get(name) for name in names} | {"RECIPIENT_SECRET_KEYS": None}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_is_refused_says_why_and_serves_nothing(tmp_path):
+    server.remember_key()
+    log = tmp_path / "web.log"
+    port = server.free_port()
+    with server.process(*server.GRANIAN, "--port", str(port), log=log, LOCAL=None, SITE_URL=None) as started:
+        server.wait_until(lambda: started.poll() is not None or "petition.E001" in log.read_text())
+        with suppress(OSError):
+            assert server.fetch(port, "GET", "/healthz").status_code >= 500
+    assert "Links in mails are built from SITE_URL" in log.read_text()
+
+
+# Against the database.
+
+
+@pytest.mark.django_db
+class TestDigestKey:
+    def identifiers(self):
+        return {message.id for message in checks.run_checks(databases=["default"])}
+
+    def test_that_of_the_database_is_taken(self):
+        server.remember_key()
+
+        assert "petition.E012" not in self.identifiers()
+
+    def test_another_one_is_refused(self, settings):
+        server.remember_key()
+        settings.EMAIL_DIGEST_KEY = "00" * 32
+
+        (error,) = [m for m in checks.run_checks(databases=["default"]) if m.id == "petition.E012"]
+        assert error.is_serious()
+        assert "Restore the old key" in error.hint
+
+    def test_a_database_that_knows_none_is_refused(self):
+        assert "petition.E012" in self.identifiers()
+
+    def test_capital_letters_make_no_other_key(self, settings):
+        server.remember_key()
+        settings.EMAIL_DIGEST_KEY = settings.EMAIL_DIGEST_KEY.upper()
+
+        assert "petition.E012" not in self.identifiers()
+
+    def test_the_fingerprint_is_not_the_key(self):
+        server.remember_key()
+
+        stored = KeyFingerprint.objects.get().fingerprint
+        assert django_settings.EMAIL_DIGEST_KEY not in stored
+        assert len(stored) == 64
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_digest_key_stops_server_and_worker():
+    server.remember_key()
+
+    for start in ("worker", "wsgi"):
+        code, said = run(*STARTS[start], environment=production(EMAIL_DIGEST_KEY="00" * 32))
+        assert code != 0
+        assert "petition.E012" in said
+        assert "Restore the old key" in said
+        assert "00" * 32 not in said
+
+
+@pytest.mark.django_db
+def test_a_database_that_logs_statements_is_warned_of():
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL log_error_verbosity = verbose")
+
+    (warning,) = [m for m in checks.run_checks(databases=["default"]) if m.id == "petition.W001"]
+    assert "log_error_verbosity = 'terse'" in warning.hint
+    assert not warning.is_serious()
+
+
+# The worker's own keys.
+
+
+@pytest.mark.parametrize(
+    "keys", [[], [PrivateKey.generate().encode().hex()], ["short"], [""], ["zz" * 32], ["ab" * 32, "cd" * 32]]
+)
+def test_a_worker_without_the_key_of_the_recipients_is_refused(settings, keys):
+    settings.RECIPIENT_PUBLIC_KEY = KEY_PAIR.public_key.encode().hex()
+    settings.RECIPIENT_SECRET_KEYS = keys
+
+    (error,) = recipient_keys()
+    assert error.id == "petition.E013"
+    assert "secret key" in error.hint
+
+
+def test_a_worker_may_keep_older_keys_too(settings):
+    settings.RECIPIENT_PUBLIC_KEY = KEY_PAIR.public_key.encode().hex().upper()
+    settings.RECIPIENT_SECRET_KEYS = [PrivateKey.generate().encode().hex(), KEY_PAIR.encode().hex()]
+
+    assert recipient_keys() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_worker_says_so_and_leaves_the_mail_alone():
+    server.remember_key()
+    other = PrivateKey.generate().encode().hex()
+
+    for keys in (None, other):
+        code, said = run(*STARTS["worker"], environment=production(RECIPIENT_SECRET_KEYS=keys))
+        assert code != 0
+        assert "petition.E013" in said
+        assert other not in said
+
+
+# What counts as this machine.
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
+def test_this_machine(host):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.0.7", "", "localhost.example.org", "127.0.0.1.example.org", "example.org", "1"]
+)
+def test_another_machine(host):
+    assert not is_loopback(host)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("site_url", ["http://127.0.0.1:8000", "http://localhost:8001", "http://[::1]:8000", None])
+def test_a_trial_on_this_machine_starts(site_url):
+    server.remember_key()
+
+    environment = server.environment(SITE_URL=site_url, ALLOWED_HOSTS=None, EMAIL_URL=None)
+    code, said = run("manage.py", "check", "--database", "default", environment=environment)
+
+    assert code == 0, said
+
+
+def test_each_check_is_provoked_here():
+    """A new check needs a row above."""
+    with (server.PROJECT / "petition/checks.py").open() as file:
+        defined = {line.split('"')[1].removeprefix("petition.") for line in file if 'id="petition.' in line}
+    elsewhere = {"E012", "E013", "W001"}
+
+    assert defined == {identifier for identifier, _broken, _hint in REFUSALS} | elsewhere
+
+
+def test_commands_refuse_too(settings):
+    settings.ALLOWED_HOSTS = ["*"]
+
+    with pytest.raises(SystemCheckError, match=r"petition\.E007"):
+        call_command("check")
+
+
+ASK_FROM = """
+import sys, config.wsgi as wsgi
+said = []
+answer = wsgi.application(
+    {"REQUEST_METHOD": "GET", "PATH_INFO": "/healthz", "SERVER_NAME": "x", "SERVER_PORT": "80",
+     "HTTP_HOST": "127.0.0.1", "REMOTE_ADDR": sys.argv[1], "wsgi.input": sys.stdin.buffer,
+     "wsgi.url_scheme": "http", "SERVER_PROTOCOL": "HTTP/1.1"},
+    lambda status, headers: said.append(status))
+print(said[0], b"".join(answer))
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("address", "status"), [("127.0.0.1", "200 OK"), ("::1", "200 OK"), ("", "200 OK"), ("192.0.2.1", "403 Forbidden")]
+)
+def test_a_trial_run_answers_its_own_machine_alone_wherever_the_server_listens(address, status):
+    server.remember_key()
+
+    _code, said = run("-c", ASK_FROM, address, environment=server.environment())
+
+    assert status in said

@@ -1,0 +1,198 @@
+"""What deploy/ ships for a server: units, settings and the guide agree with each other and with the code."""
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.local import run
+from petition.checks import PRIVATE_LOGS
+
+PROJECT = Path(__file__).resolve().parents[2]
+DEPLOY = PROJECT / "deploy"
+UNITS = DEPLOY / "systemd"
+HOME = "/srv/petition"  # where the guide puts the project
+WEB, WORKER, SANDBOX = (
+    (UNITS / name).read_text()
+    for name in ("petition-web.service", "petition-worker@.service", "petition-.service.d/sandbox.conf")
+)
+GUIDE = (PROJECT / "docs" / "install.md").read_text()
+COMMANDS = "".join(re.findall(r"^```\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL))
+# What is decided by the one who starts the program rather than by the operator.
+NOT_THE_OPERATORS = {"LOCAL", "VAR_DIR", "GRANIAN_HOST", "SECOND_FACTOR"}
+
+with_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+
+
+def values(unit, name):
+    """What a unit sets, each time that it does."""
+    return re.findall(rf"^{name}=(.*)$", unit.replace("\\\n", ""), re.MULTILINE)
+
+
+def settings_in(template):
+    """The names that a template sets or, commented out, offers."""
+    return re.findall(r"^#?([A-Z_]+)=", (DEPLOY / template).read_text(), re.MULTILINE)
+
+
+def names_read_by_the_settings():
+    for call in ast.walk(ast.parse((PROJECT / "config" / "settings.py").read_text())):
+        if not isinstance(call, ast.Call):
+            continue
+        # Either env.str("NAME") or from_url(env.db_url, "NAME").
+        if any(re.fullmatch(r"env\.\w+", ast.unparse(part)) for part in [call.func, *call.args]):
+            yield from [part.value for part in call.args if isinstance(part, ast.Constant)][:1]
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The environment of a systemd that has the units, with the paths of this checkout and its Python."""
+    folder = tmp_path / "units"
+    shutil.copytree(UNITS, folder)
+    for unit in folder.glob("*.service"):
+        text = unit.read_text().replace(f"{HOME}/.venv/bin", str(Path(sys.executable).parent))
+        unit.write_text(text.replace(HOME, str(PROJECT)))
+    (folder / "petition-worker@1.service").symlink_to("petition-worker@.service")
+    return {**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"}
+
+
+@with_systemd
+def test_systemd_understands_every_line(installed):
+    said = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "petition-web.service", "petition-worker@1.service"],
+        env=installed,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (said.returncode, said.stdout + said.stderr) == (0, "")
+
+
+@with_systemd
+@pytest.mark.parametrize("unit", ["petition-web.service", "petition-worker@1.service"])
+def test_the_services_may_do_little(installed, unit):
+    """At most 1.5 of 10 on the scale of `systemd-analyze security`."""
+    said = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit],
+        env=installed,
+        capture_output=True,
+        text=True,
+    )
+
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_only_the_worker_has_the_keys_to_recipients():
+    assert settings_in("worker.env") == ["RECIPIENT_SECRET_KEYS"]
+    assert "RECIPIENT_SECRET_KEYS" not in settings_in("petition.env")
+    assert values(WORKER, "EnvironmentFile") == ["/etc/petition/petition.env", "/etc/petition/worker.env"]
+    for other in (WEB, SANDBOX, (DEPLOY / "manage").read_text()):
+        assert "worker.env" not in other
+
+
+def test_the_web_server_cannot_look_into_the_worker():
+    """Whose environment a process of the same user could read."""
+    assert values(WEB, "User") == ["petition"]
+    assert values(WORKER, "User") == values(WORKER, "Group") == ["petition-worker"]
+    assert "--uid=petition " in (DEPLOY / "manage").read_text()
+    assert values(SANDBOX, "InaccessiblePaths") == ["/etc/petition"]
+    assert values(WEB, "RestrictAddressFamilies") == ["AF_UNIX"]
+    assert values(WEB, "PrivateNetwork") == ["yes"]
+
+
+def test_nothing_typed_reaches_the_disk():
+    assert values(SANDBOX, "LimitCORE") == values(SANDBOX, "MemorySwapMax") == ["0"]
+    assert values(SANDBOX, "UMask") == ["0077"]
+    assert values(SANDBOX, "ProtectSystem") == ["strict"]
+
+
+def test_the_templates_name_every_setting_and_nothing_else():
+    read = set(names_read_by_the_settings())
+    named = settings_in("petition.env") + settings_in("worker.env")
+
+    assert {"DATABASE_URL", "CACHE_URL", "EMAIL_URL", "SITE_URL"} <= read
+    assert sorted(named) == sorted(read - NOT_THE_OPERATORS)
+
+
+@pytest.mark.parametrize("template", ["petition.env", "worker.env"])
+def test_the_templates_hold_no_secret_and_no_comment_behind_a_value(template):
+    """systemd takes such a comment for a part of the value."""
+    for line in (DEPLOY / template).read_text().splitlines():
+        assert re.fullmatch(r"(#.*|[A-Z_]+=[^\s#]*)?", line), line
+        if re.search("KEYS?=", line):
+            assert line.endswith("=")
+
+
+def test_what_is_copied_by_hand_is_the_same_template():
+    assert (PROJECT / ".env.example").resolve() == DEPLOY / "petition.env"
+
+
+def test_the_server_starts_as_make_run_starts_it_but_for_reloads_and_its_socket():
+    [start] = values(WEB, "ExecStart")
+
+    program, *arguments = shlex.split(start)
+    assert program == f"{HOME}/.venv/bin/{run.GRANIAN[0]}"
+    assert tuple(arguments) == (
+        *run.GRANIAN[1:],
+        *("--respawn-interval", "10"),
+        *("--uds", "/run/petition/web.sock", "--uds-permissions", "0o660"),
+    )
+    assert values(WEB, "RuntimeDirectory") == ["petition"]
+    # nginx, and nobody else, may speak through it.
+    assert values(WEB, "Group") == ["www-data"]
+    assert values(WEB, "RuntimeDirectoryMode") == ["0750"]
+
+
+def test_nginx_and_the_units_mean_the_same_places():
+    nginx = (DEPLOY / "nginx.conf").read_text()
+
+    assert set(re.findall(r"unix:([^\s;]+)", nginx)) == {"/run/petition/web.sock"}
+    assert set(re.findall(r"/srv/[^\s;]+", nginx)) == {f"{HOME}/var/static/", f"{HOME}/deploy"}
+    for unit in (WEB, WORKER):
+        assert values(unit, "WorkingDirectory") == [HOME]
+    assert values(WORKER, "ExecStart") == [f"{HOME}/.venv/bin/python manage.py worker"]
+
+
+def test_the_settings_for_postgresql_are_those_that_the_check_asks_for():
+    lines = (DEPLOY / "postgresql.conf").read_text().splitlines()
+
+    assert dict(line.split(" = ") for line in lines if not line.startswith("#")) == PRIVATE_LOGS
+
+
+def test_the_guide_names_only_files_and_units_that_exist():
+    for name in re.findall(r"\bdeploy/([\w./-]*\w)", GUIDE):
+        assert (DEPLOY / name).exists(), name
+    for name in re.findall(r"\bpetition-(?:web|worker@)", GUIDE):
+        assert (UNITS / f"{name}.service").exists()
+    for command in re.findall(r"(?:deploy/manage|manage\.py) (\w+)", COMMANDS):
+        assert subprocess.run([sys.executable, "manage.py", "help", command], cwd=PROJECT).returncode == 0, command
+    assert {
+        *values(WEB, "User"),
+        *values(WORKER, "User"),
+    } == set(re.findall(r"^adduser .* ([\w-]+)$", COMMANDS, re.MULTILINE))
+
+
+def test_the_guide_gives_nginx_the_numbers_that_its_file_asks_for():
+    nginx = (DEPLOY / "nginx.conf").read_text()
+    for name in ("worker_connections", "worker_rlimit_nofile"):
+        assert set(re.findall(rf"{name} (\d+);", nginx)) <= set(re.findall(rf"{name} (\d+);", COMMANDS))
+
+
+def test_the_guide_installs_what_is_locked_and_nothing_else():
+    installs = re.findall(r"pip install .*", COMMANDS)
+
+    assert len(installs) == 2
+    assert set(installs) == {"pip install --require-hashes --only-binary :all: -r deploy/requirements.txt"}
+
+
+def test_the_guide_and_the_script_are_read_by_a_shell(tmp_path):
+    (tmp_path / "guide").write_text(COMMANDS)
+
+    for script in (tmp_path / "guide", DEPLOY / "manage"):
+        assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
+    assert os.access(DEPLOY / "manage", os.X_OK)

@@ -1,0 +1,189 @@
+"""What an operator's monitor reads at /healthz."""
+
+import json
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError, ProgrammingError, connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from petition import health, identity
+from petition.models import OutgoingMail, TallyChange
+from tests.conftest import make_petition
+from tests.support import server
+
+GOOD = {"status": "ok", "database": "ok", "migrations": "ok", "mail": "ok", "folder": "ok"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered(monkeypatch):
+    monkeypatch.setattr(health, "_migrated", False)
+
+
+@pytest.fixture
+def ask():
+    """The answer of a monitor's request: its status and what it says."""
+
+    def get(**headers):
+        response = Client(raise_request_exception=False).get("/healthz", headers=headers)
+        return response.status_code, response.json()
+
+    return get
+
+
+@pytest.fixture
+def owe_mail(petition):
+    def owe(seconds, **values):
+        digest = identity.email_digest("anna@example.org")
+        due_at = timezone.now() - timedelta(seconds=seconds)
+        recipient = identity.seal("anna@example.org")
+        return OutgoingMail.objects.create(
+            petition=petition,
+            recipient=recipient,
+            email_digest=digest,
+            kind="sign",
+            language="en",
+            due_at=due_at,
+            **values,
+        )
+
+    return owe
+
+
+@contextmanager
+def database_says(error):
+    def wrapper(execute, sql, params, many, context):
+        raise error("could not connect to host db.example.org as anna@example.org")
+
+    with connection.execute_wrapper(wrapper):
+        yield
+
+
+@pytest.mark.django_db
+class TestHealth:
+    def test_all_is_well(self, ask):
+        assert ask() == (200, GOOD)
+
+    @pytest.mark.parametrize(("seconds", "mail"), [(0, "ok"), (50, "ok"), (70, "late"), (86_400, "late"), (-300, "ok")])
+    def test_late_mail_is_said_with_200(self, ask, owe_mail, seconds, mail):
+        owe_mail(seconds)
+
+        assert ask() == (200, GOOD | {"mail": mail})
+
+    def test_parked_mail_is_not_late(self, ask, owe_mail):
+        owe_mail(3_600, parked_at=timezone.now())
+
+        assert ask() == (200, GOOD)
+
+    @pytest.mark.parametrize(("rows", "folder"), [(20_000, "ok"), (20_001, "late")])
+    def test_a_late_folder_is_said_with_200(self, ask, petition, rows, folder):
+        change = {
+            "hour": timezone.now(),
+            "country": "",
+            "language": "en",
+            "source": "",
+            "measure": "signed",
+            "amount": 1,
+        }
+        TallyChange.objects.bulk_create([TallyChange(petition=petition, **change) for _ in range(rows)])
+
+        assert ask() == (200, GOOD | {"folder": folder})
+
+    def test_an_unmigrated_database_is_503(self, ask):
+        with connection.cursor() as cursor:
+            cursor.execute("""
+                DELETE FROM django_migrations WHERE app = 'petition'
+                AND name = (SELECT max(name) FROM django_migrations WHERE app = 'petition')
+            """)
+
+        status, said = ask()
+
+        assert status == 503
+        assert said == {"status": "error", "database": "ok", "migrations": "missing"}
+
+    @pytest.mark.parametrize("error", [OperationalError, ProgrammingError])
+    @pytest.mark.parametrize("known_to_be_migrated", [False, True])
+    def test_a_database_that_fails_is_503_and_says_no_more(self, ask, monkeypatch, error, known_to_be_migrated):
+        monkeypatch.setattr(health, "_migrated", known_to_be_migrated)
+        with database_says(error):
+            status, said = ask()
+
+        assert status == 503
+        assert said == {"status": "error", "database": "away"}
+
+    def test_it_names_no_host_and_no_person(self, ask, make_signature, owe_mail):
+        make_signature(email="anna@example.org", name="Anna", confirmed=True)
+        owe_mail(300)
+
+        text = json.dumps(ask())
+
+        names = (connection.settings_dict[key] for key in ("HOST", "NAME", "USER"))
+        for told in ("Anna", "anna", "example", "petition", *names, *connection.settings_dict["OPTIONS"].values()):
+            assert not told or str(told) not in text
+
+    def test_it_writes_nothing(self, ask, owe_mail):
+        owe_mail(300)
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            ask()
+
+        verbs = {query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]}
+        assert verbs == {"SELECT"}
+
+    def test_it_is_cheap_the_second_time(self, ask):
+        ask()
+        with CaptureQueriesContext(connection) as queries:
+            ask()
+
+        assert len(queries) <= 3
+
+    def test_it_is_never_kept_and_never_compared(self):
+        response = Client().get("/healthz")
+
+        assert "no-store" in response["Cache-Control"]
+        assert response["Content-Type"] == "application/json"
+
+    def test_it_has_one_language(self, ask):
+        assert ask(Accept_Language="ru") == ask(Accept_Language="en")
+
+
+@contextmanager
+def closed_database():
+    """Close the database of the test to everyone, as in an outage."""
+    name = connection.settings_dict["NAME"]
+    connection.close()
+    with connection._nodb_cursor() as cursor:
+        allow = f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS '
+        cursor.execute(allow + "false")
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        try:
+            yield
+        finally:
+            cursor.execute(allow + "true")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_real_server_tells_an_outage_and_recovers(tmp_path):
+    make_petition()
+    with server.web(tmp_path / "web.log") as port:
+        assert server.fetch(port, "GET", "/healthz").status_code == 200
+
+        with closed_database():
+            away = server.fetch(port, "GET", "/healthz")
+            page = server.fetch(port, "GET", "/ru/petitions/chechnya/sign/")
+            error_page = server.fetch(port, "GET", "/en/nothing/there")
+
+        assert (away.status_code, away.json()) == (503, {"status": "error", "database": "away"})
+        assert "no-store" in away["Cache-Control"]
+        # A visitor is asked to wait, in her language, by a page that needs no database.
+        assert page.status_code == 503
+        assert int(page["Retry-After"]) > 0
+        assert '<html lang="ru"' in page.content.decode()
+        assert error_page.status_code == 404
+
+        assert server.wait_until(lambda: server.fetch(port, "GET", "/healthz").status_code == 200)
+    assert "FATAL" not in (tmp_path / "web.log").read_text()

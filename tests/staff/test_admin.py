@@ -1,0 +1,147 @@
+"""Staff look after petition, pages and mail, and cannot see an address or lower the count by accident."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.urls import reverse
+from django.utils import timezone
+
+from campaign.models import Page
+from petition import identity
+from petition.counts import tally
+from petition.models import OutgoingMail, Petition, Signature
+from tests.support import server
+from tests.support.browser import needs_chromium
+
+pytestmark = pytest.mark.django_db
+
+SIGNATURES = reverse("admin:petition_signature_changelist")
+
+
+@pytest.fixture
+def staff(client, admin_user):
+    client.force_login(admin_user)
+    return client
+
+
+@pytest.fixture
+def make_mail(petition):
+    def make(**overrides):
+        values = {
+            "petition": petition,
+            "kind": "sign",
+            "recipient": identity.seal("anna@example.org"),
+            "email_digest": identity.email_digest("anna@example.org"),
+            "language": "en",
+            **overrides,
+        }
+        return OutgoingMail.objects.create(**values)
+
+    return make
+
+
+def test_a_stranger_is_asked_to_log_in(client):
+    assert client.get(SIGNATURES)["Location"].startswith("/admin/login/")
+
+
+def test_signatures_are_listed_without_address_or_digest(staff, make_signature):
+    signature = make_signature(email="anna@example.org", name="Анна", country="ES", confirmed=True)
+
+    pages = (
+        staff.get(SIGNATURES).content
+        + staff.get(reverse("admin:petition_signature_change", args=[signature.pk])).content
+    )
+
+    assert "Анна" in pages.decode()
+    assert b"anna@example.org" not in pages
+    assert bytes(signature.email_digest).hex().encode() not in pages
+    assert b"igest" not in pages
+
+
+def test_signatures_are_facts_that_nobody_edits_adds_or_deletes(staff, make_signature):
+    signature = make_signature(confirmed=True)
+    change = reverse("admin:petition_signature_change", args=[signature.pk])
+
+    assert staff.post(change, {"name": "Other"}).status_code == 403
+    assert staff.get(reverse("admin:petition_signature_add")).status_code == 403
+    assert (
+        staff.post(reverse("admin:petition_signature_delete", args=[signature.pk]), {"post": "yes"}).status_code == 403
+    )
+    staff.post(SIGNATURES, {"action": "delete_selected", "_selected_action": [signature.pk], "post": "yes"})
+
+    assert Signature.objects.get().name == ""
+    assert tally.current("chechnya").confirmed_here == 1
+
+
+def test_a_petition_with_signatures_cannot_be_deleted(staff, petition):
+    assert staff.post(reverse("admin:petition_petition_delete", args=[petition.pk]), {"post": "yes"}).status_code == 403
+    assert Petition.objects.exists()
+
+
+def test_parked_mail_can_be_tried_again_and_shows_no_address(staff, make_mail):
+    mail = make_mail(parked_at=timezone.now(), last_status=550, attempts=1)
+    url = reverse("admin:petition_outgoingmail_changelist")
+
+    page = staff.get(url).content
+    assert b"550" in page
+    assert b"example.org" not in page
+
+    staff.post(url, {"action": "try_again", "_selected_action": [mail.pk]})
+
+    assert OutgoingMail.objects.waiting().get().pk == mail.pk
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_pages_are_edited_in_each_language(staff, language):
+    call_command("load_campaign", verbosity=0)
+    page = Page.objects.get(slug="about")
+
+    staff.post(
+        f"{reverse('admin:campaign_page_change', args=[page.pk])}?language={language}",
+        {
+            "title": "New title",
+            "description": "",
+            "body": "New *text*",
+            "published_at_0": "2026-01-01",
+            "published_at_1": "00:00",
+        },
+    )
+
+    public = staff.get(f"/{language}/about/").content.decode()
+    assert "New title" in public
+    assert "<em>text</em>" in public
+    other = "ru" if language == "en" else "en"
+    assert "New title" not in staff.get(f"/{other}/about/").content.decode()
+
+
+@needs_chromium
+@pytest.mark.django_db(transaction=True)
+def test_no_admin_page_breaks_under_its_own_policy_or_leaves_a_cookie_elsewhere(
+    browser, tmp_path, make_signature, make_mail
+):
+    """Every list, form and history in a browser: inline code would be reported as an error."""
+    call_command("load_campaign", verbosity=0)
+    make_signature(name="Анна", confirmed=True)
+    make_mail()
+    get_user_model().objects.create_superuser("admin", password="a long password for a test")
+    with server.web(tmp_path / "web.log") as port:
+        context = browser.new_context(base_url=f"http://127.0.0.1:{port}")
+        page = context.new_page()
+        complaints = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.goto("/admin/")
+        page.fill("#id_username", "admin")
+        page.fill("#id_password", "a long password for a test")
+        page.locator("[type=submit]").click()
+        page.wait_for_selector("#user-tools")
+
+        lists = [link.get_attribute("href") for link in page.locator("#content-main th a").all()]
+        for url in lists:
+            page.goto(url)
+            for row in page.locator("#result_list th a, #result_list td a").all()[:1]:
+                page.goto(row.get_attribute("href"))
+
+        assert len(lists) >= 4
+        assert complaints == []
+        assert {cookie["path"] for cookie in context.cookies()} == {"/admin/"}
+        context.close()

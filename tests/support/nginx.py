@@ -1,0 +1,98 @@
+"""The shipped nginx.conf, run for real: only names, ports and paths are changed."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+BROTLI = Path("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so")
+MISSING = None if NGINX and BROTLI.exists() else "nginx or libnginx-mod-http-brotli-static is not installed"
+
+FRAME = """
+load_module {brotli};
+{user}
+daemon off;
+worker_processes {workers};
+{numbers}
+pid {folder}/nginx.pid;
+error_log {folder}/error.log crit;
+http {{
+    include /etc/nginx/mime.types;
+    sendfile on;
+    tcp_nopush on;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    {more}
+{site}
+}}
+"""
+
+
+def site(folder, app, static):
+    """deploy/nginx.conf with the paths of this machine; `app` is host:port."""
+    text = (PROJECT / "deploy" / "nginx.conf").read_text()
+    for there, here in {
+        "unix:/run/petition/web.sock": app,
+        "/srv/petition/var/static/": f"{static}/",
+        "/srv/petition/deploy": str(PROJECT / "deploy"),
+        "/var/cache/nginx/petition": f"{folder}/cache",
+        "/var/log/nginx/petition.log": f"{folder}/access.log",
+        "/etc/letsencrypt/live/petition.example.org": str(folder),
+    }.items():
+        assert there in text, there
+        text = text.replace(there, here)
+    return text
+
+
+def numbers():
+    """What the head of deploy/nginx.conf asks for in nginx.conf itself."""
+    text = (PROJECT / "deploy" / "nginx.conf").read_text()
+    return "\n".join(re.findall(r"^#     (worker_rlimit_nofile .*|events .*)$", text, re.MULTILINE))
+
+
+def plain(text, port, closed_port):
+    """The same without TLS, on loopback."""
+    text = re.sub(r"listen \[::\].*;", "", text)
+    text = text.replace("listen 443 ssl http2", f"listen 127.0.0.1:{port}")
+    text = text.replace("listen 80;", f"listen 127.0.0.1:{closed_port};")
+    return re.sub(r"ssl_\w+ .*;", "", text)
+
+
+def write(folder, site_text, workers=1, more=""):
+    folder.mkdir(parents=True, exist_ok=True)
+    user = "user root;" if os.getuid() == 0 else ""
+    conf = folder / "nginx.conf"
+    values = {"brotli": BROTLI, "user": user, "folder": folder, "workers": workers, "numbers": numbers()}
+    conf.write_text(FRAME.format(**values, more=more, site=site_text))
+    return conf
+
+
+def check(conf):
+    """What `nginx -t` says, and whether it is content."""
+    return subprocess.run([NGINX, "-t", "-c", str(conf), "-p", str(conf.parent)], capture_output=True, text=True)
+
+
+@contextmanager
+def running(folder, app, static, ports, workers=1, more="", said=None):
+    """nginx on 127.0.0.1:ports[0] in front of `app`, until the block is left."""
+    conf = write(folder, plain(site(folder, app, static), *ports), workers, more)
+    process = subprocess.Popen([NGINX, "-c", str(conf), "-p", str(folder)], stdin=subprocess.DEVNULL, stderr=said)
+    try:
+        for _attempt in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", ports[0])) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{ports[0]}"
+    finally:
+        process.terminate()
+        process.wait(10)

@@ -1,0 +1,150 @@
+"""The real server and worker, as production starts them, on the database of the test."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpResponse
+
+from petition import identity
+from petition.models import KeyFingerprint
+
+PROJECT = Path(__file__).resolve().parents[2]
+PYTHON = sys.executable
+START_SECONDS = 60
+
+GRANIAN = (
+    *(str(Path(PYTHON).with_name("granian")), "config.wsgi:application", "--interface", "wsgi", "--no-ws"),
+    *("--workers", "1", "--blocking-threads", "4", "--workers-kill-timeout", "10"),
+    *("--access-log", "--access-log-fmt", "%(method)s %(status)d %(dt_ms).1f"),
+)
+
+
+def database_url():
+    """The database of this test, for another process."""
+    values = connection.settings_dict
+    user = quote(values["USER"]) + (f":{quote(values['PASSWORD'])}" if values["PASSWORD"] else "")
+    options = dict(values.get("OPTIONS", {}))
+    host = values["HOST"] or ""
+    if host.startswith("/"):
+        options["host"], host = host, ""
+    port = f":{values['PORT']}" if values["PORT"] else ""
+    return f"postgresql://{user}@{host}{port}/{values['NAME']}?{urlencode(options)}"
+
+
+def environment(**overrides):
+    """What a process of a trial needs; None leaves a variable out."""
+    values = {name: value for name, value in os.environ.items() if not name.startswith(("GRANIAN_", "PYTEST"))} | {
+        "LOCAL": "1",
+        "VAR_DIR": str(settings.VAR_DIR),
+        "DATABASE_URL": database_url(),
+        "SECRET_KEY": settings.SECRET_KEY,
+        "EMAIL_DIGEST_KEY": settings.EMAIL_DIGEST_KEY,
+        "RECIPIENT_PUBLIC_KEY": settings.RECIPIENT_PUBLIC_KEY,
+        "RECIPIENT_SECRET_KEYS": ",".join(settings.RECIPIENT_SECRET_KEYS),
+        "PYTHONUNBUFFERED": "1",
+        **overrides,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def remember_key():
+    """What `load_campaign` does first: the database learns which EMAIL_DIGEST_KEY it is filled with."""
+    KeyFingerprint.objects.get_or_create(name="email_digest", defaults={"fingerprint": identity.key_fingerprint()})
+
+
+_ports = []
+
+
+def free_port():
+    """A port of our own until these tests end: our socket keeps others from it, and servers that we start share it."""
+    ours = socket.socket()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    ours.bind(("127.0.0.1", 0))
+    _ports.append(ours)
+    return ours.getsockname()[1]
+
+
+@contextmanager
+def process(*command, log, **overrides):
+    """One of our programs in a process group of its own; what it says goes to the file `log`."""
+    with log.open("ab") as file:
+        started = subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env=environment(**overrides),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    try:
+        yield started
+    finally:
+        started.terminate()
+        try:
+            started.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+
+
+@contextmanager
+def web(log, *options, **overrides):
+    """The port of a granian that answers."""
+    remember_key()
+    port = free_port()
+    with process(*GRANIAN, "--port", str(port), *options, log=log, **overrides) as server:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                http.client.HTTPConnection("127.0.0.1", port, timeout=5).request("GET", "/healthz")
+                break
+            except OSError:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"granian did not start: {log.read_text()}") from None
+                time.sleep(0.1)
+        yield port
+
+
+def fetch(port, method, path, data=None, headers=None):
+    """What the server answers over a connection of its own, read as strictly as Python reads."""
+    web = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    form = {"Content-Type": "application/x-www-form-urlencoded"} if method == "POST" else {}
+    web.request(method, path, urlencode(data) if data else None, {**form, **(headers or {})})
+    answer = web.getresponse()
+    names = [name.lower() for name, _value in answer.getheaders()]
+    assert len(names) == len(set(names)), f"a header stands there twice: {names}"
+    response = HttpResponse(answer.read(), status=answer.status)
+    response.json = lambda: json.loads(response.content)
+    del response["Content-Type"]
+    for name, value in answer.getheaders():
+        response[name] = value
+    web.close()
+    return response
+
+
+@contextmanager
+def worker(log, **overrides):
+    remember_key()
+    with process(PYTHON, "manage.py", "worker", log=log, **overrides) as started:
+        yield started
+
+
+def wait_until(condition, seconds=30, pause=0.05):
+    """Return what `condition` returns once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "It did not happen in time."
+        time.sleep(pause)
+    return found
