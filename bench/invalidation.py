@@ -64,7 +64,7 @@ def measure(rows: int, rate: float) -> None:
             print(f"  {done:,} signatures in {lasted:.0f} s, {done / lasted:,.0f}/s", flush=True)
     found = tally.recount()
     print(f"Recounted: {found.difference} were missing from the count.")
-    (environment.VAR.parent / "campaign.json").write_text(json.dumps(result, indent=1))
+    (environment.VAR.parent / "invalidation.json").write_text(json.dumps(result, indent=1))
     campaign.delete()
     environment.clear(database, rows)
     if found.difference:

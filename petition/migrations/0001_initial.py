@@ -3,9 +3,9 @@ import django.db.models.deletion
 import django.utils.timezone
 import parler.fields
 import parler.models
-import petition.models.signature
-import petition.models.live_settings
 import petition.models.audit
+import petition.models.live_settings
+import petition.models.signature
 import pgtrigger.compiler
 import pgtrigger.migrations
 from django.conf import settings
@@ -458,7 +458,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='switchestranslation',
             name='master',
-            field=parler.fields.TranslationsForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='translations', to='petition.live_settings'),
+            field=parler.fields.TranslationsForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='translations', to='petition.switches'),
         ),
         migrations.AddField(
             model_name='tallychange',

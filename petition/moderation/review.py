@@ -13,7 +13,7 @@ def fingerprint(signature: Signature) -> str:
     """What a moderator saw: the words, and what had been decided on them. It tells neither."""
     decision = (signature.reviewed_at is not None, signature.approved_at is not None)
     seen = repr((signature.pk, signature.name, signature.words, signature.shows_name, decision))
-    return salted_hmac("petition.moderation.review", seen, algorithm="sha256").hexdigest()[:20]
+    return salted_hmac("petition.review", seen, algorithm="sha256").hexdigest()[:20]
 
 
 def decide(seen: Mapping[int, str], *, approve: bool) -> list[Signature]:

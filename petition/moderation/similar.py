@@ -120,5 +120,5 @@ def find_text(kind: str, text: str) -> int | None:
 
 def handle(kind: str, value: str) -> str:
     """A short name for a network or a domain, which means nothing outside of the page of signals."""
-    made = salted_hmac("petition.moderation.similar", f"{kind} {value}", algorithm="sha256").digest()
+    made = salted_hmac("petition.similar", f"{kind} {value}", algorithm="sha256").digest()
     return b32encode(made).decode()[:6]
