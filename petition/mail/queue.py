@@ -12,19 +12,16 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db import connection
 from django.utils import timezone
 
 from petition import live_settings, rate_limits
 from petition.mail import messages
 from petition.mail.messages import Letter
-from petition.mail.smtp import Fate, Outcome, Parcel, Post, ServerAway
+from petition.mail.smtp import Fate, Outcome, Parcel, Post
 from petition.models import OutgoingMail, Signature
 from petition.models.mail import OutgoingMailQuerySet
 from petition.moderation import similar
 from petition.postgres import counters
-
-__all__ = ["ServerAway"]
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +67,6 @@ KNOWN = """
     ) AS matters ON true
     WHERE mail.id = ANY(%(ids)s)
 """
-FORGET = "DELETE FROM petition_outgoingmail WHERE id = ANY(%s)"
 
 
 @dataclass(frozen=True)
@@ -93,8 +89,8 @@ def claim(limit: int = BATCH) -> list[OutgoingMail]:
 def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda: False) -> int:
     """Send one batch of what is due, or its beginning if `stopping`; return how many rows were dealt with.
 
-    A `post` keeps its connections for the next batch; without one they are made for this batch. Raises ServerAway if
-    the mail server is away. What was claimed and not begun is due again at once; a mail at which anything unforeseen
+    A `post` keeps its connections for the next batch; without one they are made for this batch. Raises ServerAwayError
+    if the mail server is away. What was claimed and not begun is due again at once; a mail at which anything unforeseen
     happens stays claimed, so that it cannot hold up the others.
     """
     if post is None:
@@ -202,8 +198,7 @@ def finish(mails: Collection[OutgoingMail], *, keep: Container[int | None] = ())
     """Forget mails that are dealt with, and the pending signatures for which nobody has got a link: all but `keep`."""
     if not mails:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(FORGET, [[mail.pk for mail in mails]])
+    OutgoingMail.objects.filter(pk__in=[mail.pk for mail in mails]).delete()
     if unlinked := [mail.signature_id for mail in mails if mail.signature_id and mail.signature_id not in keep]:
         Signature.objects.pending().filter(pk__in=unlinked).erase()
 

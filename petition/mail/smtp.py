@@ -25,16 +25,16 @@ from petition.models import OutgoingMail
 
 logger = logging.getLogger(__name__)
 
-OK, FORWARDED, GO_ON, CLOSING = 250, 251, 354, 421
+OK, FORWARDED, CLOSING = 250, 251, 421
 
 Parcel = tuple[OutgoingMail, Letter]
 
 
-class ServerAway(Exception):  # noqa: N818  (it names what is the case)
+class ServerAwayError(Exception):
     """The mail server cannot be reached or will not let us in: no mail is to blame."""
 
 
-class Unanswered(OSError):  # noqa: N818  (it names what is the case)
+class UnansweredError(OSError):
     """The server was sent the whole text and said nothing: it may have taken the mail or not."""
 
 
@@ -56,7 +56,7 @@ class Outcome:
     letter: Letter
     fate: Fate
     status: int | None = None
-    away: ServerAway | None = None
+    away: ServerAwayError | None = None
 
 
 Parcels = SimpleQueue[Parcel | None]
@@ -71,7 +71,7 @@ class Connection:
         self.backend = backend
 
     def open(self) -> bool:
-        """Whether it is a new one. Raises ServerAway."""
+        """Whether it is a new one. Raises ServerAwayError."""
         try:
             is_new = self.backend.open() is not False
             if smtp := self._smtp():
@@ -93,7 +93,7 @@ class Connection:
             return Outcome(mail, letter, Fate.UNSENDABLE)
         try:
             return Outcome(mail, letter, *self._send(mail, letter, recipient))
-        except ServerAway as error:
+        except ServerAwayError as error:
             return Outcome(mail, letter, Fate.NOT_BEGUN, away=error)
 
     def _send(self, mail: OutgoingMail, letter: Letter, recipient: str) -> tuple[Fate, int | None]:
@@ -108,7 +108,7 @@ class Connection:
             return Fate.REFUSED, error.smtp_code
         except (OSError, smtplib.SMTPException) as error:
             self.close()
-            if not is_fresh and not isinstance(error, Unanswered):
+            if not is_fresh and not isinstance(error, UnansweredError):
                 # A server may end a connection after any number of mails: this one gets a connection of its own.
                 return self._send(mail, letter, recipient)
             if isinstance(error, smtplib.SMTPSenderRefused):
@@ -122,11 +122,12 @@ class Connection:
         return Fate.SENT, None
 
     def _pass_on(self, mail: OutgoingMail, letter: Letter, recipient: str) -> None:
+        message = messages.message(mail, letter, recipient)
         if smtp := self._smtp():
-            mailbox = messages.mailbox(recipient)
-            converse(smtp, messages.envelope_sender(), mailbox, messages.wire(mail, letter, mailbox))
+            content = messages.content(message)
+            converse(smtp, messages.envelope_sender(), message.to[0], content)
         else:
-            self.backend.send_messages([messages.message(mail, letter, recipient)])
+            self.backend.send_messages([message])
 
     def close(self) -> None:
         try:
@@ -136,25 +137,25 @@ class Connection:
             self.backend.connection = None  # type: ignore[attr-defined]
 
 
-def _away(error: Exception) -> ServerAway:
+def _away(error: Exception) -> ServerAwayError:
     if isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPHeloError):
-        return ServerAway(f"it refused us with {error.smtp_code}")
-    return ServerAway(type(error).__name__)
+        return ServerAwayError(f"it refused us with {error.smtp_code}")
+    return ServerAwayError(type(error).__name__)
 
 
 def converse(smtp: smtplib.SMTP, sender: str, recipient: str, content: bytes) -> None:
-    """What `smtp.sendmail` does for one recipient, in half its time; raises the same, or Unanswered.
+    """Pass one mail on as `smtp.sendmail` does, with its errors, but tell "not sent" from "sent, and no answer".
 
-    The addresses are bare and ASCII, the lines of the content end in CRLF.
+    The addresses are bare and ASCII. Raises UnansweredError where `sendmail` would not say how far it has come.
     """
     try:
-        status, text = smtp.docmd(f"MAIL FROM:<{sender}>")
+        status, text = smtp.mail(sender)
     except smtplib.SMTPServerDisconnected:
         # To hang up on our sender is to refuse it.
         status, text = CLOSING, b""
     if status != OK:
         raise smtplib.SMTPSenderRefused(status, text, sender)
-    status, text = smtp.docmd(f"RCPT TO:<{recipient}>")
+    status, text = smtp.rcpt(recipient)
     if status not in (OK, FORWARDED):
         if status == CLOSING:
             smtp.close()
@@ -163,19 +164,14 @@ def converse(smtp: smtplib.SMTP, sender: str, recipient: str, content: bytes) ->
             with suppress(smtplib.SMTPServerDisconnected):
                 smtp.rset()
         raise smtplib.SMTPRecipientsRefused({recipient: (status, text)})
-    status, text = smtp.docmd("DATA")
-    if status == GO_ON:
-        status, text = _send_text(smtp, content)
+    try:
+        status, text = smtp.data(content)
+    except smtplib.SMTPDataError:
+        raise
+    except (OSError, smtplib.SMTPException) as error:
+        raise UnansweredError from error
     if status != OK:
         raise smtplib.SMTPDataError(status, text)
-
-
-def _send_text(smtp: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
-    try:
-        smtp.send(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
-        return smtp.getreply()
-    except (OSError, smtplib.SMTPException) as error:
-        raise Unanswered from error
 
 
 class Carrier(threading.Thread):
@@ -213,7 +209,7 @@ class Post:
         self.outcomes: Outcomes = SimpleQueue()
 
     def open(self) -> None:
-        """Raises ServerAway."""
+        """Raises ServerAwayError."""
         self.first.open()
 
     def close(self) -> None:
@@ -230,7 +226,7 @@ class Post:
         """Send what `take` returns, until that is None, and tell what became of it.
 
         A connection gets its next mail when the outcome of its last one was acted on: whoever is killed has sent at
-        most one mail over each without the database knowing. Raises ServerAway once no connection is left, after
+        most one mail over each without the database knowing. Raises ServerAwayError once no connection is left, after
         telling what was not begun.
         """
         return self._over_several(take) if several and self.most > 1 else self._over_one(take)
@@ -267,7 +263,7 @@ class Post:
             return
         self.open()
         connections = [self.first]
-        with suppress(ServerAway):
+        with suppress(ServerAwayError):
             while len(connections) < self.most:
                 another = Connection(self.connect())
                 another.open()

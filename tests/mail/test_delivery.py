@@ -16,9 +16,8 @@ from django.utils import timezone
 from nacl.public import PrivateKey
 
 from petition import confirmation, identity, signing, withdrawal
-from petition.mail import queue
-from petition.mail.queue import ServerAway
-from petition.mail.smtp import Post
+from petition.mail import messages, queue
+from petition.mail.smtp import Post, ServerAwayError
 from petition.models import OutgoingMail, Signature
 from tests.support.mail_server import DROP, HANG, MailServer
 
@@ -171,7 +170,7 @@ def test_a_repeated_mail_keeps_its_name_and_others_have_other_names(sign, server
         due_again()
         claimed = queue.claim()
         chosen = queue.choose_letters(claimed)
-        names.append([queue.letters.message(mail, chosen[mail.pk], ANNA).message()["Message-ID"] for mail in claimed])
+        names.append([messages.message(mail, chosen[mail.pk], ANNA).message()["Message-ID"] for mail in claimed])
 
     assert names[0] == names[1]
     assert len(set(names[0])) == 2
@@ -334,7 +333,7 @@ def test_after_the_server_came_back_the_same_post_goes_on(sign, server):
         queue.deliver_due(post)
         server.stop()
         sign(ANNA, *MANY)
-        with pytest.raises(ServerAway):
+        with pytest.raises(ServerAwayError):
             queue.deliver_due(post)
         assert {mail.attempts for mail in mails()} == {0}
         server.start()
@@ -346,14 +345,14 @@ def test_after_the_server_came_back_the_same_post_goes_on(sign, server):
 
 def test_what_nobody_foresaw_in_a_carrier_is_raised_and_the_batch_is_given_back(sign, server, monkeypatch):
     sign(*MANY)
-    wire = queue.letters.wire
+    message = messages.message
 
     def fail_at(mail, letter, recipient):
         if recipient == MANY[10]:
             raise KeyError("nobody foresaw this")
-        return wire(mail, letter, recipient)
+        return message(mail, letter, recipient)
 
-    monkeypatch.setattr(queue.letters, "wire", fail_at)
+    monkeypatch.setattr(messages, "message", fail_at)
     with pytest.raises(KeyError):
         queue.deliver_due()
     # It cannot hold up the others: it stays claimed, and at most what was under way with it.
@@ -530,7 +529,7 @@ def test_a_slow_server_does_not_keep_a_batch_past_its_claim(sign, server, monkey
 
 def away():
     """Why the worker says that it is."""
-    with pytest.raises(ServerAway) as caught:
+    with pytest.raises(ServerAwayError) as caught:
         queue.deliver_due()
     return str(caught.value)
 

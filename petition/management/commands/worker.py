@@ -12,7 +12,7 @@ from petition import retention
 from petition.checks import recipient_keys
 from petition.counts import tally
 from petition.mail import queue
-from petition.mail.smtp import Post
+from petition.mail.smtp import Post, ServerAwayError
 from petition.moderation import invalidation
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             with closing(Post()) as post:
                 while dealt_with := queue.deliver_due(post):
                     sent += dealt_with
-        except queue.ServerAway as error:
+        except ServerAwayError as error:
             self.stderr.write(f"The mail server is away ({error}); the rest of the mail waits.")
         while invalidation.advance():
             pass
@@ -85,7 +85,7 @@ class Command(BaseCommand):
                 if now >= purge_at:
                     retention.purge()
                     purge_at = now + PURGE_SECONDS
-            except queue.ServerAway as error:
+            except ServerAwayError as error:
                 pause = AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)]
                 away, mail_at = away + 1, now + pause
                 logger.warning("The mail server is away (%s); trying again in %s seconds", error, pause)
