@@ -28,7 +28,7 @@ def counts_json(request: HttpRequest, slug: str) -> HttpResponseBase:
             return too_many(_("Too many tries from your network."), wait)
         said = _("This needs a valid token, sent as “Authorization: Bearer TOKEN”.")
         return refusal(HTTPStatus.UNAUTHORIZED, said, {"WWW-Authenticate": "Bearer"})
-    wait = rate_limits.over("counts_token", str(token.pk), settings.DASHBOARD_RATE)
+    wait = rate_limits.seconds_to_wait_for_try(request, "counts_token", str(token.pk), settings.DASHBOARD_RATE)
     if wait is not None:
         return too_many(_("This token has asked too often."), wait)
     token.remember_use()

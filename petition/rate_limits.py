@@ -1,4 +1,8 @@
-"""How much one network may ask for, and which network a request comes from."""
+"""Rate limits per network, and the network that a request comes from.
+
+Where people sign, and where mail is sent, many limits are counted in one statement of ours. Logins, codes and tokens,
+which are rare, are counted by django-ratelimit, one limit after the other. Both count in the windows of a rate.
+"""
 
 import time
 from collections import Counter
@@ -6,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, wraps
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django_ratelimit import core as ratelimit
+from django_ratelimit.core import get_usage
 
-from petition import live_settings
+from petition import identity, live_settings
 from petition.models import Verdict
 from petition.postgres import counters
 from petition.web import errors
@@ -20,6 +25,7 @@ IPAddress = IPv4Address | IPv6Address
 
 # A provider hands whole /48 networks to one customer, so a /64 alone would be no limit.
 WIDER_NETWORK_FACTOR = 10
+SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def client_address(request: HttpRequest) -> IPAddress | None:
@@ -86,7 +92,13 @@ def seconds_to_wait_for_login(request: HttpRequest, account: str) -> int | None:
     tries = [("login", key, times(settings.LOGINS_PER_NETWORK, factor)) for key, factor in limited_networks(request)]
     tries.append(("login:here", f"{account} {client_network(request)}", settings.LOGINS_PER_ACCOUNT_AND_NETWORK))
     tries.append(("login:account", account, settings.LOGINS_PER_ACCOUNT))
-    return next((wait for try_ in tries if (wait := over(*try_)) is not None), None)
+    return next((wait for try_ in tries if (wait := seconds_to_wait_for_try(request, *try_)) is not None), None)
+
+
+def seconds_to_wait_for_try(request: HttpRequest, group: str, key: str, rate: str) -> int | None:
+    """Count one try of `key`, which is hashed; None within the rate, else how many seconds until its window ends."""
+    usage = get_usage(request, group=group, key=lambda _group, _request: key, rate=rate, increment=True)
+    return max(usage["time_left"], 1) if usage and usage["should_limit"] else None
 
 
 def over(group: str, key: str, rate: str) -> int | None:
@@ -97,7 +109,7 @@ def over(group: str, key: str, rate: str) -> int | None:
 def over_any(uses: Iterable[tuple[str, str, str]]) -> int | None:
     """Count one use of each group, key and rate; None within all rates, else the seconds until the last window ends.
 
-    Costs one statement, where django-ratelimit, whose rates, windows and names these are, needs up to two for each.
+    Costs one statement, where django-ratelimit needs up to two for each.
     """
     windows = {window.name: window for window in _windows(uses) if window}
     if not windows:
@@ -135,14 +147,22 @@ class Window(NamedTuple):
 
 def _windows(uses: Iterable[tuple[str, str, str]]) -> Iterator[Window | None]:
     """The window in which each group, key and rate is counted; None where there is no limit."""
+    now = int(time.time())
     for group, key, rate in uses:
-        if rate.partition("/")[0] == "0":
+        limit, seconds = parse_rate(rate)
+        if not limit:
             yield None
             continue
-        limit, period = ratelimit._split_rate(rate)
-        ends_at = ratelimit._get_window(key, period)
-        name = ratelimit._make_cache_key(group, ends_at, rate, key, ratelimit.ALL)
-        yield Window(name, limit, ends_at, period + ratelimit.EXPIRATION_FUDGE)
+        # Each key has windows of its own, or all of them would open at the same moment.
+        ends_at = now + seconds - (now - crc32(key.encode())) % seconds
+        name = identity.daily_hash(f"{group} {limit}/{seconds} {key} {ends_at}".encode()).hexdigest()
+        yield Window(name, limit, ends_at, seconds)
+
+
+def parse_rate(rate: str) -> tuple[int, int]:
+    """Of "300/h" or "10/10m" the count and the seconds; 0 for "0", which is no limit."""
+    count, _slash, period = rate.partition("/")
+    return int(count), int(period[:-1] or 1) * SECONDS[period[-1]] if period else 1
 
 
 def times(rate: str, factor: int) -> str:

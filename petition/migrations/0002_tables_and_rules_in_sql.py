@@ -5,7 +5,7 @@ UNLOGGED = """
     ALTER TABLE petition_dailysalt SET UNLOGGED;
 
     CREATE UNLOGGED TABLE petition_cache (
-        cache_key varchar(255) PRIMARY KEY, value text NOT NULL, expires timestamptz NOT NULL
+        cache_key varchar(255) PRIMARY KEY, value bigint NOT NULL, expires timestamptz NOT NULL
     ) WITH (fillfactor = 50);
     CREATE INDEX petition_cache_expires ON petition_cache (expires);
 """
