@@ -13,17 +13,13 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from petition import identity, live_settings, rate_limits
-from petition.models import AddressMark, Petition, Signature
+from petition.models import AddressMark, HeldReason, Petition, Signature
 from petition.postgres.prepared import Prepared
 
-# Without 0 and O, 1, I and L, 2 and Z, 5 and S, 8 and B: nobody has to guess when typing from another screen.
-CODE_LETTERS = "34679ACDEFGHJKMNPQRTUVWXY"
 CODE_LENGTH = 8
 
 # More rows than that no address has: what gets no mail any more is deleted (`petition.mail.queue`), the rest lapses.
 CODES = 60
-
-HELD_BUSY_NETWORK = "busy network"
 
 
 def _columns(model: type[Model], alias: str) -> str:
@@ -124,11 +120,11 @@ def confirm(signature: Signature, *, without_words: bool = False) -> bool:
 
 def _reason_to_hold(signature: Signature) -> str:
     if signature.domain_digest and bytes(signature.domain_digest) in live_settings.blocked_domain_digests():
-        return live_settings.HELD_DOMAIN
+        return HeldReason.BLOCKED_DOMAIN
     if signature.network_digest is None:
         return ""
     busy = rate_limits.over("confirmed", bytes(signature.network_digest).hex(), live_settings.rate("HOLD_PER_NETWORK"))
-    return HELD_BUSY_NETWORK if busy is not None else ""
+    return HeldReason.BUSY_NETWORK if busy is not None else ""
 
 
 def disown(signature: Signature) -> None:
@@ -147,8 +143,8 @@ def _code(petition_id: int, pk: int) -> str:
     number = int.from_bytes(mac.digest())
     letters = ""
     for _ in range(CODE_LENGTH):
-        number, position = divmod(number, len(CODE_LETTERS))
-        letters += CODE_LETTERS[position]
+        number, position = divmod(number, len(identity.CODE_LETTERS))
+        letters += identity.CODE_LETTERS[position]
     return f"{letters[:4]}-{letters[4:]}"
 
 

@@ -18,6 +18,10 @@ from nacl.public import PrivateKey, PublicKey, SealedBox
 SEALED_LENGTH = 320
 SALT_SECONDS = 60
 
+# Codes are typed from another screen or from paper, so nobody has to guess between 0 and O, 1, I and L, 2 and Z, 5 and
+# S, 8 and B.
+CODE_LETTERS = "34679ACDEFGHJKMNPQRTUVWXY"
+
 _GMAIL = {"gmail.com", "googlemail.com"}
 
 

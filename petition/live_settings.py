@@ -8,11 +8,9 @@ from django.conf import settings
 from django.utils.translation import get_language
 
 from petition import identity
-from petition.models import ListedDomain, ListedNetwork, Switches, Verdict
+from petition.models import HeldReason, ListedDomain, ListedNetwork, Switches, Verdict
 
 SECONDS = 2
-HELD_NETWORK = "blocked network"
-HELD_DOMAIN = "blocked mail domain"
 RATES = ("RATE_PER_NETWORK", "BURST_PER_NETWORK", "MAILS_PER_ADDRESS", "HOLD_PER_NETWORK")
 
 
@@ -75,8 +73,8 @@ def verdict_on_domain(domain: str) -> Verdict | None:
 def reason_to_hold(address: IPv4Address | IPv6Address | None, domain: str) -> str:
     """Why whoever signs from here, with a mailbox there, is held once she has confirmed; empty: no reason."""
     if verdict_on_network(address) == Verdict.BLOCK:
-        return HELD_NETWORK
-    return HELD_DOMAIN if verdict_on_domain(domain) == Verdict.BLOCK else ""
+        return HeldReason.BLOCKED_NETWORK
+    return HeldReason.BLOCKED_DOMAIN if verdict_on_domain(domain) == Verdict.BLOCK else ""
 
 
 def blocked_domain_digests() -> set[bytes]:

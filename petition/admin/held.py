@@ -6,19 +6,11 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from petition import confirmation, live_settings
-from petition.models import HeldSignature
-from petition.models.signature import HELD_RETURNED, SignatureQuerySet
+from petition.models import HeldReason, HeldSignature
+from petition.models.signature import SignatureQuerySet
 
 from .bulk_actions import Decisions, InLanguage
 
-# Why the machine holds a signature. A moderator writes reasons of her own.
-REASONS: dict[str, Any] = {
-    confirmation.HELD_BUSY_NETWORK: _("busy network"),
-    live_settings.HELD_NETWORK: _("blocked network"),
-    live_settings.HELD_DOMAIN: _("blocked mail domain"),
-    HELD_RETURNED: _("returned after an invalidated one was withdrawn"),
-}
 BY_HAND = "hand"
 
 
@@ -29,13 +21,13 @@ class WhyHeld(admin.SimpleListFilter):
     parameter_name = "why"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(str(number), name) for number, name in enumerate(REASONS.values())] + [(BY_HAND, _("by a moderator"))]
+        return [(str(number), name) for number, name in enumerate(HeldReason.labels)] + [(BY_HAND, _("by a moderator"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if value == BY_HAND:
-            return queryset.exclude(held_reason__in=list(REASONS))
-        for number, reason in enumerate(REASONS):
+            return queryset.exclude(held_reason__in=HeldReason.values)
+        for number, reason in enumerate(HeldReason.values):
             if value == str(number):
                 return queryset.filter(held_reason=reason)
         return queryset
@@ -63,4 +55,4 @@ class HeldSignatureAdmin(Decisions):
 
     @admin.display(description=_("reason for holding"))
     def reason(self, signature: HeldSignature) -> Promise | str:
-        return REASONS.get(signature.held_reason, signature.held_reason)
+        return dict(HeldReason.choices).get(signature.held_reason, signature.held_reason)

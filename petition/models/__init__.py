@@ -7,7 +7,7 @@ from .mail import AddressMark, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals, SoughtSignature
-from .signature import Signature
+from .signature import HeldReason, Signature
 from .tally import DayTally, HourTally, Measure, TallyChange, TotalTally
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "CountsToken",
     "DailySalt",
     "DayTally",
+    "HeldReason",
     "HeldSignature",
     "HourTally",
     "InvalidationCampaign",

@@ -23,8 +23,6 @@ SHOWABLE = Q(shows_name=True) & (~Q(name="") | ~Q(words=""))
 # Which may tell of fakes: by its mail domain, by its network, or by both.
 WITH_SIGNALS = Q(domain_digest__isnull=False) | Q(network_digest__isnull=False)
 
-HELD_RETURNED = "returned after an invalidated signature was withdrawn"
-
 # The unique constraint settles a race; who comes later is spared the error. Returns whether the address has other rows.
 _CONFIRM = """
     UPDATE petition_signature mine
@@ -54,6 +52,18 @@ CONFIRM_WITHOUT_WORDS = Prepared(
 def this_hour() -> datetime:
     """Now, as far as a signature may remember it: to the hour."""
     return timezone.now().replace(minute=0, second=0, microsecond=0)
+
+
+class HeldReason(models.TextChoices):
+    """Reasons for which signatures are held without anybody's doing; moderators write their own. Values are stored."""
+
+    BUSY_NETWORK = "busy network", _("busy network")
+    BLOCKED_NETWORK = "blocked network", _("blocked network")
+    BLOCKED_DOMAIN = "blocked mail domain", _("blocked mail domain")
+    RETURNED = (
+        "returned after an invalidated signature was withdrawn",
+        _("returned after an invalidated one was withdrawn"),
+    )
 
 
 class WholeHour(models.Func):
@@ -290,7 +300,7 @@ class Signature(models.Model):
             "id": self.pk,
             "email_digest": bytes(self.email_digest),
             "held_reason": held_reason,
-            "returned": HELD_RETURNED,
+            "returned": HeldReason.RETURNED,
             "hour": this_hour(),
             "now": timezone.now(),
         }

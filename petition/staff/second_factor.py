@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from petition.confirmation import CODE_LETTERS
+from petition.identity import CODE_LETTERS
 
 BACKUP_CODES = 10
 BACKUP_CODE_LENGTH = 16

@@ -15,7 +15,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from django.utils import timezone
 from nacl.public import PrivateKey
 
-from petition import confirmation, identity, signing, withdrawal
+from petition import identity, signing, withdrawal
 from petition.mail import messages, queue
 from petition.mail.smtp import Post, ServerAwayError
 from petition.models import OutgoingMail, Signature
@@ -132,7 +132,7 @@ def test_the_link_carries_its_token_in_the_path_and_the_code_is_easy_to_type(cli
     path = re.search(r"^https://site\.example(/en/confirm/[^/?#\s]+/)$", text, re.MULTILINE)[1]
     assert client.get(path).status_code == 200
     (code,) = re.findall(r"^[A-Z0-9]{4}-[A-Z0-9]{4}$", text, re.MULTILINE)
-    assert set(code) <= {*confirmation.CODE_LETTERS, "-"}
+    assert set(code) <= {*identity.CODE_LETTERS, "-"}
     assert not set(code) & set("0O1IL2Z5S8B")
 
 

@@ -18,7 +18,7 @@ from petition.models import AddressMark, OutgoingMail, Signature
 from petition.models.signature import this_hour
 
 ANNA = "anna@example.org"
-CODE = re.compile(rf"^[{confirmation.CODE_LETTERS}]{{4}}-[{confirmation.CODE_LETTERS}]{{4}}$", re.MULTILINE)
+CODE = re.compile(rf"^[{identity.CODE_LETTERS}]{{4}}-[{identity.CODE_LETTERS}]{{4}}$", re.MULTILINE)
 
 pytestmark = pytest.mark.django_db
 
