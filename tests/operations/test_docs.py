@@ -11,7 +11,10 @@ from django.core.management import get_commands
 from campaign.models import Report
 from petition import models
 
-DOCS = Path(settings.BASE_DIR) / "docs"
+ROOT = Path(settings.BASE_DIR)
+DOCS = ROOT / "docs"
+DOCUMENTS = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+OUR_FOLDERS = r"\.ci|\.github|bench|campaign|config|deploy|docs|locale|petition|static|templates|tests"
 OF_PEOPLE = [
     models.Signature,
     models.InvalidationCampaign,
@@ -53,7 +56,7 @@ def test_every_model_is_known_to_be_about_people_or_not():
 def test_every_check_stands_in_the_operations_document():
     text = (DOCS / "operations.md").read_text()
     for app in ("petition", "campaign"):
-        code = (Path(settings.BASE_DIR) / app / "checks.py").read_text()
+        code = (ROOT / app / "checks.py").read_text()
         ids = set(re.findall(rf'id="{app}\.([EW]\d+)"', code))
 
         assert ids
@@ -68,7 +71,23 @@ def test_every_command_of_ours_stands_in_the_operations_document():
     assert ours <= set(re.findall(r"manage\.py (\w+)", (DOCS / "operations.md").read_text()))
 
 
+def test_commands_that_leave_an_entry_in_the_audit_log_are_named():
+    commands = (ROOT / "petition/management/commands").glob("*.py")
+    audited = {path.stem for path in commands if "audit.record(" in path.read_text()}
+
+    sentence = re.search(r"Of the commands, (.+?) leave an entry", (DOCS / "operations.md").read_text())
+    assert set(re.findall(r"`(\w+)`", sentence[1])) == audited
+
+
 def test_links_between_documents_lead_somewhere():
-    for document in [Path(settings.BASE_DIR) / "README.md", *DOCS.rglob("*.md")]:
+    for document in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_a_document_names_exists(document):
+    # `xx` and `<lang>` stand for any language.
+    text = document.read_text().replace("<lang>", "xx").replace("xx/", "ru/").replace("xx.", "ru.")
+    for path in re.findall(rf"`((?:{OUR_FOLDERS})/[^\s`]*)", text):
+        assert (ROOT / path).exists(), path
