@@ -1,6 +1,8 @@
 """What the documents promise is what the code has."""
 
 import re
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,30 @@ def test_every_file_that_a_document_names_exists(document):
     text = document.read_text().replace("<lang>", "xx").replace("xx/", "ru/").replace("xx.", "ru.")
     for path in re.findall(rf"`((?:{OUR_FOLDERS})/[^\s`]*)", text):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_example_from_the_code_stands_in_the_code(document):
+    for path, example in re.findall(r"```python\n# (\S+)\n(.+?)```", document.read_text(), re.DOTALL):
+        code = [line.strip() for line in (ROOT / path).read_text().splitlines()]
+        assert "\n".join(line.strip() for line in example.splitlines()) in "\n".join(code), f"{path}: {example}"
+
+
+def test_the_version_stands_in_one_place():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    code = [path for folder in ("bench", "campaign", "config", "petition") for path in (ROOT / folder).rglob("*.py")]
+    files = [*code, *(ROOT / "templates").rglob("*.html"), *DOCUMENTS]
+
+    assert newest[1] == version
+    # Not within a network like 192.0.2.0.
+    alone = re.compile(rf"(?<![\d.]){re.escape(version)}(?![\d.])")
+    assert [path.name for path in files if alone.search(path.read_text())] == ["CHANGELOG.md"]
+
+
+def test_the_product_takes_no_package_under_the_gpl():
+    names = set(re.findall(r"^([\w-]+)==", (ROOT / "deploy/requirements.txt").read_text(), re.MULTILINE))
+    for name in names - {"tzdata"}:  # which is for Windows
+        said = metadata.metadata(name)
+        licence = " ".join([said["License-Expression"] or "", said["License"] or "", *said.get_all("Classifier", [])])
+        assert not re.search(r"(?<!Lesser )General Public|\bA?GPL", licence), name
