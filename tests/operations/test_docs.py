@@ -87,6 +87,15 @@ def test_links_between_documents_lead_somewhere():
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
+def test_the_readme_leads_to_every_document():
+    listed = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+
+    assert {path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *DOCS.glob("*.md")]} == {
+        "README.md",
+        *(target for target in listed if target.endswith(".md")),
+    }
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_file_that_a_document_names_exists(document):
     # `xx` and `<lang>` stand for any language.
