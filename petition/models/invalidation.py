@@ -183,8 +183,8 @@ class InvalidationCampaign(models.Model):
         if self.domain:
             digests = bytes(self.domain_digests)
             each = [digests[start : start + DIGEST] for start in range(0, len(digests), DIGEST)]
-            # All that have a domain have a network, and those have an index.
-            found = found.filter(domain_digest__in=each, network_digest__isnull=False)
+            # Served by the index signatures_by_hour_and_domain, whether or not the network is known.
+            found = found.filter(domain_digest__in=each)
         if self.network_digest is not None:
             found = found.filter(network_digest=bytes(self.network_digest))
         if self.country:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from petition import identity, retention, withdrawal
 from petition.counts import tally
-from petition.models import InvalidationCampaign, ListedDomain, Signature, StaffAction, Verdict
+from petition.models import InvalidationCampaign, ListedDomain, ListedNetwork, Signature, StaffAction, Verdict
 from petition.models.signature import this_hour
 from petition.moderation import domains, invalidation
 from tests.support import server
@@ -131,6 +131,17 @@ def test_a_campaign_finds_what_fits_all_criteria(make_campaign, make_signature, 
     make_signature(**{"confirmed": True} | does_not)
 
     assert list(make_campaign(**criteria).signatures()) == [found]
+
+
+def test_a_campaign_by_domain_finds_a_network_on_the_allow_list(make_campaign, client, sign_data):
+    """Such a signature has no digest of its network."""
+    ListedNetwork.objects.create(network="127.0.0.0/8", verdict=Verdict.ALLOW)
+    client.post("/en/petitions/chechnya/sign/", sign_data(email="robot@spam.example"))
+    signature = Signature.objects.get()
+    assert signature.confirm()
+    assert signature.network_digest is None
+
+    assert list(make_campaign(domain="spam.example").signatures()) == [signature]
 
 
 def test_a_wildcard_stands_for_the_domains_that_are_known_by_name(make_campaign, make_signature):
@@ -611,7 +622,26 @@ def explain_steps():
             cursor.execute("EXPLAIN " + statement)
             plan = "\n".join(line for (line,) in cursor.fetchall())
             assert "Seq Scan on petition_signature" not in plan, plan
-            assert "signatures_with_signals" not in plan, plan
+            assert "signatures_by_hour_and_domain" not in plan, plan
+
+
+def test_a_preview_by_domain_goes_by_the_index(make_campaign):
+    call_command("seed_signatures", "20000")
+    row = Signature.objects.filter(domain_digest__isnull=False).latest("pk")
+    campaign = make_campaign(domain="spam.example")
+    campaign.domain_digests = bytes(row.domain_digest)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert invalidation.preview(campaign).found
+
+    statements = [query["sql"] for query in queries if 'FROM "petition_signature"' in query["sql"]]
+    assert len(statements) == 2
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute("EXPLAIN " + statement)
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "signatures_by_hour_and_domain" in plan, plan
+            assert "Index Cond: (domain_digest = " in plan, plan
 
 
 def test_a_step_is_a_handful_of_statements(make_campaign, make_many):
