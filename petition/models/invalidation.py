@@ -28,10 +28,7 @@ class InvalidationCampaignQuerySet(models.QuerySet["InvalidationCampaign"]):
 
     def running(self) -> Self:
         """Those that a worker has to go on with."""
-        return self.filter(
-            Q(applied_at__isnull=False, finished_at=None, cancelled_at=None)
-            | Q(undone_at__isnull=False, undo_finished_at=None)
-        )
+        return self.applying() | self.undoing()
 
     def apply(self, user_id: int | None) -> int:
         """Let the worker begin. What is signed from now on is not part of it."""
