@@ -20,7 +20,7 @@ from petition.mail.messages import Letter
 from petition.mail.smtp import Fate, Outcome, Parcel, Post
 from petition.models import OutgoingMail, Signature
 from petition.models.mail import OutgoingMailQuerySet
-from petition.moderation import similar
+from petition.moderation import domains
 from petition.postgres import counters
 
 logger = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
         raise
     finally:
         release(mail for mail, _letter in waiting)
-    similar.name_domains(mails)
+    domains.name_domains(mails)
     return len(mails) - len(waiting)
 
 

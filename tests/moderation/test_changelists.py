@@ -15,7 +15,7 @@ from petition import identity
 from petition.admin import changelist
 from petition.models import ListedDomain, OutgoingMail, Signature, Source, StaffAction, Verdict
 from petition.models.signature import this_hour
-from petition.moderation import anomalies, similar
+from petition.moderation import anomalies, domains, similar
 from tests.conftest import make_petition
 
 pytestmark = pytest.mark.django_db
@@ -310,7 +310,7 @@ def test_no_list_and_no_filter_reads_every_row(staff, many, monkeypatch):
     for look_up in (
         lambda: similar.find_domain("nobody.example"),
         lambda: similar.find_text("name", "nobody"),
-        lambda: similar.name_domains([OutgoingMail(signature_id=last - n, recipient=b"") for n in range(100)]),
+        lambda: domains.name_domains([OutgoingMail(signature_id=last - n, recipient=b"") for n in range(100)]),
     ):
         assert [plan for plan in plans_of(look_up) if SCAN.search(plan)] == []
 
@@ -328,7 +328,7 @@ def test_a_domain_is_counted_by_the_hour_and_not_by_the_day(make_signature, many
     signature = make_signature(domain_digest=digest)
     mail = OutgoingMail(signature_id=signature.pk, recipient=b"")
 
-    (plan,) = plans_of(lambda: similar.name_domains([mail]))
+    (plan,) = plans_of(lambda: domains.name_domains([mail]))
 
     assert re.search(r"Index Cond: \(\(created_at = .*\) AND \(domain_digest = ", plan)
 

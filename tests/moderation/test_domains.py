@@ -13,7 +13,7 @@ from petition import identity, retention, signing
 from petition.mail import queue
 from petition.models import OutgoingMail, SeenDomain, Signature
 from petition.models.signature import this_hour
-from petition.moderation import domains, similar
+from petition.moderation import domains
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -122,9 +122,9 @@ def test_a_batch_costs_one_statement_and_a_box_for_each_new_domain(sign, monkeyp
     unseal = identity.unseal
     monkeypatch.setattr(identity, "unseal", lambda box: opened.append(box) or unseal(box))
 
-    assert similar.name_domains(mails) == 2
+    assert domains.name_domains(mails) == 2
     with CaptureQueriesContext(connection) as queries:
-        assert similar.name_domains(mails) == 0
+        assert domains.name_domains(mails) == 0
 
     assert len(opened) == 2
     assert len(queries) == 1
@@ -133,14 +133,14 @@ def test_a_batch_costs_one_statement_and_a_box_for_each_new_domain(sign, monkeyp
 def test_what_was_typed_is_kept_in_the_one_spelling(sign):
     sign(*mailboxes(20, "Клуб.EXAMPLE"))
 
-    similar.name_domains(list(OutgoingMail.objects.all()))
+    domains.name_domains(list(OutgoingMail.objects.all()))
 
     assert known() == ["xn--90ard6a.example"]
 
 
 def test_a_campaign_can_mean_the_known_ones_by_a_pattern(sign):
     sign(*mailboxes(20, "a.club.example"), *mailboxes(19, "b.club.example"))
-    similar.name_domains(list(OutgoingMail.objects.all()))
+    domains.name_domains(list(OutgoingMail.objects.all()))
 
     assert domains.meant_by("*.club.example") == ["a.club.example"]
 
@@ -149,14 +149,14 @@ def test_a_box_that_does_not_open_stops_nothing(sign, settings):
     sign(*mailboxes(20))
     settings.RECIPIENT_SECRET_KEYS = [PrivateKey.generate().encode().hex()]
 
-    assert similar.name_domains(list(OutgoingMail.objects.all())) == 0
+    assert domains.name_domains(list(OutgoingMail.objects.all())) == 0
 
 
 def test_mails_without_a_signature_cost_nothing(petition, django_assert_num_queries):
     mail = OutgoingMail(petition=petition, kind="withdraw", recipient=b"", email_digest=bytes(32), language="en")
 
     with django_assert_num_queries(0):
-        assert similar.name_domains([mail]) == 0
+        assert domains.name_domains([mail]) == 0
 
 
 @pytest.mark.parametrize(("age", "stays"), [(30, True), (31, False)])
@@ -179,7 +179,7 @@ def test_a_domain_that_is_shared_again_stays_longer(make_signature, sign):
     SeenDomain.objects.create(digest=digest, name="club.example", shared_on=before.date())
     sign(*mailboxes(20))
 
-    similar.name_domains(list(OutgoingMail.objects.all()))
+    domains.name_domains(list(OutgoingMail.objects.all()))
 
     assert SeenDomain.objects.get().shared_on == timezone.localdate()
 
