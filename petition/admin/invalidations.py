@@ -15,6 +15,7 @@ from django_countries import countries
 from petition.forms import countries_by_name
 from petition.models import Action, InvalidationCampaign, Petition, Signature, Source
 from petition.moderation import domains, invalidation
+from petition.postgres.timeouts import TimeLimitError
 from petition.staff import audit
 
 from .base import ReasonField, Traced
@@ -207,7 +208,7 @@ class InvalidationCampaignAdmin(Traced):
         if campaign.is_draft and not campaign.faded_at:
             try:
                 preview = invalidation.preview(campaign)
-            except invalidation.TooManyError:
+            except TimeLimitError:
                 is_too_much = True
         context = {
             **self.admin_site.each_context(request),

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db import OperationalError, connection, transaction
+from django.db import transaction
 from django.db.models import Count, F, Func, Q
 from django.utils import timezone
 
 from petition.counts import tally
 from petition.models import Action, InvalidationCampaign, Signature
 from petition.models.signature import SignatureQuerySet, this_hour
+from petition.postgres.timeouts import time_limit
 from petition.staff import audit
 
 # A step changes so many signatures at most, and looks at so many: its locks are gone in a moment, and whoever withdraws
@@ -18,12 +19,6 @@ BATCH = 1_000
 WALK = 5_000
 SAMPLE = 20
 PREVIEW_SECONDS = 20
-COUNTED = Q(held_at=None)
-CANCELLED = "57014"  # how PostgreSQL says, in any language, that time was up
-
-
-class TooManyError(Exception):
-    """Counting what a campaign finds takes too long for a page."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +33,17 @@ class Preview:
 
 
 def preview(campaign: InvalidationCampaign) -> Preview:
-    """What applying it at this moment would do. Reads all that it must to be exact; raises TooManyError after 20 s."""
+    """The numbers and a sample for the moderator who decides whether to apply it. Changes nothing.
+
+    Reads all that it must to be exact; raises TimeLimitError after 20 seconds.
+    """
     found = campaign.signatures()
-    try:
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{PREVIEW_SECONDS}s"])
-            numbers = found.aggregate(found=Count("pk"), counted=Count("pk", filter=COUNTED))
-            # By a hash of their numbers: neither the first nor the last ones show what else is caught.
-            sample = list(found.order_by(Func(F("pk"), function="hashint8"))[:SAMPLE])
-            count = tally.current(campaign.petition.slug)
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('statement_timeout', '0', true)")
-    except OperationalError as error:
-        if getattr(error.__cause__, "pgcode", "") == CANCELLED:
-            raise TooManyError from error
-        raise
+    with time_limit(PREVIEW_SECONDS):
+        # Of confirmed signatures that are not invalidated, those that are not held count.
+        numbers = found.aggregate(found=Count("pk"), counted=Count("pk", filter=Q(held_at=None)))
+        # By a hash of their numbers: neither the first nor the last ones show what else is caught.
+        sample = list(found.order_by(Func(F("pk"), function="hashint8"))[:SAMPLE])
+        count = tally.current(campaign.petition.slug)
     total = count.total if count else 0
     return Preview(numbers["found"], numbers["counted"], sample, total, total - numbers["counted"])
 
