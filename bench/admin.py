@@ -1,15 +1,17 @@
 """What staff wait for: lists among many signatures, and the page of signals."""
 
-import time
 from collections.abc import Callable
+from functools import partial
 
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection
+from django.http import HttpRequest, HttpResponseBase
+from django.template.response import TemplateResponse
 from django.test import RequestFactory
 
 from bench import environment
-from bench.plan import Plan
+from bench.plan import Lane, Plan, seconds_of
 from bench.report import Report, Row, Target
 from petition.models import Signature
 from petition.moderation import anomalies
@@ -35,8 +37,8 @@ def lists(plan: Plan, database: str, rows: int, report: Report) -> None:
         "the same, of one mail domain": f"by=domain&of={rows}",
         "the same, of one shape of names": f"by=shape&of={rows}",
     }
-    lanes = {work: _lane(_list, query) for work, query in urls.items()}
-    figures = plan.in_turns({**lanes, "one": _lane(_one, str(rows))}, " ms")
+    lanes = {work: _milliseconds(partial(_list, query)) for work, query in urls.items()}
+    figures = plan.in_turns({**lanes, "one": _milliseconds(partial(_one, str(rows)))}, " ms")
     for work in urls:
         report.add(Row(work, figures[work], "page of one signature", figures["one"], None, rows))
         report.add(Row(work, figures[work], target=AT_ONCE, rows=rows))
@@ -46,39 +48,36 @@ def signals(plan: Plan, database: str, rows: int, report: Report) -> None:
     """What stands out among so many signatures of 29 days, beside reading them."""
     environment.use(database)
     for span in anomalies.SPANS.values():
-        lanes = {
-            "find": lambda seconds, span=span: _milliseconds(lambda: anomalies.find(span)),
-            "read": lambda seconds, span=span: _milliseconds(lambda: _read(span)),
-        }
-        figures = plan.in_turns(lanes, " ms")
+        finding, reading = partial(anomalies.find, span), partial(_read, span)
+        figures = plan.in_turns({"find": _milliseconds(finding), "read": _milliseconds(reading)}, " ms")
         limit = Target(1000 * anomalies.SECONDS, at_most=True)
         work = f"signals of the last {span.name}"
         report.add(Row(work, figures["find"], "reading the same rows", figures["read"], None, rows))
         report.add(Row(work, figures["find"], target=limit, rows=rows))
 
 
-def _lane(page: Callable[[str], None], about: str) -> Callable[[int], float]:
-    return lambda seconds: _milliseconds(lambda: page(about))
+def _milliseconds(work: Callable[[], object]) -> Lane:
+    return lambda seconds: 1000 * seconds_of(work)
 
 
-def _milliseconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - started)
-
-
-def _request(query: str = "") -> object:
+def _request(query: str = "") -> HttpRequest:
     request = RequestFactory().get(f"/?{query}")
     request.user = User(pk=1, is_active=True, is_staff=True, is_superuser=True)
     return request
 
 
 def _list(query: str) -> None:
-    admin.site.get_model_admin(Signature).changelist_view(_request(query)).render()  # type: ignore[arg-type,attr-defined]
+    _render(admin.site.get_model_admin(Signature).changelist_view(_request(query)))
 
 
 def _one(pk: str) -> None:
-    admin.site.get_model_admin(Signature).changeform_view(_request(), pk).render()  # type: ignore[arg-type,attr-defined]
+    _render(admin.site.get_model_admin(Signature).changeform_view(_request(), pk))
+
+
+def _render(page: HttpResponseBase) -> None:
+    if not isinstance(page, TemplateResponse):
+        raise SystemExit(f"The admin answered {page.status_code}")
+    page.render()
 
 
 def _read(span: anomalies.Span) -> None:

@@ -95,7 +95,8 @@ class Signers:
         return {"signed": len(seconds), "refused": refused, "ms": times}
 
     def come(self) -> None:
-        begun, number, people = time.monotonic(), 0, []
+        begun, number = time.monotonic(), 0
+        people: list[threading.Thread] = []
         while self.going:
             number += 1
             time.sleep(max(0.0, begun + number / self.rate - time.monotonic()))

@@ -133,8 +133,8 @@ class Crowd:
         if status != str(expected):
             raise Mishap(status or "dropped, without a word")
         self.diary.seconds[step].append(time.monotonic() - begin)
-        head, _blank, body = answer.partition(b"\r\n\r\n")
-        return gzip.decompress(body) if b"\r\ncontent-encoding: gzip" in head.lower() else body
+        headers, _blank, body = answer.partition(b"\r\n\r\n")
+        return gzip.decompress(body) if b"\r\ncontent-encoding: gzip" in headers.lower() else body
 
     async def look(self, until: float) -> None:
         """Write down what number is shown, in the JSON and on the page, and when."""

@@ -1,5 +1,6 @@
 """How much is measured, and measuring in turns."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,6 +8,12 @@ from bench.report import Figure
 
 Lane = Callable[[int], float]
 """One measurement, of so many seconds."""
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 @dataclass(frozen=True)

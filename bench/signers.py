@@ -76,5 +76,6 @@ def finished_messages(database: str) -> list[tuple[str, bytes]]:
     for n, mail in enumerate(waiting):
         letter, recipient = chosen[mail.pk], f"mail.{n}@example.org"
         if letter:
-            finished.append((recipient, messages.message(mail, letter, recipient).message().as_bytes(linesep="\r\n")))
+            finished_message = messages.message(mail, letter, recipient).message().as_bytes()
+            finished.append((recipient, finished_message.replace(b"\n", b"\r\n")))
     return finished

@@ -27,8 +27,7 @@ class Sink:
         self.last = time.monotonic()
         self.first = self.first or self.last
         self.count += 1
-        if self.on_mail:
-            self.on_mail(recipient, message)
+        self.on_mail(recipient, message)
 
     async def serve(self, port: int) -> asyncio.Server:
         return await asyncio.get_running_loop().create_server(lambda: Conversation(self), "127.0.0.1", port)

@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -204,7 +204,7 @@ def _without_mishap(soaked: Soaked, name: str, work: Callable[[], int | None]) -
         return None
 
 
-def _in_threads(works: list[Callable[[], None]]) -> None:
+def _in_threads(works: Sequence[Callable[[], None]]) -> None:
     from django.db import connections
 
     def work(one: Callable[[], None]) -> None:

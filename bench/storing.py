@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from django.core.management import call_command
 from django.db import connection
@@ -15,7 +16,7 @@ from django.utils import timezone
 from bench import environment, load, signers
 from bench.environment import Process
 from bench.load import LoadError
-from bench.plan import Lane, Plan
+from bench.plan import Lane, Plan, seconds_of
 from bench.report import Figure, Report, Row, Target
 from petition.counts import breakdown, tally
 from petition.counts.breakdown import Question
@@ -82,7 +83,7 @@ def counts(plan: Plan, database: str, rows: int, report: Report) -> None:
         report.add(Row(row.work, row.measured, row.against, row.ceiling, None, rows))
     none = Target(0, at_most=True)
     report.add(Row("count read: scans of Signature", Figure((scans,), ""), target=none, rows=rows))
-    year = plan.in_turns({"year": lambda seconds: 1000 * _seconds_of(_year)}, " ms")["year"]
+    year = plan.in_turns({"year": lambda seconds: 1000 * _mean_seconds_of(_year)}, " ms")["year"]
     report.add(Row("counts by day and country for a year", year, rows=rows))
     scans = _scans(_year)
     report.add(Row("the same: scans of Signature", Figure((scans,), ""), target=none, rows=rows))
@@ -96,15 +97,15 @@ def _count_row(plan: Plan, work: str, rows: int) -> Row:
 
     figures = plan.in_turns(
         {
-            "count": lambda seconds: 1e6 * _seconds_of(lambda: tally.current("chechnya")),
-            "key": lambda seconds: 1e6 * _seconds_of(by_key),
+            "count": lambda seconds: 1e6 * _mean_seconds_of(lambda: tally.current("chechnya")),
+            "key": lambda seconds: 1e6 * _mean_seconds_of(by_key),
         },
         " µs",
     )
     return Row(work, figures["count"], "one row by its key", figures["key"], Target(20, at_most=True), rows)
 
 
-def _seconds_of(work: Callable[[], object], most: float = 0.5) -> float:
+def _mean_seconds_of(work: Callable[[], object], most: float = 0.5) -> float:
     """How long one call takes, after a first one that does not count."""
     work()
     calls, started = 0, time.perf_counter()
@@ -144,7 +145,7 @@ def _scans(work: Callable[[], object]) -> int:
     """How often the plans of what this asks name the table of signatures."""
     plans: list[str] = []
 
-    def explain(execute, sql, params, many, context):  # noqa: ANN001, ANN202, Django's hook
+    def explain(execute: Callable[..., object], sql: str, params: Any, many: bool, context: dict[str, Any]) -> object:
         if not sql.startswith(("EXPLAIN", "SET TRANSACTION")):
             with connection.cursor() as cursor:
                 cursor.execute(f"EXPLAIN {sql}", params)
@@ -177,16 +178,14 @@ def export(plan: Plan, database: str, empty: str, rows: int, report: Report) -> 
         Row("export of a year: scans of Signature", Figure((scans,), ""), target=Target(0, at_most=True), rows=rows)
     )
     figures = plan.in_turns(
-        {"exact": lambda seconds: _took(lambda: _export("--exact")), "merged": lambda seconds: _took(_export)}, " s"
+        {
+            "exact": lambda seconds: seconds_of(lambda: _export("--exact")),
+            "merged": lambda seconds: seconds_of(_export),
+        },
+        " s",
     )
     report.add(Row("export of a year by everything: exact", figures["exact"], rows=rows))
     report.add(Row("export of a year by everything: small cells merged", figures["merged"], rows=rows))
-
-
-def _took(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def _export(*options: str) -> None:

@@ -2,23 +2,26 @@
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import pytest
 from django.db import connections
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+Test = TypeVar("Test", bound=Callable[..., object])
 
 
-def needs_chromium(test):
+def needs_chromium(test: Test) -> Test:
     """Mark a test that runs where Chromium is installed, and says why where it is not."""
     reason = "Chromium is not installed (Debian's package is called chromium)"
     return pytest.mark.browser(pytest.mark.skipif(CHROMIUM is None, reason=reason)(test))
 
 
 @contextmanager
-def chromium():
+def chromium() -> Iterator[Browser]:
     # Playwright's loop runs in this thread, and Django would take our own queries for a mistake.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     try:
@@ -34,16 +37,16 @@ def chromium():
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-def is_complaint(message):
+def is_complaint(message: ConsoleMessage) -> bool:
     # A form to correct comes with status 422, which the browser remarks upon.
     return message.type == "error" and "status of 422" not in message.text
 
 
 @contextmanager
-def visitor(browser, base_url, **options):
+def visitor(browser: Browser, base_url: str, **options: Any) -> Iterator[Page]:
     """A page of a fresh visitor. On leaving: nothing was blocked or asked of another host, and no cookie was set."""
     context = browser.new_context(base_url=base_url, **options)
-    complaints = []
+    complaints: list[str] = []
     context.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
     context.on("request", lambda request: None if request.url.startswith(base_url) else complaints.append(request.url))

@@ -1,12 +1,14 @@
 """A crowd of honest signers, as uneven as life, and those who would pass for one."""
 
 import random
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from django.db import connection
 from psycopg2.extras import execute_values
 
+from petition.models import Petition
 from petition.models.signature import this_hour
 
 HOUR = timedelta(hours=1)
@@ -28,23 +30,24 @@ FIRST = "Anna Maria Olga Elena Ivan Paul John Laura Ana Lucia Peter Nina Vera Ma
 LAST = "Schmidt Garcia Ivanova Petrova Smith Silva Wang Müller Kim Lopez Novak Rossi Meyer Jones Wanjiru Costa".split()
 WORDS = ["", "", "", "", "", "", "", "", "", "Love wins", "Stop it now", "I stand with you"]
 SOURCES = ["amnesty", "ilga", "poster", "radio", "choir"]
+Row = tuple[bytes, bytes, bytes, str, str, str, str, str, datetime, datetime | None]
 VIRAL = 30  # hours ago, for an hour in which eight times as many sign
 
 
-def digest(text):
+def digest(text: str) -> bytes:
     return sha256(text.encode()).digest()
 
 
 class Crowd:
     """Signatures of the last `days`, a row as COLUMNS, whose chances a seed decides."""
 
-    def __init__(self, number, days=30, seed=1):
+    def __init__(self, number: int, days: int = 30, seed: int = 1) -> None:
         self.random = random.Random(seed)
         self.now = this_hour()
         self.days = days
         self.rows = [self.signer() for _ in range(number)]
 
-    def hour_of(self, peak):
+    def hour_of(self, peak: int) -> datetime:
         """So many hours ago: awake, or in the hour when all the world signed."""
         while True:
             ago = VIRAL if self.random.random() < 0.05 else self.random.randrange(24 * self.days)
@@ -53,7 +56,7 @@ class Crowd:
             if ago == VIRAL or self.random.random() < (1.1 - distance / 12) ** 1.5:
                 return at
 
-    def signer(self):
+    def signer(self) -> Row:
         country = self.random.choices(list(COUNTRIES), [weight for weight, *_rest in COUNTRIES.values()])[0]
         _weight, peak, language, providers = COUNTRIES[country]
         at = self.hour_of(peak)
@@ -72,7 +75,7 @@ class Crowd:
         source = self.random.choices(["", *SOURCES], [80, 10, 5, 3, 1, 1])[0]
         return self.row(at, domain, network, country, language, name, source, self.random.choice(WORDS))
 
-    def name(self):
+    def name(self) -> str:
         chance = self.random.random()
         if chance < 0.4:
             return ""
@@ -81,7 +84,7 @@ class Crowd:
             return f"{name}{self.random.randrange(60, 100)}"
         return name if chance < 0.6 else f"{name} {self.random.choice(LAST)}{self.random.choice(LAST).lower()}"
 
-    def domain(self, country, providers):
+    def domain(self, country: str, providers: list[str]) -> str:
         chance = self.random.random()
         if chance < 0.75 and country == "CN":
             return providers[0]
@@ -91,19 +94,28 @@ class Crowd:
             return self.random.choice(providers)
         return f"firm-{int(self.random.paretovariate(0.5))}.example" if chance < 0.95 else f"own-{chance}.example"
 
-    def row(self, at, domain, network, country="", language="en", name="", source="", words="", confirmed=None):
+    def row(
+        self,
+        at: datetime,
+        domain: str,
+        network: str,
+        country: str = "",
+        language: str = "en",
+        name: str = "",
+        source: str = "",
+        words: str = "",
+        confirmed: bool | None = None,
+    ) -> Row:
         if confirmed is None:
             confirmed = self.random.random() < 0.85
         mailbox = self.random.randbytes(32)
-        return (mailbox, digest(domain), digest(network), name, words, country, language, source, at, confirmed and at)
+        digests = (mailbox, digest(domain), digest(network))
+        return (*digests, name, words, country, language, source, at, at if confirmed else None)
 
 
-def sign(petition, rows):
+def sign(petition: Petition, rows: Iterable[Row]) -> None:
     """Write them down, in the order of time."""
-    values = [
-        (petition.pk, 1, *row[:-1], row[-1] or None)
-        for row in sorted(rows, key=lambda row: row[COLUMNS.index("created_at")])
-    ]
+    values = [(petition.pk, 1, *row) for row in sorted(rows, key=lambda row: row[8])]
     with connection.cursor() as cursor:
         execute_values(
             cursor,

@@ -6,9 +6,12 @@ import asyncio
 import email
 import email.policy
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Self
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.support.server import free_port
 
@@ -21,12 +24,12 @@ HANG = "hang"
 
 @dataclass(frozen=True)
 class Received:
-    sender: str
+    sender: str | None
     recipient: str
     message: email.message.EmailMessage
-    connection: tuple
+    connection: object
     encrypted: bool
-    logged_in: bool
+    logged_in: bool | None
 
 
 class MailServer:
@@ -36,54 +39,59 @@ class MailServer:
     before the 250. `most_connections` are served, and more are told to go.
     """
 
-    def __init__(self, **options):
-        self.received = []
-        self.served = []
-        self.most_connections = None
-        self.commands = {}
-        self.on_data = lambda recipient: None
+    def __init__(self, **options: Any) -> None:
+        self.received: list[Received] = []
+        self.served: list[object] = []
+        self.most_connections: int | None = None
+        self.commands: dict[str | tuple[str, str], str] = {}
+        self.on_data: Callable[[str], object] = lambda recipient: None
         self._options = options
-        self._controller = None
+        self._controller: Controller | None = None
         self.port = free_port()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    def start(self):
+    def start(self) -> None:
         # A server that comes back keeps the port it had.
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port, **self._options)
         self._controller.start()
 
-    def stop(self):
+    def stop(self) -> None:
         if self._controller:
             self._controller.stop()
             self._controller = None
 
-    def recipients(self):
+    def recipients(self) -> list[str]:
         return [received.recipient for received in self.received]
 
-    async def _answer(self, server, command, recipient=""):
+    async def _answer(self, server: SMTP, command: str, recipient: str = "") -> str | None:
         answer = self.commands.get((command, recipient)) or self.commands.get(command)
         if answer == DROP:
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         elif answer == HANG:
             await asyncio.Event().wait()
         return answer
 
-    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
         session.host_name = hostname
         answer = await self._answer(server, "EHLO")
         return [answer] if answer else responses
 
-    async def handle_HELO(self, server, session, envelope, hostname):
+    async def handle_HELO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str) -> str:
         session.host_name = hostname
         return await self._answer(server, "HELO") or f"250 {server.hostname}"
 
-    async def handle_MAIL(self, server, session, envelope, address, options):
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
         if session.peer not in self.served:
             self.served.append(session.peer)
         if self.most_connections and session.peer not in self.served[: self.most_connections]:
@@ -95,7 +103,9 @@ class MailServer:
         envelope.mail_from = address
         return "250 OK"
 
-    async def handle_RCPT(self, server, session, envelope, address, options):
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
         answer = await self._answer(server, "RCPT", address)
         if answer:
             # Servers like to quote whom they refuse.
@@ -103,11 +113,12 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         (recipient,) = envelope.rcpt_tos
         answer = await self._answer(server, "DATA", recipient)
         if answer:
             return answer.replace("ADDRESS", recipient)
+        assert isinstance(envelope.content, bytes)
         received = Received(
             envelope.mail_from,
             recipient,

@@ -6,8 +6,10 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 PROJECT = Path(__file__).resolve().parents[2]
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
@@ -37,7 +39,7 @@ http {{
 """
 
 
-def site(folder, app, static):
+def site(folder: Path, app: str, static: Path) -> str:
     """deploy/nginx.conf with the paths of this machine; `app` is host:port."""
     text = (PROJECT / "deploy" / "nginx.conf").read_text()
     for there, here in {
@@ -53,13 +55,13 @@ def site(folder, app, static):
     return text
 
 
-def numbers():
+def numbers() -> str:
     """What the head of deploy/nginx.conf asks for in nginx.conf itself."""
     text = (PROJECT / "deploy" / "nginx.conf").read_text()
     return "\n".join(re.findall(r"^#     (worker_rlimit_nofile .*|events .*)$", text, re.MULTILINE))
 
 
-def plain(text, port, closed_port):
+def plain(text: str, port: int, closed_port: int) -> str:
     """The same without TLS, on loopback."""
     text = re.sub(r"listen \[::\].*;", "", text)
     text = text.replace("listen 443 ssl http2", f"listen 127.0.0.1:{port}")
@@ -67,7 +69,7 @@ def plain(text, port, closed_port):
     return re.sub(r"ssl_\w+ .*;", "", text)
 
 
-def write(folder, site_text, workers=1, more=""):
+def write(folder: Path, site_text: str, workers: int = 1, more: str = "") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     user = "user root;" if os.getuid() == 0 else ""
     conf = folder / "nginx.conf"
@@ -76,16 +78,29 @@ def write(folder, site_text, workers=1, more=""):
     return conf
 
 
-def check(conf):
+def command(conf: Path, *options: str) -> list[str]:
+    assert NGINX, MISSING
+    return [NGINX, *options, "-c", str(conf), "-p", str(conf.parent)]
+
+
+def check(conf: Path) -> subprocess.CompletedProcess[str]:
     """What `nginx -t` says, and whether it is content."""
-    return subprocess.run([NGINX, "-t", "-c", str(conf), "-p", str(conf.parent)], capture_output=True, text=True)
+    return subprocess.run(command(conf, "-t"), capture_output=True, text=True)
 
 
 @contextmanager
-def running(folder, app, static, ports, workers=1, more="", said=None):
+def running(
+    folder: Path,
+    app: str,
+    static: Path,
+    ports: tuple[int, int],
+    workers: int = 1,
+    more: str = "",
+    said: IO[bytes] | None = None,
+) -> Iterator[str]:
     """nginx on 127.0.0.1:ports[0] in front of `app`, until the block is left."""
     conf = write(folder, plain(site(folder, app, static), *ports), workers, more)
-    process = subprocess.Popen([NGINX, "-c", str(conf), "-p", str(folder)], stdin=subprocess.DEVNULL, stderr=said)
+    process = subprocess.Popen(command(conf), stdin=subprocess.DEVNULL, stderr=said)
     try:
         for _attempt in range(100):
             with socket.socket() as probe:

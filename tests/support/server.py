@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
@@ -22,6 +24,7 @@ from petition.models import KeyFingerprint
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
 START_SECONDS = 60
+Found = TypeVar("Found")
 
 GRANIAN = (
     *(str(Path(PYTHON).with_name("granian")), "config.wsgi:application", "--interface", "wsgi", "--no-ws"),
@@ -30,7 +33,7 @@ GRANIAN = (
 )
 
 
-def database_url():
+def database_url() -> str:
     """The database of this test, for another process."""
     values = connection.settings_dict
     user = quote(values["USER"]) + (f":{quote(values['PASSWORD'])}" if values["PASSWORD"] else "")
@@ -42,7 +45,7 @@ def database_url():
     return f"postgresql://{user}@{host}{port}/{values['NAME']}?{urlencode(options)}"
 
 
-def environment(**overrides):
+def environment(**overrides: str | None) -> dict[str, str]:
     """What a process of a trial needs; None leaves a variable out."""
     values = {name: value for name, value in os.environ.items() if not name.startswith(("GRANIAN_", "PYTEST"))} | {
         "LOCAL": "1",
@@ -58,25 +61,25 @@ def environment(**overrides):
     return {name: value for name, value in values.items() if value is not None}
 
 
-def remember_key():
+def remember_key() -> None:
     """What `load_campaign` does first: the database learns which EMAIL_DIGEST_KEY it is filled with."""
     KeyFingerprint.objects.get_or_create(name="email_digest", defaults={"fingerprint": identity.key_fingerprint()})
 
 
-_ports = []
+_ports: list[socket.socket] = []
 
 
-def free_port():
+def free_port() -> int:
     """A port of our own until these tests end: our socket keeps others from it, and servers that we start share it."""
     ours = socket.socket()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     ours.bind(("127.0.0.1", 0))
     _ports.append(ours)
-    return ours.getsockname()[1]
+    return int(ours.getsockname()[1])
 
 
 @contextmanager
-def process(*command, log, **overrides):
+def process(*command: str, log: Path, **overrides: str | None) -> Iterator[subprocess.Popen[bytes]]:
     """One of our programs in a process group of its own; what it says goes to the file `log`."""
     with log.open("ab") as file:
         started = subprocess.Popen(
@@ -100,7 +103,7 @@ def process(*command, log, **overrides):
 
 
 @contextmanager
-def web(log, *options, **overrides):
+def web(log: Path, *options: str, **overrides: str | None) -> Iterator[int]:
     """The port of a granian that answers."""
     remember_key()
     port = free_port()
@@ -117,7 +120,20 @@ def web(log, *options, **overrides):
         yield port
 
 
-def fetch(port, method, path, data=None, headers=None):
+class Answer(HttpResponse):
+    """Read like what the test client returns."""
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
+def fetch(
+    port: int,
+    method: str,
+    path: str,
+    data: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """What the server answers over a connection of its own, read as strictly as Python reads."""
     web = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     form = {"Content-Type": "application/x-www-form-urlencoded"} if method == "POST" else {}
@@ -125,8 +141,7 @@ def fetch(port, method, path, data=None, headers=None):
     answer = web.getresponse()
     names = [name.lower() for name, _value in answer.getheaders()]
     assert len(names) == len(set(names)), f"a header stands there twice: {names}"
-    response = HttpResponse(answer.read(), status=answer.status)
-    response.json = lambda: json.loads(response.content)
+    response = Answer(answer.read(), status=answer.status)
     del response["Content-Type"]
     for name, value in answer.getheaders():
         response[name] = value
@@ -135,13 +150,13 @@ def fetch(port, method, path, data=None, headers=None):
 
 
 @contextmanager
-def worker(log, **overrides):
+def worker(log: Path, **overrides: str | None) -> Iterator[subprocess.Popen[bytes]]:
     remember_key()
     with process(PYTHON, "manage.py", "worker", log=log, **overrides) as started:
         yield started
 
 
-def wait_until(condition, seconds=30, pause=0.05):
+def wait_until(condition: Callable[[], Found], seconds: float = 30, pause: float = 0.05) -> Found:
     """Return what `condition` returns once it is true."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -5,20 +5,23 @@ to know every route), what rows and links of the seeded site lead to, and here w
 """
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import NoReturn, cast
 from urllib.parse import urlsplit
 
+import pytest
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import OperationalError, connection
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
-from django.urls import get_resolver, reverse
+from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone, translation
 
 from campaign.models import Page
@@ -33,13 +36,14 @@ PARTS = ("admin", "dev", "petition/mail", "petition/tags")  # staff, developers,
 LINK = re.compile(r'<a [^>]*?href="([^"#]*)')
 
 
-def is_page(response):
+def is_page(response: HttpResponse) -> bool:
     return response["Content-Type"].startswith("text/html") and bool(response.content)
 
 
-def is_error(response):
+def is_error(response: HttpResponse) -> bool:
     """Whether it is one of the pages that look the same wherever they are met; `an_error` shows each of them."""
-    return bool(response.templates) and response.templates[0].name.startswith("errors/")
+    templates = getattr(response, "templates", [])
+    return bool(templates and templates[0].name.startswith("errors/"))
 
 
 @dataclass
@@ -48,47 +52,48 @@ class Scene:
 
     language: str
     petition: Petition
-    make_signature: Any
-    patch: Any
+    make_signature: Callable[..., Signature]
+    patch: pytest.MonkeyPatch
     client: Client
 
-    def set(self, **values):
+    def set(self, **values: object) -> None:
         for name, value in values.items():
             self.patch.setattr(settings, name, value)
 
-    def get(self, path, **query):
-        return self.client.get(f"/{self.language}/{path}", query)
+    def get(self, path: str, **query: str) -> HttpResponse:
+        return cast(HttpResponse, self.client.get(f"/{self.language}/{path}", query))
 
-    def post(self, path, **data):
-        return self.client.post(f"/{self.language}/{path}", data)
+    def post(self, path: str, **data: str) -> HttpResponse:
+        return cast(HttpResponse, self.client.post(f"/{self.language}/{path}", data))
 
-    def of_petition(self, path):
+    def of_petition(self, path: str) -> str:
         return f"petitions/{self.petition.slug}/{path}"
 
-    def change_petition(self, **values):
+    def change_petition(self, **values: object) -> None:
         self.petition.set_current_language(self.language)
         for name, value in values.items():
             setattr(self.petition, name, value)
         self.petition.save()
 
-    def link(self, **values):
+    def link(self, **values: object) -> Signature:
         values = {"language": self.language, "name": "Анна К.", "words": "Справедливости!", "country": "ES", **values}
         return self.make_signature(**values)
 
-    def open(self, signature):
+    def open(self, signature: Signature) -> HttpResponse:
         return self.get(f"confirm/{confirmation.make_token(signature)}/")
 
 
-STATES = {}
+State = Callable[[Scene], HttpResponse]
+STATES: dict[str, State] = {}
 
 
-def state(make):
+def state(make: State) -> State:
     STATES[make.__name__] = make
     return make
 
 
 @state
-def home_with_everything_on_it(scene):
+def home_with_everything_on_it(scene: Scene) -> HttpResponse:
     scene.set(DONATE_URL="https://donate.example.org/")
     with translation.override(scene.language):
         said = Switches.objects.get_or_create(pk=1)[0]
@@ -101,64 +106,64 @@ def home_with_everything_on_it(scene):
 
 
 @state
-def home_without_a_petition(scene):
-    for model in (OutgoingMail, Signature, Petition):
-        model.objects.all().delete()
+def home_without_a_petition(scene: Scene) -> HttpResponse:
+    for rows in (OutgoingMail.objects.all(), Signature.objects.all(), Petition.objects.all()):
+        rows.delete()
     return scene.get("")
 
 
 @state
-def home_of_a_closed_petition(scene):
+def home_of_a_closed_petition(scene: Scene) -> HttpResponse:
     scene.change_petition(closed_at=timezone.now() - timedelta(days=1))
     return scene.get("")
 
 
 @state
-def home_of_a_paused_petition(scene):
+def home_of_a_paused_petition(scene: Scene) -> HttpResponse:
     scene.change_petition(paused_at=timezone.now())
     return scene.get("")
 
 
 @state
-def sign_when_closed(scene):
+def sign_when_closed(scene: Scene) -> HttpResponse:
     scene.change_petition(closed_at=timezone.now() - timedelta(days=1))
     return scene.get(scene.of_petition("sign/"))
 
 
 @state
-def sign_when_paused(scene):
+def sign_when_paused(scene: Scene) -> HttpResponse:
     scene.change_petition(paused_at=timezone.now(), pause_notice="Back at noon (UTC).")
     return scene.get(scene.of_petition("sign/"))
 
 
 @state
-def sign_with_every_mistake(scene):
+def sign_with_every_mistake(scene: Scene) -> HttpResponse:
     wrong = {"email": "anna", "name": "=" + "Anna" * 40, "words": "x" * 501, "country": "XX", "shows_name": "on"}
     return scene.post(scene.of_petition("sign/"), **wrong)
 
 
 @state
-def sign_with_a_likely_slip(scene):
+def sign_with_a_likely_slip(scene: Scene) -> HttpResponse:
     return scene.post(scene.of_petition("sign/"), email="anna@gmial.com", name="Anna", consent="on")
 
 
 @state
-def confirm_with_words(scene):
+def confirm_with_words(scene: Scene) -> HttpResponse:
     return scene.open(scene.link(shows_name=True))
 
 
 @state
-def confirm_with_words_that_are_not_shown(scene):
+def confirm_with_words_that_are_not_shown(scene: Scene) -> HttpResponse:
     return scene.open(scene.link())
 
 
 @state
-def confirm_under_review(scene):
+def confirm_under_review(scene: Scene) -> HttpResponse:
     return scene.open(scene.link(confirmed=True, held_at=this_hour(), held_reason="busy network"))
 
 
 @state
-def confirm_withdrawn(scene):
+def confirm_withdrawn(scene: Scene) -> HttpResponse:
     signature = scene.link()
     token = confirmation.make_token(signature)
     signature.delete()
@@ -166,57 +171,57 @@ def confirm_withdrawn(scene):
 
 
 @state
-def confirm_too_late(scene):
+def confirm_too_late(scene: Scene) -> HttpResponse:
     scene.change_petition(closed_at=timezone.now() - timedelta(days=3))
     return scene.open(scene.link())
 
 
 @state
-def withdraw_with_an_old_link(scene):
+def withdraw_with_an_old_link(scene: Scene) -> HttpResponse:
     token = withdrawal.make_token(scene.petition.pk, identity.email_digest("anna@example.org"))
     scene.set(CONFIRMATION_DAYS=-1)
     return scene.get(f"withdraw/{token}/")
 
 
 @state
-def share_from_a_partner_with_a_page_for_donations(scene):
+def share_from_a_partner_with_a_page_for_donations(scene: Scene) -> HttpResponse:
     scene.set(DONATE_URL="https://donate.example.org/")
     return scene.get("share/")
 
 
 @state
-def share_with_every_mistake(scene):
+def share_with_every_mistake(scene: Scene) -> HttpResponse:
     return scene.post("share/", text="", host="no server", mastodon="1")
 
 
 @state
-def own_words_with_every_mistake(scene):
+def own_words_with_every_mistake(scene: Scene) -> HttpResponse:
     return scene.post("share/words/", words="Love ❤", size="1x1")
 
 
 @state
-def own_words_while_many_draw(scene):
+def own_words_while_many_draw(scene: Scene) -> HttpResponse:
     with pictures.one_at_a_time(), pictures.places:
         return scene.post("share/words/", words="Justice", size="1200x630")
 
 
 @state
-def a_page_in_another_language_only(scene):
+def a_page_in_another_language_only(scene: Scene) -> HttpResponse:
     other = "ru" if scene.language == "en" else "en"
     Page.objects.language(other).create(slug="elsewhere", title="Elsewhere", body="Some *text*.")
     return scene.get("elsewhere/")
 
 
 @state
-def over_the_limit(scene):
+def over_the_limit(scene: Scene) -> HttpResponse:
     scene.set(BURST_PER_NETWORK="1/h")
     scene.post(scene.of_petition("sign/"))
     return scene.post(scene.of_petition("sign/"))
 
 
 @state
-def the_database_is_away(scene):
-    def fail(execute, sql, params, many, context):
+def the_database_is_away(scene: Scene) -> HttpResponse:
+    def fail(execute: object, sql: object, params: object, many: object, context: object) -> NoReturn:
         raise OperationalError
 
     with connection.execute_wrapper(fail):
@@ -224,12 +229,12 @@ def the_database_is_away(scene):
 
 
 @state
-def nginx_alone(scene):
+def nginx_alone(scene: Scene) -> HttpResponse:
     return HttpResponse((Path(settings.BASE_DIR) / "deploy" / "away.html").read_bytes())
 
 
-def an_error(status):
-    def show(scene):
+def an_error(status: int) -> State:
+    def show(scene: Scene) -> HttpResponse:
         request = HttpRequest()
         request.path = request.path_info = f"/{scene.language}/nowhere/"
         request.LANGUAGE_CODE = scene.language
@@ -242,7 +247,7 @@ for _template in sorted((TEMPLATES / "errors").glob("[0-9]*.html")):
     STATES[f"error_{_template.stem}"] = an_error(int(_template.stem))
 
 
-def write_words(make_signature):
+def write_words(make_signature: Callable[..., Signature]) -> None:
     """Words of support in several scripts, and of every length."""
     approved = {"confirmed": True, "shows_name": True, "reviewed_at": this_hour(), "approved_at": this_hour()}
     make_signature(**approved, name="Анна К.", words="Справедливости!", language="ru", country="GE")
@@ -254,21 +259,21 @@ def write_words(make_signature):
 # The seeded site.
 
 
-def seed(make_signature):
+def seed(make_signature: Callable[..., Signature]) -> None:
     call_command("load_campaign")
     # The site is about the one that was opened last.
     Petition.objects.exclude(slug="chechnya").update(opened_at=timezone.now() - timedelta(days=2))
     write_words(make_signature)
 
 
-def routes_with_rows():
+def routes_with_rows() -> Iterator[tuple[str, type[Model]]]:
     """Routes that show the row of a model by its short name: `page` those of Page."""
     for pattern in get_resolver("campaign.urls").url_patterns:
-        if "slug" in pattern.pattern.converters:
+        if isinstance(pattern, URLPattern) and pattern.name and "slug" in pattern.pattern.converters:
             yield pattern.name, apps.get_model("campaign", pattern.name)
 
 
-def seeded(client, language):
+def seeded(client: Client, language: str) -> dict[str, HttpResponse]:
     """What the seeded site answers, by path: its rows, and wherever links lead from there.
 
     Of pages that differ by a number alone only the first.
@@ -276,17 +281,17 @@ def seeded(client, language):
     with translation.override(language):
         waiting = [reverse("campaign:home")]
         for name, model in routes_with_rows():
-            waiting += [
-                reverse(f"campaign:{name}", args=[slug]) for slug in model.objects.values_list("slug", flat=True)
-            ]
-    found, kinds = {}, set()
+            slugs = model._default_manager.values_list("slug", flat=True)
+            waiting += [reverse(f"campaign:{name}", args=[slug]) for slug in slugs]
+    found: dict[str, HttpResponse] = {}
+    kinds = set()
     while waiting:
         path = waiting.pop()
         kind = re.sub(r"/\d+/", "/0/", path)
         if kind in kinds or "." in path.rpartition("/")[2]:
             continue  # the latter is a file
         kinds.add(kind)
-        response = found[path] = client.get(path)
+        response = found[path] = cast(HttpResponse, client.get(path))
         if response.status_code == 200 and is_page(response):
             links = [unescape(link) for link in LINK.findall(response.content.decode())]
             waiting += [link for link in links if link.startswith(f"/{language}/")]
@@ -294,7 +299,7 @@ def seeded(client, language):
     return {path: response for path, response in found.items() if response.status_code == 200 and is_page(response)}
 
 
-def whole_pages():
+def whole_pages() -> Iterator[str]:
     """The templates that are a page of their own."""
     for path in TEMPLATES.rglob("*.html"):
         name = str(path.relative_to(TEMPLATES))
@@ -302,5 +307,5 @@ def whole_pages():
             yield name
 
 
-def path_of(response, language):
+def path_of(response: HttpResponse, language: str) -> str:
     return urlsplit(response.request["PATH_INFO"]).path if hasattr(response, "request") else f"/{language}/nowhere/"
