@@ -39,7 +39,7 @@ bench: venv ## Measure speed beside the ceilings of this machine (ARGS="--quick"
 	@$(python) -m bench $(ARGS)
 
 spike: export LOCAL := 1
-spike: venv ## Rehearse the afternoon that matters (ARGS="--minutes 1"); needs wrk and nginx
+spike: venv ## Simulate the busiest afternoon (ARGS="--minutes 1"); needs wrk and nginx
 	@$(python) -m bench.spike $(ARGS)
 
 soak: export LOCAL := 1

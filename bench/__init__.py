@@ -1,1 +1,1 @@
-"""How fast it is, each figure beside a ceiling of the same machine in the same run. See docs/performance.md."""
+"""Speed of the product, each figure beside a ceiling of the same machine in the same run. See docs/performance.md."""

@@ -24,7 +24,7 @@ def main() -> None:
     plan = QUICK if chosen.quick else Plan()
     if chosen.rows:
         plan = replace(plan, rows=tuple(sorted(map(int, chosen.rows.split(",")))))
-    with environment.stage():
+    with environment.running():
         report = Report(environment.machine())
         started = time.monotonic()
         if os.getloadavg()[0] > 1 and not chosen.quick:
@@ -78,10 +78,10 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
                 if rows == full and wanted("weight"):
                     weight.weight(front, report)
     if wanted("admin"):
-        # All of them within the days that the signals are about.
+        # All of them within the days in which anomalies are looked for.
         window = min(1_000_000, full)
         recent = environment.prepare(window, fresh, days=29)
-        admin.signals(plan, recent, window, report)
+        admin.find_anomalies(plan, recent, window, report)
         environment.clear(recent, window)
     if wanted("mail"):
         storing.mail(plan, databases[full], full, report)

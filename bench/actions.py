@@ -1,4 +1,4 @@
-"""What each connection of a soak does, through the product's own functions: signers, moderators, worker and clock.
+"""Actions of signers, moderators, worker and clock in a soak, through the product's own functions.
 
 The addresses are few, so that they meet.
 """
@@ -31,8 +31,8 @@ def prepare() -> None:
         Source.objects.get_or_create(slug=slug, defaults={"title": slug})
 
 
-class Deeds:
-    """What one connection does, at random. Each deed returns how many signatures it changed."""
+class Actions:
+    """Those of one connection, at random. Each returns how many signatures it changed."""
 
     def __init__(self, seed: str) -> None:
         self.chance = random.Random(seed)  # noqa: S311, nothing secret depends on it
@@ -93,18 +93,18 @@ class Deeds:
     # Moderators.
 
     def hold(self) -> int:
-        return self.some().hold("a soak")
+        return self.chosen().hold("a soak")
 
     def release(self) -> int:
-        return self.some().release()
+        return self.chosen().release()
 
     def invalidate(self) -> int:
-        return self.some().invalidate("a soak")
+        return self.chosen().invalidate("a soak")
 
     def restore(self) -> int:
-        return self.some().restore()
+        return self.chosen().restore()
 
-    # The worker, the clock, and whoever repairs something by hand.
+    # The worker, the clock, and repairs by hand.
 
     def send_mail(self) -> int:
         queue.deliver_due(self.post)
@@ -137,7 +137,7 @@ class Deeds:
             confirmed_at=this_hour() - timedelta(hours=self.chance.randrange(48)),
         )
 
-    # Whom it concerns.
+    # The signatures and addresses that they are about.
 
     def address(self) -> bytes:
         return self.chance.choice(self.digests[:CROWDED] if self.chance.random() < 0.3 else self.digests)
@@ -148,8 +148,8 @@ class Deeds:
         rows = list(Signature.objects.pending().of_addresses([self.petition.pk], addresses))
         return self.chance.choice(rows) if rows else None
 
-    def some(self) -> SignatureQuerySet:
-        """What a moderator has chosen: rows that she ticked, or all that her search found."""
+    def chosen(self) -> SignatureQuerySet:
+        """Rows that a moderator ticked, or all that her search found."""
         if self.chance.random() < 0.3:
             return Signature.objects.filter(country=self.chance.choice(COUNTRIES))
         digests = self.chance.sample(self.digests, self.chance.choice([1, 3, 10, 40]))
@@ -159,22 +159,22 @@ class Deeds:
 
 
 # How often each is done.
-WEIGHTS: dict[str, tuple[int, Callable[[Deeds], int]]] = {
-    "sign": (22, Deeds.sign),
-    "confirm": (16, Deeds.confirm),
-    "confirm by code": (6, Deeds.confirm_by_code),
-    "disown": (2, Deeds.disown),
-    "withdraw": (16, Deeds.withdraw),
-    "read the count": (4, Deeds.read_count),
-    "hold": (4, Deeds.hold),
-    "release": (4, Deeds.release),
-    "invalidate": (4, Deeds.invalidate),
-    "restore": (4, Deeds.restore),
-    "send mail": (4, Deeds.send_mail),
-    "fold": (4, Deeds.fold),
-    "purge": (2, Deeds.purge),
-    "age": (4, Deeds.age),
-    "correct": (3, Deeds.correct),
+WEIGHTS: dict[str, tuple[int, Callable[[Actions], int]]] = {
+    "sign": (22, Actions.sign),
+    "confirm": (16, Actions.confirm),
+    "confirm by code": (6, Actions.confirm_by_code),
+    "disown": (2, Actions.disown),
+    "withdraw": (16, Actions.withdraw),
+    "read the count": (4, Actions.read_count),
+    "hold": (4, Actions.hold),
+    "release": (4, Actions.release),
+    "invalidate": (4, Actions.invalidate),
+    "restore": (4, Actions.restore),
+    "send mail": (4, Actions.send_mail),
+    "fold": (4, Actions.fold),
+    "purge": (2, Actions.purge),
+    "age": (4, Actions.age),
+    "correct": (3, Actions.correct),
 }
 # What the events of a measure must come to: as often as people were told that it happened.
 TOLD = {

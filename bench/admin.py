@@ -1,4 +1,4 @@
-"""What staff wait for: lists among many signatures, and the page of signals."""
+"""Lists of the admin among many signatures, and the page of anomalies."""
 
 from collections.abc import Callable
 from functools import partial
@@ -44,8 +44,8 @@ def lists(plan: Plan, database: str, rows: int, report: Report) -> None:
         report.add(Row(work, figures[work], target=AT_ONCE, rows=rows))
 
 
-def signals(plan: Plan, database: str, rows: int, report: Report) -> None:
-    """What stands out among so many signatures of 29 days, beside reading them."""
+def find_anomalies(plan: Plan, database: str, rows: int, report: Report) -> None:
+    """Finding anomalies among so many signatures of 29 days, beside reading these."""
     environment.use(database)
     for span in anomalies.SPANS.values():
         finding, reading = partial(anomalies.find, span), partial(_read, span)

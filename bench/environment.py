@@ -55,7 +55,7 @@ class Process:
 
 
 @contextmanager
-def stage() -> Iterator[None]:
+def running() -> Iterator[None]:
     """PostgreSQL, secrets and static files; and this process as one of the product's."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _leave)
@@ -134,7 +134,7 @@ def clear(database: str, rows: int) -> None:
 
 
 def fold(database: str) -> None:
-    """What the worker does every second, which does not run while single things are measured."""
+    """Fold the ledger as the worker does every second, which does not run while single things are measured."""
     from petition.counts import tally
 
     use(database)
@@ -143,7 +143,7 @@ def fold(database: str) -> None:
 
 
 def _recipe(database: str | None = None) -> str | None:
-    """What a seeded database came from, or what it would come from now; None while it is unfinished or missing."""
+    """The origin of a seeded database, or that of one seeded now; None while it is unfinished or missing."""
     if database:
         query = f"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{database}'"
         return next((comment for (comment,) in sql("petition", query)), None)
@@ -155,16 +155,16 @@ def _recipe(database: str | None = None) -> str | None:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
-def environment(database: str, **more: str) -> dict[str, str]:
+def variables(database: str, **more: str) -> dict[str, str]:
     return os.environ | {"DATABASE_URL": url(database)} | more
 
 
 def run(*arguments: str, database: str, **more: str) -> str:
-    """What one of our programs printed. SystemExit if it fails."""
+    """The output of one of our programs. SystemExit if it fails."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=PROJECT,
-        env=environment(database, **more),
+        env=variables(database, **more),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -182,7 +182,7 @@ def process(name: str, *arguments: str, database: str, **more: str) -> Iterator[
         started = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=PROJECT,
-            env=environment(database, **more),
+            env=variables(database, **more),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -259,7 +259,7 @@ def fetch(server: Process, path: str) -> tuple[bytes, str]:
 
 
 def worker_keys() -> dict[str, str]:
-    """What only a worker may hold."""
+    """Variables that only a worker may have."""
     return dict([(VAR / "worker.env").read_text().strip().split("=")])
 
 
@@ -301,7 +301,7 @@ def cpu_seconds(root: int) -> float:
 
 
 def machine() -> dict[str, object]:
-    """What the figures were measured on."""
+    """Hardware, load and versions that the figures were measured with."""
     model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     version = sql("petition", "SHOW server_version")[0][0]
     git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607

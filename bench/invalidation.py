@@ -1,6 +1,6 @@
-"""`python -m bench.invalidation ROWS`: how long signing takes while a worker invalidates and restores signatures.
+"""`python -m bench.invalidation ROWS`: the time that signing takes while a worker invalidates and restores signatures.
 
-People sign at a steady rate, first in peace, then while a campaign that fits every seeded signature is applied, then
+People sign at a steady rate, first in peace, then while an invalidation of every seeded signature is applied, then
 while it is undone.
 """
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("rows", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--rate", type=float, default=RATE, help="forms a second")
     chosen = parser.parse_args()
-    with environment.stage():
+    with environment.running():
         measure(chosen.rows, chosen.rate)
 
 

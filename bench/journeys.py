@@ -29,17 +29,17 @@ PROBE_SECONDS = 0.5
 
 @dataclass
 class Diary:
-    """What happened: seconds by step, mishaps by name, when each signature was counted, and what was shown when."""
+    """Seconds by step, errors by name, when each signature was counted, and what was shown when."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    mishaps: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
     counted_at: list[float] = field(default_factory=list)
     shown: dict[str, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
     started: int = 0
     finished: int = 0
 
     def ages(self, where: str, before: int) -> list[float]:
-        """How old each shown number was: the time since a signature was counted that it does not include.
+        """The age of each shown number: the time since a signature was counted that it does not include.
 
         `before` is how many were confirmed before the first journey.
         """
@@ -51,8 +51,8 @@ class Diary:
         return ages
 
 
-class Mishap(Exception):  # noqa: N818  (it names what is the case)
-    pass
+class JourneyError(Exception):
+    """An answer with another status than the one expected, or none."""
 
 
 class Crowd:
@@ -63,7 +63,7 @@ class Crowd:
         self.word = secrets.token_hex(3)
 
     def take_mail(self, recipient: str, message: bytes) -> None:
-        """What the sink does with a mail: whoever waits for it reads it."""
+        """Hand the link in a mail that the sink took to whoever waits for it."""
         link = LINK.search(message.replace(b"=\r\n", b"").replace(b"=3D", b"="))
         waiting = self.waiting.get(recipient)
         if waiting and not waiting.done() and link:
@@ -103,19 +103,19 @@ class Crowd:
             step = "thanks"
             await self.ask(step, address, "GET", f"/{language}/petitions/chechnya/thanks/")
             diary.finished += 1
-        except Mishap as mishap:
-            diary.mishaps[f"{step}: {mishap}"] += 1
+        except JourneyError as error:
+            diary.errors[f"{step}: {error}"] += 1
         except TimeoutError:
-            diary.mishaps[f"{step}: none in {MAIL_SECONDS if step == 'mail' else TIMEOUT} s"] += 1
+            diary.errors[f"{step}: none in {MAIL_SECONDS if step == 'mail' else TIMEOUT} s"] += 1
         except OSError as error:
-            diary.mishaps[f"{step}: dropped, {error.strerror or type(error).__name__}"] += 1
+            diary.errors[f"{step}: dropped, {error.strerror or type(error).__name__}"] += 1
         finally:
             del self.waiting[mailbox]
 
     async def ask(
         self, step: str, address: str, method: str, path: str, form: str | None = None, expected: int = 200
     ) -> bytes:
-        """One request over a connection of its own; the body of the answer. Raises Mishap for another status."""
+        """One request over a connection of its own; the body of the answer. Raises JourneyError for another status."""
         begin = time.monotonic()
         async with asyncio.timeout(TIMEOUT):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0))
@@ -131,7 +131,7 @@ class Crowd:
         if status == "503":
             self.diary.seconds[TURNED_AWAY].append(time.monotonic() - begin)
         if status != str(expected):
-            raise Mishap(status or "dropped, without a word")
+            raise JourneyError(status or "dropped, without a word")
         self.diary.seconds[step].append(time.monotonic() - begin)
         headers, _blank, body = answer.partition(b"\r\n\r\n")
         return gzip.decompress(body) if b"\r\ncontent-encoding: gzip" in headers.lower() else body
@@ -143,8 +143,8 @@ class Crowd:
                 begin = time.monotonic()
                 try:
                     answer = await self.ask("look", "127.251.0.1", "GET", path)
-                except (Mishap, OSError):
-                    self.diary.mishaps["look: failed"] += 1
+                except (JourneyError, OSError):
+                    self.diary.errors["look: failed"] += 1
                     continue
                 if found := pattern.search(answer):
                     self.diary.shown[where].append((begin, int(re.sub(rb"\D", b"", found[1]))))

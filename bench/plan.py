@@ -1,4 +1,4 @@
-"""How much is measured, and measuring in turns."""
+"""Amounts of what is measured, and measuring in turns."""
 
 import time
 from collections.abc import Callable

@@ -18,7 +18,7 @@ TOP = 10
 
 
 def main(work: str) -> None:
-    with environment.stage():
+    with environment.running():
         database = environment.prepare(0)
         profile = cProfile.Profile()
         if work == "mail":

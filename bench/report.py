@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """What the repeats of one measurement said, in the order they were made."""
+    """The repeats of one measurement, in the order they were made."""
 
     values: tuple[float, ...]
     unit: str = "/s"

@@ -1,4 +1,4 @@
-"""What a visitor waits for: pages, the live number, signing, confirming."""
+"""Pages, the live number, signing and confirming: what a visitor waits for."""
 
 import secrets
 from collections.abc import Callable
@@ -120,7 +120,7 @@ def anew(app: Process, path: str, connections: int) -> Lane:
 
 
 def pages(plan: Plan, site: Site, report: Report) -> None:
-    """What everybody may keep, from the cache in front and from the app alone."""
+    """Cacheable answers, from the cache in front and from the app alone."""
     environment.keep_as_files(site.app)
     for connections in plan.connections:
         at16 = connections == plan.connections[0]

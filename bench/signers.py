@@ -68,7 +68,7 @@ def mails(database: str, number: int) -> None:
 
 
 def finished_messages(database: str) -> list[tuple[str, bytes]]:
-    """What the worker would send for the outbox: recipient and message."""
+    """Recipient and message of each mail that the worker would send for the outbox."""
     environment.use(database)
     waiting = list(OutgoingMail.objects.order_by("pk"))
     chosen = queue.choose_letters(waiting)

@@ -30,24 +30,24 @@ from config.local.run import PROJECT
 
 CONNECTIONS = 64
 PROCESSES = 4
-# Whoever is slower than that hangs.
+# A process that is slower than that hangs.
 OPERATIONS_PER_SECOND = 25
 START_SECONDS = 120
-MISHAPS_SHOWN = 10
+ERRORS_SHOWN = 10
 # The few addresses get mail again and again, and a network is soon so busy that its signatures are held.
 LIMITS = {"MAILS_PER_ADDRESS": "0/d", "HOLD_PER_NETWORK": "20/h"}
 
 
 @dataclass
 class Soaked:
-    """What was done: how often, and to how many signatures. Mishaps are errors, mistakes a count that was not exact."""
+    """The result: actions done and signatures changed by name, errors, and mistakes, times the count was not exact."""
 
     seconds: float = 0
     done: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     probes: int = 0
     recounts: int = 0
-    mishaps: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
     mistakes: Counter[str] = field(default_factory=Counter)
 
     def add(self, part: dict) -> None:
@@ -60,11 +60,11 @@ class Soaked:
 
     @property
     def deadlocks(self) -> int:
-        return sum(number for mishap, number in self.mishaps.items() if "deadlock detected" in mishap)
+        return sum(number for error, number in self.errors.items() if "deadlock detected" in error)
 
     @property
     def is_exact(self) -> bool:
-        return not self.mishaps and not self.mistakes
+        return not self.errors and not self.mistakes
 
     def text(self) -> str:
         operations = sum(self.done.values())
@@ -79,11 +79,11 @@ class Soaked:
         lines += [
             "",
             f"{self.probes:,} probes, {self.recounts:,} recounts, {self.deadlocks} deadlocks,"
-            f" {sum(self.mishaps.values()) - self.deadlocks} other errors,"
+            f" {sum(self.errors.values()) - self.deadlocks} other errors,"
             f" {sum(self.mistakes.values())} times the count was not exact.",
         ]
-        for found in (self.mistakes, self.mishaps):
-            lines += [f"{number} x {what}" for what, number in found.most_common(MISHAPS_SHOWN)]
+        for found in (self.mistakes, self.errors):
+            lines += [f"{number} x {what}" for what, number in found.most_common(ERRORS_SHOWN)]
         return "\n".join(lines)
 
 
@@ -101,7 +101,7 @@ def soak(seconds: float, operations: int, environment: Mapping[str, str], connec
             for part in reading.map(lambda writer: _finish(writer, patience), writers):
                 soaked.add(part)
         # What failed half-way has told nobody what it did.
-        soaked.add(_finish(watcher, patience, json.dumps({} if soaked.mishaps else soaked.changed)))
+        soaked.add(_finish(watcher, patience, json.dumps({} if soaked.errors else soaked.changed)))
     finally:
         for process in (*writers, watcher):
             process.kill()
@@ -129,18 +129,18 @@ def _start(environment: Mapping[str, str], *arguments: object) -> subprocess.Pop
 
 
 def write(connections: int, seconds: float, operations: int, seed: int) -> Soaked:
-    """What one process does: one deed after the other on each of its connections."""
-    from bench.actions import WEIGHTS, Deeds, prepare
+    """One action after the other on each connection of this process."""
+    from bench.actions import WEIGHTS, Actions, prepare
 
     prepare()
     soaked, lock, started = Soaked(), threading.Lock(), time.monotonic()
-    weights = [weight for weight, _deed in WEIGHTS.values()]
+    weights = [weight for weight, _action in WEIGHTS.values()]
 
     def go_on(number: int) -> None:
-        deeds, chance = Deeds(f"{seed}.{number}"), Random(f"{seed}.{number}")  # noqa: S311, as there
+        actions, chance = Actions(f"{seed}.{number}"), Random(f"{seed}.{number}")  # noqa: S311, as there
         while time.monotonic() < started + seconds or sum(soaked.done.values()) < operations:
             (name,) = chance.choices(list(WEIGHTS), weights)
-            changed = _without_mishap(soaked, name, partial(WEIGHTS[name][1], deeds))
+            changed = _noting_errors(soaked, name, partial(WEIGHTS[name][1], actions))
             with lock:
                 soaked.done[name] += changed is not None
                 soaked.changed[name] += changed or 0
@@ -171,7 +171,7 @@ def watch() -> Soaked:
 
     def repeat(name: str, work: Callable[[], None], pause: float) -> None:
         while not done.wait(pause):
-            _without_mishap(soaked, name, work)
+            _noting_errors(soaked, name, work)
 
     watching = [partial(repeat, "probe", probe, 0.02), partial(repeat, "recount", recount, 0.2)]
     with ThreadPoolExecutor(1) as waiting:
@@ -189,8 +189,8 @@ def watch() -> Soaked:
     return soaked
 
 
-def _without_mishap(soaked: Soaked, name: str, work: Callable[[], int | None]) -> int | None:
-    """What `work` returns, or None when it fails, which is noted. The next one has a connection of its own."""
+def _noting_errors(soaked: Soaked, name: str, work: Callable[[], int | None]) -> int | None:
+    """The value of `work`, or None when it fails, which is noted; the next one then has a new connection."""
     from django.db import connection
 
     try:
@@ -200,7 +200,7 @@ def _without_mishap(soaked: Soaked, name: str, work: Callable[[], int | None]) -
         where = traceback.extract_tb(error.__traceback__)
         place = next((f"{step.name}:{step.lineno}" for step in reversed(where) if "/petition/" in step.filename), "")
         # Numbers of processes and rows differ each time.
-        soaked.mishaps[re.sub(r"\d+", "N", f"{name} at {place}: {type(error).__name__}: {error}")] += 1
+        soaked.errors[re.sub(r"\d+", "N", f"{name} at {place}: {type(error).__name__}: {error}")] += 1
         return None
 
 
@@ -227,10 +227,10 @@ def main() -> None:
             django.setup()
             print(json.dumps(vars(watch())))
         case _:
-            rehearse()
+            run()
 
 
-def rehearse() -> None:
+def run() -> None:
     from bench import environment
 
     parser = argparse.ArgumentParser(prog="make soak", description="Prove the count under load; write var/soak.json.")
@@ -238,12 +238,12 @@ def rehearse() -> None:
     parser.add_argument("--operations", type=int, default=100_000, help="go on until so many are done")
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
     chosen = parser.parse_args()
-    with environment.stage():
+    with environment.running():
         database = environment.prepare(0)
         soaked = soak(
             60 * chosen.minutes,
             chosen.operations,
-            environment.environment(database, **environment.worker_keys()),
+            environment.variables(database, **environment.worker_keys()),
             chosen.connections,
         )
         print(soaked.text())

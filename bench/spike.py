@@ -1,4 +1,4 @@
-"""`make spike`: the afternoon that matters, rehearsed on one machine.
+"""`make spike`: the busiest afternoon, simulated on one machine.
 
 nginx, app, two workers, PostgreSQL and a mail server take 2,000 full journeys a minute while 10,000 polls and page
 views a second come in. `--raise` then multiplies the journeys step by step, to see what gives way first.
@@ -40,7 +40,7 @@ class Step:
     journeys: int
     finished: int
     seconds: dict[str, list[float]]
-    mishaps: dict[str, int]
+    errors: dict[str, int]
     watched_per_second: float
     watch_errors: int
     watch_seconds: list[float]
@@ -51,8 +51,8 @@ class Step:
     unsent: int = 0
 
     def complaints(self) -> list[str]:
-        """What gave way, if anything."""
-        found = [f"{number} x {name}" for name, number in self.mishaps.items()]
+        """Targets that this step missed, in words."""
+        found = [f"{number} x {name}" for name, number in self.errors.items()]
         if self.watch_errors:
             found.append(f"{self.watch_errors} watchers got an error")
         if self.watched_per_second < 0.95 * WATCHERS_PER_SECOND:
@@ -71,18 +71,18 @@ class Step:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make spike", description="Rehearse the afternoon; write var/spike.json.")
+    parser = argparse.ArgumentParser(prog="make spike", description="Simulate an afternoon; write var/spike.json.")
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--raise", dest="higher", action="store_true", help="then up to ten times as many journeys")
     parser.add_argument("--rows", type=int, default=0, help="how many signatures there are before")
     chosen = parser.parse_args()
     if missing := "wrk is not installed" if load.WRK is None else nginx.MISSING:
         raise SystemExit(f"The spike needs wrk and nginx: {missing}.")
-    with environment.stage():
-        rehearse(60 * chosen.minutes, STEPS if chosen.higher else STEPS[:1], chosen.rows)
+    with environment.running():
+        run(60 * chosen.minutes, STEPS if chosen.higher else STEPS[:1], chosen.rows)
 
 
-def rehearse(seconds: float, steps: tuple[int, ...], rows: int) -> None:
+def run(seconds: float, steps: tuple[int, ...], rows: int) -> None:
     from petition.counts import tally
 
     database = environment.prepare(rows)
@@ -153,7 +153,7 @@ async def one_step(
         journeys=diary.started,
         finished=diary.finished,
         seconds={name: [percentile(values, p) for p in (50, 95, 99)] for name, values in diary.seconds.items()},
-        mishaps=dict(diary.mishaps),
+        errors=dict(diary.errors),
         watched_per_second=load_of_watchers.per_second,
         watch_errors=load_of_watchers.refused + load_of_watchers.broken,
         watch_seconds=[float(value) for value in percentiles.groups()] if percentiles else [],
@@ -163,7 +163,7 @@ async def one_step(
 
 
 def processor_seconds(parts: dict[str, int]) -> dict[str, float]:
-    """What each part has used so far, the load itself included, and what nobody has used."""
+    """Processor time of each part so far, the load itself included, and what nobody has used."""
     idle, waiting_for_disk = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[4:6])
     return {name: environment.cpu_seconds(pid) for name, pid in parts.items()} | {
         "people": time.process_time(),

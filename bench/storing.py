@@ -1,4 +1,4 @@
-"""What the database and the worker do by themselves: triggers, counts, exports, mail."""
+"""Triggers, counts, exports and mail: the work of database and worker alone."""
 
 import io
 import os
@@ -106,7 +106,7 @@ def _count_row(plan: Plan, work: str, rows: int) -> Row:
 
 
 def _mean_seconds_of(work: Callable[[], object], most: float = 0.5) -> float:
-    """How long one call takes, after a first one that does not count."""
+    """The time of one call, after a first one that does not count."""
     work()
     calls, started = 0, time.perf_counter()
     while not calls or time.perf_counter() - started < most:
@@ -134,7 +134,7 @@ def _unfolded(database: str, measures: list[str]) -> Iterator[None]:
 
 
 def _year() -> list[object]:
-    """What an organiser sees who asks for it, small cells merged."""
+    """Counts of a year as an organiser sees them, small cells merged."""
     since = timezone.now().date() - timedelta(days=365)
     question = Question.ask(Petition.objects.get().pk, ["day", "country"], f"{since}")
     with tally.snapshot():
@@ -142,7 +142,7 @@ def _year() -> list[object]:
 
 
 def _scans(work: Callable[[], object]) -> int:
-    """How often the plans of what this asks name the table of signatures."""
+    """Mentions of the table of signatures in the plans of all queries of `work`."""
     plans: list[str] = []
 
     def explain(execute: Callable[..., object], sql: str, params: Any, many: bool, context: dict[str, Any]) -> object:
@@ -209,7 +209,7 @@ def _peak_megabytes(database: str, days: int) -> float:
 
 
 def mail(plan: Plan, database: str, rows: int, report: Report) -> None:
-    """What the workers send, beside what one connection pushes that has every message ready."""
+    """Mails that workers send, beside those of one connection that has every message ready."""
     signers.mails(database, plan.mails)
     ready = signers.finished_messages(database)
     with environment.sink(database) as sink:
@@ -263,7 +263,7 @@ def _push(sink: Process, messages: list[tuple[str, bytes]]) -> float:
 
 
 def _rate(smtp: smtplib.SMTP, number: int) -> float:
-    """How fast the mails came in, from the first to the last."""
+    """Mails a second, from the first that came in to the last."""
     count, first, last = map(float, smtp.docmd("XCOUNT")[1].split())
     if count != number:
         raise LoadError(f"{count:.0f} of {number} mails arrived.")

@@ -1,4 +1,4 @@
-"""What the first view of the home page costs a visitor, counted by the browser."""
+"""Bytes and requests of the first view of the home page, counted by the browser."""
 
 from urllib.parse import urlsplit
 

@@ -51,7 +51,7 @@ def test_a_soak_finds_a_count_that_is_wrong(petition):
 
 
 def test_deadlocks_are_told_from_other_errors():
-    soaked = soak.Soaked(1, mishaps=Counter({"withdraw: deadlock detected": 2, "confirm: connection is closed": 3}))
+    soaked = soak.Soaked(1, errors=Counter({"withdraw: deadlock detected": 2, "confirm: connection is closed": 3}))
 
     assert soaked.deadlocks == 2
     assert "2 deadlocks, 3 other errors" in soaked.text()

@@ -56,7 +56,7 @@ def site(folder: Path, app: str, static: Path) -> str:
 
 
 def numbers() -> str:
-    """What the head of deploy/nginx.conf asks for in nginx.conf itself."""
+    """Lines that the head of deploy/nginx.conf asks for in nginx.conf itself."""
     text = (PROJECT / "deploy" / "nginx.conf").read_text()
     return "\n".join(re.findall(r"^#     (worker_rlimit_nofile .*|events .*)$", text, re.MULTILINE))
 
@@ -84,7 +84,7 @@ def command(conf: Path, *options: str) -> list[str]:
 
 
 def check(conf: Path) -> subprocess.CompletedProcess[str]:
-    """What `nginx -t` says, and whether it is content."""
+    """Run `nginx -t`."""
     return subprocess.run(command(conf, "-t"), capture_output=True, text=True)
 
 

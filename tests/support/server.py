@@ -46,7 +46,7 @@ def database_url() -> str:
 
 
 def environment(**overrides: str | None) -> dict[str, str]:
-    """What a process of a trial needs; None leaves a variable out."""
+    """Variables for a process on the database of this test; None leaves one out."""
     values = {name: value for name, value in os.environ.items() if not name.startswith(("GRANIAN_", "PYTEST"))} | {
         "LOCAL": "1",
         "VAR_DIR": str(settings.VAR_DIR),
@@ -62,7 +62,7 @@ def environment(**overrides: str | None) -> dict[str, str]:
 
 
 def remember_key() -> None:
-    """What `load_campaign` does first: the database learns which EMAIL_DIGEST_KEY it is filled with."""
+    """Tell the database which EMAIL_DIGEST_KEY it is filled with, as `load_campaign` does first."""
     KeyFingerprint.objects.get_or_create(name="email_digest", defaults={"fingerprint": identity.key_fingerprint()})
 
 
@@ -134,7 +134,7 @@ def fetch(
     data: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """What the server answers over a connection of its own, read as strictly as Python reads."""
+    """An answer over a connection of its own, read as strictly as Python reads."""
     web = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     form = {"Content-Type": "application/x-www-form-urlencoded"} if method == "POST" else {}
     web.request(method, path, urlencode(data) if data else None, {**form, **(headers or {})})

@@ -41,14 +41,14 @@ def is_page(response: HttpResponse) -> bool:
 
 
 def is_error(response: HttpResponse) -> bool:
-    """Whether it is one of the pages that look the same wherever they are met; `an_error` shows each of them."""
+    """A page that looks the same wherever it is met; `an_error` shows each of them."""
     templates = getattr(response, "templates", [])
     return bool(templates and templates[0].name.startswith("errors/"))
 
 
 @dataclass
 class Scene:
-    """What a state is made of."""
+    """All that a state is made of."""
 
     language: str
     petition: Petition
@@ -274,7 +274,7 @@ def routes_with_rows() -> Iterator[tuple[str, type[Model]]]:
 
 
 def seeded(client: Client, language: str) -> dict[str, HttpResponse]:
-    """What the seeded site answers, by path: its rows, and wherever links lead from there.
+    """Pages of the seeded site by path: its rows, and wherever links lead from there.
 
     Of pages that differ by a number alone only the first.
     """
