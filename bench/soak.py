@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
+from typing import Any
 
 import django
 
@@ -50,7 +51,7 @@ class Soaked:
     errors: Counter[str] = field(default_factory=Counter)
     mistakes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, part: dict) -> None:
+    def add(self, part: dict[str, Any]) -> None:
         self.seconds = max(self.seconds, part.pop("seconds"))
         for name, value in part.items():
             if isinstance(value, dict):
@@ -109,11 +110,12 @@ def soak(seconds: float, operations: int, environment: Mapping[str, str], connec
     return soaked
 
 
-def _finish(process: subprocess.Popen[str], patience: float, told: str = "") -> dict:
+def _finish(process: subprocess.Popen[str], patience: float, told: str = "") -> dict[str, Any]:
     said, _nothing = process.communicate(told, timeout=patience)
     if process.returncode:
         raise RuntimeError("A part of the soak has ended with an error.")
-    return json.loads(said)
+    part: dict[str, Any] = json.loads(said)
+    return part
 
 
 def _start(environment: Mapping[str, str], *arguments: object) -> subprocess.Popen[str]:
@@ -159,7 +161,7 @@ def watch() -> Soaked:
     soaked, done = Soaked(), threading.Event()
 
     def probe() -> None:
-        with invariants.one_snapshot():
+        with tally.snapshot():
             soaked.mistakes.update(invariants.mistakes())
         soaked.probes += 1
 
