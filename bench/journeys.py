@@ -1,7 +1,6 @@
 """People on the afternoon itself: each reads, signs, waits for the mail, opens the link and presses the button.
 
-They start at fixed times, however slow the site is, as people do. Each comes from an address of its own: every one of
-127.0.0.0/8 is this machine.
+They start at fixed times, however slow the site is, as people do. Each comes from an address of its own.
 """
 
 import asyncio
@@ -81,7 +80,7 @@ class Crowd:
     async def journey(self, language: str) -> None:
         diary = self.diary
         diary.started += 1
-        address = f"127.{random.randint(1, 250)}.{random.randint(0, 255)}.{random.randint(1, 254)}"  # noqa: S311
+        address = environment.visitor_address()
         mailbox = f"{self.word}.{diary.started}@example.org"
         mail = self.waiting[mailbox] = asyncio.get_running_loop().create_future()
         form = {"email": mailbox, "name": "Анна", "country": "DE", "words": "", "consent": "on", "website": ""}
