@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -23,7 +24,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import django
 import pgtrigger
@@ -87,7 +88,7 @@ def postgres_pid() -> int:
     return int((VAR / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
 
 
-def sql(database: str, *statements: str) -> list[tuple]:
+def sql(database: str, *statements: str) -> list[tuple[Any, ...]]:
     """Run each in a transaction of its own; the rows of the last."""
     with closing(psycopg2.connect(url(database))) as connection:
         connection.autocommit = True
@@ -199,6 +200,15 @@ def process(name: str, *arguments: str, database: str, **more: str) -> Iterator[
         with suppress(ProcessLookupError):
             os.killpg(started.pid, signal.SIGKILL)
         started.wait()
+
+
+def usage(started: subprocess.Popen[bytes]) -> resource.struct_rusage:
+    """The processor time and memory that a process took, once it has ended. SystemExit if it fails."""
+    _pid, status, used = os.wait4(started.pid, 0)
+    started.returncode = os.waitstatus_to_exitcode(status)
+    if started.returncode:
+        raise SystemExit(f"{started.args!r} failed; see the logs in {LOGS}.")
+    return used
 
 
 @contextmanager
