@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 from django.db import connection, transaction
 from django.urls import reverse
@@ -11,7 +10,7 @@ from django.urls import reverse
 from bench import environment
 from petition import confirmation, signing
 from petition.mail import messages, queue
-from petition.models import OutgoingMail, Petition
+from petition.models import OutgoingMail, Petition, Signature
 
 # Like rows that the sign form writes, each from a network of its own.
 PENDING = """
@@ -40,7 +39,8 @@ def pending(database: str, number: int) -> list[tuple[int, int, bytes, datetime]
     environment.use(database)
     with connection.cursor() as cursor:
         cursor.execute(PENDING, [number])
-        return cursor.fetchall()
+        rows: list[tuple[int, int, bytes, datetime]] = cursor.fetchall()
+        return rows
 
 
 def links(database: str, number: int) -> Links:
@@ -49,8 +49,8 @@ def links(database: str, number: int) -> Links:
     file = environment.VAR / "links.txt"
     with file.open("w") as lines:
         for pk, petition_id, digest, created_at in rows:
-            row = SimpleNamespace(pk=pk, petition_id=petition_id, email_digest=digest, created_at=created_at)
-            path = reverse("petition:confirm", args=[confirmation.make_token(row)])  # type: ignore[arg-type]
+            row = Signature(pk=pk, petition_id=petition_id, email_digest=digest, created_at=created_at)
+            path = reverse("petition:confirm", args=[confirmation.make_token(row)])
             lines.write(path + "\n")
     return Links(file, number, rows[0][0])
 

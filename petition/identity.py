@@ -86,7 +86,7 @@ def _public_key(key: str) -> PublicKey:
 
 
 @lru_cache(maxsize=8)
-def _box(key: str) -> SealedBox:
+def _box(key: str) -> SealedBox[PrivateKey]:
     # Making it takes half as long as opening one.
     return SealedBox(PrivateKey(bytes.fromhex(key)))
 

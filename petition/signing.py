@@ -77,4 +77,4 @@ def sign(slug: str, answers: Answers, *, language: str, network: str | None, hel
                 "now": timezone.now(),
             },
         )
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)

@@ -56,7 +56,8 @@ def current(slug: str) -> Count | None:
 
 def next_goal(total: int) -> int:
     """The next round number above the total, at least 100."""
-    return next(goal for power in count() for step in STEPS if (goal := step * 10**power) > total)
+    goals: Iterator[int] = (step * 10**power for power in count() for step in STEPS)
+    return next(goal for goal in goals if goal > total)
 
 
 # What there is now, out of the events that led to it. `recount` proves it against the rows.
@@ -160,7 +161,7 @@ def fold() -> int:
         if not cursor.fetchone()[0]:
             return 0
         cursor.execute(FOLD, [FOLD_ROWS])
-        return cursor.fetchone()[0]
+        return int(cursor.fetchone()[0])
 
 
 # What the rows of Signature say, against what the ledger and its tallies say, each in the shape of its table. The

@@ -164,7 +164,8 @@ def _withdraw_link(mail: OutgoingMail) -> str:
 
 
 def _url(language: str, view: str, token: str) -> str:
-    return settings.SITE_URL + _path(language, view).replace("TOKEN", token)
+    path = _path(language, view).replace("TOKEN", token)
+    return f"{settings.SITE_URL}{path}"
 
 
 @lru_cache(maxsize=16)

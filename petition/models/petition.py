@@ -56,7 +56,7 @@ class Petition(TranslatableModel):
     @classmethod
     def find(cls, slug: str | None = None) -> Self | None:
         """The one of this name; without a name the one that the site is about, which is the one opened last."""
-        petitions = cls.objects.order_by("-opened_at")
+        petitions: models.QuerySet[Self] = cls.objects.order_by("-opened_at")
         return petitions.filter(slug=slug).first() if slug else petitions.first()
 
     @property

@@ -61,7 +61,7 @@ class PostgresCache(BaseCache):
         seconds = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
         with connection.cursor() as cursor:
             cursor.execute(self._about(ADD), [self.make_and_validate_key(key, version=version), value, seconds])
-            return cursor.rowcount == 1
+            return bool(cursor.rowcount == 1)
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         with connection.cursor() as cursor:
@@ -69,7 +69,7 @@ class PostgresCache(BaseCache):
             row = cursor.fetchone()
         if row is None:
             raise ValueError("There is no such key to increment.")
-        return row[0]
+        return int(row[0])
 
     def count(self, lifetimes: dict[str, int], uses: Mapping[str, int]) -> dict[str, int]:
         """As the function of this name."""
@@ -88,7 +88,7 @@ class PostgresCache(BaseCache):
         with connection.cursor() as cursor:
             sql = self._about("DELETE FROM {table} WHERE cache_key = %s")
             cursor.execute(sql, [self.make_and_validate_key(key, version=version)])
-            return cursor.rowcount == 1
+            return bool(cursor.rowcount == 1)
 
     def clear(self) -> None:
         with connection.cursor() as cursor:
@@ -98,7 +98,7 @@ class PostgresCache(BaseCache):
         """Delete what has expired; return how many."""
         with connection.cursor() as cursor:
             cursor.execute(self._about("DELETE FROM {table} WHERE expires <= now()"))
-            return cursor.rowcount
+            return int(cursor.rowcount)
 
     def _about(self, sql: str) -> str:
         return sql.format(table=self.table)

@@ -34,7 +34,7 @@ class TooManyTriesError(Exception):
 
 
 def is_set_up(user: User) -> bool:
-    return TOTPDevice.objects.devices_for_user(user, confirmed=True).exists()
+    return bool(TOTPDevice.objects.devices_for_user(user, confirmed=True).exists())
 
 
 def is_given(user: User | AnonymousUser) -> bool:

@@ -17,7 +17,9 @@ Test = TypeVar("Test", bound=Callable[..., object])
 def needs_chromium(test: Test) -> Test:
     """Mark a test that runs where Chromium is installed, and says why where it is not."""
     reason = "Chromium is not installed (Debian's package is called chromium)"
-    return pytest.mark.browser(pytest.mark.skipif(CHROMIUM is None, reason=reason)(test))
+    skipped: Test = pytest.mark.skipif(CHROMIUM is None, reason=reason)(test)
+    marked: Test = pytest.mark.browser(skipped)
+    return marked
 
 
 @contextmanager
