@@ -16,7 +16,7 @@ SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 
 
 class LoadError(Exception):
-    """The load was answered with errors, so its figure would mean nothing."""
+    """The load was answered with errors, or not at all, so its figure would mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def wrk(url: str, script: str, *arguments: str, connections: int, seconds: int) 
     if done.returncode:
         raise LoadError(f"wrk failed: {done.stdout}{done.stderr}")
     load = read_wrk(done.stdout)
+    if not load.requests:
+        raise LoadError(f"Nothing was answered within {seconds} s at {url}: is the machine busy?")
     if load.refused or load.broken:
         raise LoadError(f"{load.refused} answers were errors and {load.broken} connections failed at {url}")
     return load

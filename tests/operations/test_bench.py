@@ -1,10 +1,12 @@
 """The arithmetic of the bench, and reading what its load generators print. The bench itself is `make bench`."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from bench import load, spike
+from bench import environment, load, spike
 from bench.journeys import Diary
 from bench.report import Figure, Report, Row, Target, table
 
@@ -99,6 +101,30 @@ def test_wrk_is_read():
 
 def test_errors_that_wrk_counts_are_read():
     assert load.read_wrk(WRK_WITH_ERRORS) == load.Load(requests=6438, seconds=1.5, refused=7, broken=10)
+
+
+def test_a_load_that_nothing_answered_has_no_figure(monkeypatch, tmp_path):
+    wrk = tmp_path / "wrk"
+    wrk.write_text("#!/bin/sh\necho '  0 requests in 1.00s, 0.00B read'\n")
+    wrk.chmod(0o700)
+    monkeypatch.setattr(load, "WRK", str(wrk))
+
+    with pytest.raises(load.LoadError, match="Nothing was answered"):
+        load.wrk("http://127.0.0.1/", "get.lua", connections=1, seconds=1)
+
+
+def test_the_usage_of_a_process_is_known_when_it_has_ended():
+    started = subprocess.Popen([sys.executable, "-c", "sum(range(1_000_000))"])
+
+    used = environment.usage(started)
+
+    assert started.returncode == 0
+    assert used.ru_utime > 0
+
+
+def test_a_process_that_fails_has_no_figure():
+    with pytest.raises(SystemExit, match="failed"):
+        environment.usage(subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]))
 
 
 def test_pgbench_is_read():
