@@ -31,7 +31,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -182,22 +182,24 @@ def _start(data: Path, settings: dict[str, str]) -> None:
     kept = False
     while (found := _sql(data, f"SELECT count(*) FROM pg_database WHERE datname = '{NAME}'")) is None:  # noqa: S608
         server_lock = try_lock(data / "server.lock")  # None as long as a server is there, even one that is stopping
-        if (kept and server_lock) or time.monotonic() > deadline:
-            said = log.read_text(errors="replace").splitlines()[-8:]
-            raise ClusterError("\n".join([f"PostgreSQL did not start. The end of {log}:", *said]))
-        if server_lock:
-            _make_private(_socket_folder(data), data)
-            # The keeper inherits the lock: if a signal stops us while we start it, we still wait for its end.
-            with server_lock, _open(log) as file:
-                kept = not subprocess.call(
-                    [sys.executable, "-I", __file__, str(server_lock.fileno()), str(data), *options],
-                    cwd="/",
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=file,
-                    pass_fds=[server_lock.fileno()],
-                    start_new_session=True,
-                )
+        # Closed before an error leaves, which would otherwise hold it and pass for a server that does not stop.
+        with server_lock or nullcontext():
+            if (kept and server_lock) or time.monotonic() > deadline:
+                said = log.read_text(errors="replace").splitlines()[-8:]
+                raise ClusterError("\n".join([f"PostgreSQL did not start. The end of {log}:", *said]))
+            if server_lock:
+                _make_private(_socket_folder(data), data)
+                # The keeper inherits the lock: if a signal stops us while we start it, we still wait for its end.
+                with _open(log) as file:
+                    kept = not subprocess.call(
+                        [sys.executable, "-I", __file__, str(server_lock.fileno()), str(data), *options],
+                        cwd="/",
+                        stdin=subprocess.DEVNULL,
+                        stdout=file,
+                        stderr=file,
+                        pass_fds=[server_lock.fileno()],
+                        start_new_session=True,
+                    )
         time.sleep(0.05)
     if found == "0" and _sql(data, f"CREATE DATABASE {NAME}") is None:
         raise ClusterError(f"The database {NAME} could not be made, see {log}")

@@ -20,12 +20,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 USER = """
 import sys
 from pathlib import Path
-from config import cluster
+from config.local import postgres
 try:
-    with cluster.running(Path(sys.argv[1]), fsync="off"):
+    with postgres.running(Path(sys.argv[1]), fsync="off"):
         print("up", flush=True)
         sys.stdin.read()
-except cluster.ClusterError as error:
+except postgres.ClusterError as error:
     print(error, flush=True)
 """
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start it for other users; CI is root")
@@ -76,7 +76,8 @@ def processes(data):
 
 
 def keeper_of(data):
-    return next(pid for pid in processes(data) if b"cluster.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    program = os.fsencode(postgres.__file__)
+    return next(pid for pid in processes(data) if program in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
 def postmaster_of(data):
