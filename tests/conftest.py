@@ -1,16 +1,14 @@
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
-import pgtrigger
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
-from django.core.cache import cache
+from django.core.management.commands import flush
 from django.db import connection
-from django.db.backends.base.operations import BaseDatabaseOperations
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -18,7 +16,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from petition import identity, live_settings
 from petition.models import Petition, Signature
 from petition.models.signature import this_hour
-from petition.staff import roles
+from tests.support import database
 from tests.support.browser import chromium
 
 numbers = count(1)
@@ -53,36 +51,20 @@ def _static_files_are_listed_once():
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _tests_may_truncate():
-    """Django empties the tables after a transactional test; our triggers refuse that to everybody else."""
-    flush = BaseDatabaseOperations.execute_sql_flush
-
-    def execute_sql_flush(operations, statements):
-        with pgtrigger.ignore("petition.Signature:refuse_truncate"), trace_unguarded():
-            flush(operations, statements)
-
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Transactional tests end with a flush, which is ours."""
+    with django_db_blocker.unblock():
+        database.keep()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", execute_sql_flush)
+        patch.setattr(flush.Command, "handle", lambda command, **options: database.restore())
         yield
-
-
-@contextmanager
-def trace_unguarded():
-    """Do what only the owner of the tables can: switch off the trigger that guards the trace."""
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE petition_staffaction DISABLE TRIGGER trace_is_never_truncated")
-        yield
-        cursor.execute("ALTER TABLE petition_staffaction ENABLE ALWAYS TRIGGER trace_is_never_truncated")
 
 
 @pytest.fixture(autouse=True)
-def _fresh_salt_and_counters(request):
+def _fresh_salt_and_switches():
     """Each test has a database of its own, so what processes remember of another is forgotten."""
     identity._salt = live_settings._state = None
-    if {"db", "transactional_db"} & set(request.fixturenames) or request.node.get_closest_marker("django_db"):
-        request.getfixturevalue("_django_db_helper")
-        cache.clear()
 
 
 @pytest.fixture
@@ -152,8 +134,6 @@ def make_staff(db):
     """Accounts of staff with the roles named; the password is for tests that log in by hand."""
 
     def make(*names, username=None, **overrides):
-        if not Group.objects.exists():
-            roles.ensure()  # a test that empties the tables empties them of the groups, too
         user = User.objects.create_user(username or f"staff{next(numbers)}", is_staff=True, **overrides)
         user.groups.set(Group.objects.filter(name__in=names))
         return user
