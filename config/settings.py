@@ -23,10 +23,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 LOCAL = env.bool("LOCAL", False)
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+IS_WORKER = sys.argv[1:2] == ["worker"]
 if LOCAL:
     env.read_env(VAR_DIR / "local.env")
-    if sys.argv[1:2] == ["worker"]:
-        # As in production, only the worker can read a recipient back.
+    if IS_WORKER:
+        # As in production, only the worker can tell one address from another.
         env.read_env(VAR_DIR / "worker.env")
 else:
     env.read_env(BASE_DIR / ".env")
@@ -58,16 +59,17 @@ EXIT_URL = env.str("EXIT_URL", "") or "https://www.wikipedia.org/"
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY", "")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+# Of the worker alone.
 EMAIL_DIGEST_KEY = env.str("EMAIL_DIGEST_KEY", "")
-RECIPIENT_PUBLIC_KEY = env.str("RECIPIENT_PUBLIC_KEY", "")
-RECIPIENT_SECRET_KEYS = env.list("RECIPIENT_SECRET_KEYS", default=[])
+OUTBOX_KEYS_DIR = env.str("OUTBOX_KEYS_DIR", str(VAR_DIR / "outbox-keys") if LOCAL else "")
 
 # Numbers that operators choose. A rate is "count/period": s, m, h or d.
 RATE_PER_NETWORK = env.str("RATE_PER_NETWORK", "300/h")
 BURST_PER_NETWORK = env.str("BURST_PER_NETWORK", "30/m")
 MAILS_PER_ADDRESS = env.str("MAILS_PER_ADDRESS", "5/d")
 HOLD_PER_NETWORK = env.str("HOLD_PER_NETWORK", "200/h")
-CODE_TRIES = "5/h"
+CODE_TRIES = "5/h"  # for each network
+CODE_ERRORS = "500/h"  # for the whole site
 DASHBOARD_RATE = "60/m"  # for each token
 CONFIRMATION_DAYS = 7
 GRACE_HOURS = 24  # confirming works this long after a petition closed

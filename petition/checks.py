@@ -1,17 +1,18 @@
 """What would hurt silently stops the start instead. Each check has an id and says what to do."""
 
+import os
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, ProgrammingError, connection
-from nacl.public import PrivateKey
+from django.db import OperationalError, connection
 
 from petition import identity
 from petition.models import KeyFingerprint
@@ -55,17 +56,11 @@ def secrets_are_set(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
             hint=f"It signs the links in mails. Make one with: {MAKE_KEY}",
             id="petition.E002",
         )
-    if not KEY.match(settings.EMAIL_DIGEST_KEY):
+    if settings.EMAIL_DIGEST_KEY and not (settings.IS_WORKER or settings.LOCAL):
         yield Error(
-            "EMAIL_DIGEST_KEY is not 64 hexadecimal digits.",
-            hint=f"Addresses are stored as digests under it. Make one with: {MAKE_KEY}. Keep it: it can never change.",
-            id="petition.E003",
-        )
-    if not KEY.match(settings.RECIPIENT_PUBLIC_KEY):
-        yield Error(
-            "RECIPIENT_PUBLIC_KEY is not 64 hexadecimal digits.",
-            hint="Make a pair of keys with: manage.py make_recipient_keys",
-            id="petition.E004",
+            "EMAIL_DIGEST_KEY is in the environment of a process that must not have it.",
+            hint="Set it for the worker alone: whoever takes over a web process could test who has signed.",
+            id="petition.E017",
         )
 
 
@@ -161,26 +156,6 @@ def admin_has_a_path_of_its_own(app_configs: Any, **kwargs: Any) -> list[CheckMe
 
 
 @register(Tags.database)
-def key_fits_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """With another key every duplicate would count, and nobody could withdraw."""
-    if not (can_be_asked(kwargs) and KEY.match(settings.EMAIL_DIGEST_KEY)):
-        return []
-    try:
-        stored = KeyFingerprint.objects.filter(name="email_digest").first()
-    except (ProgrammingError, OperationalError):
-        # Not migrated, or away: the migration or the first query will say so.
-        return []
-    if stored and stored.fingerprint == identity.key_fingerprint():
-        return []
-    if stored is None:
-        message, hint = "The database does not know its EMAIL_DIGEST_KEY yet.", "Run: manage.py load_campaign"
-    else:
-        message = "EMAIL_DIGEST_KEY is not the one this database was filled with."
-        hint = "Restore the old key; without it nobody can be recognised and nobody can withdraw."
-    return [Error(message, hint=hint, id="petition.E012")]
-
-
-@register(Tags.database)
 def database_logs_are_private(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not can_be_asked(kwargs):
         return []
@@ -205,17 +180,37 @@ def can_be_asked(options: dict[str, Any]) -> bool:
     return bool(options.get("databases") and settings.DATABASES["default"]["NAME"])
 
 
-def recipient_keys() -> list[CheckMessage]:
-    """For the worker alone, which is the only one to hold the secret keys."""
-    keys = settings.RECIPIENT_SECRET_KEYS
-    if all(KEY.match(key) for key in keys):
-        public = {PrivateKey(bytes.fromhex(key)).public_key.encode().hex() for key in keys}
-        if settings.RECIPIENT_PUBLIC_KEY.lower() in public:
-            return []
-    return [
-        Error(
-            "RECIPIENT_SECRET_KEYS holds no key for RECIPIENT_PUBLIC_KEY, or something that is no key.",
-            hint="The worker could open no recipient. Give it the secret key that was made with the public one.",
+def of_the_worker() -> Iterator[CheckMessage]:
+    """What the worker alone needs. It asks for this when it starts, after migrating."""
+    if not KEY.match(settings.EMAIL_DIGEST_KEY):
+        yield Error(
+            "EMAIL_DIGEST_KEY is not 64 hexadecimal digits.",
+            hint=f"Addresses are stored as digests under it. Make one with: {MAKE_KEY}. Keep it: it can never change.",
+            id="petition.E003",
+        )
+        return
+    # With another key every duplicate would count, and nobody could withdraw.
+    stored, _is_new = KeyFingerprint.objects.get_or_create(
+        name="email_digest", defaults={"fingerprint": identity.key_fingerprint()}
+    )
+    if stored.fingerprint != identity.key_fingerprint():
+        yield Error(
+            "EMAIL_DIGEST_KEY is not the one this database was filled with.",
+            hint="Restore the old key; without it nobody can be recognised and nobody can withdraw.",
+            id="petition.E012",
+        )
+    if not settings.OUTBOX_KEYS_DIR or not is_private_directory(Path(settings.OUTBOX_KEYS_DIR)):
+        yield Error(
+            "OUTBOX_KEYS_DIR is not set, cannot be written, or can be read by others.",
+            hint="Name a directory in memory that belongs to the worker alone, as RuntimeDirectory= of its unit makes.",
             id="petition.E013",
         )
-    ]
+
+
+def is_private_directory(directory: Path) -> bool:
+    """Whether only we can read and write it. Makes it if it can be made."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return directory.stat().st_mode & 0o077 == 0 and os.access(directory, os.R_OK | os.W_OK | os.X_OK)
+    except OSError:
+        return False

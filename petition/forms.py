@@ -184,15 +184,12 @@ class WithdrawForm(forms.Form):
 
 
 class CodeForm(forms.Form):
-    email = AddressField()
     code = forms.CharField(
         label=_("Code"),
-        max_length=40,
-        widget=forms.TextInput(
-            attrs={"autocomplete": "one-time-code", "spellcheck": "false", "autocapitalize": "characters"}
-        ),
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
         error_messages={
             "required": _("Enter the code from the email."),
-            "max_length": _("The code has eight letters and digits, like XXXX-XXXX."),
+            "max_length": _("The code has ten digits, like 1234-567-890."),
         },
     )

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from petition.models import OutgoingMail, TallyChange
+from petition.models import OutboxKey, OutgoingMail, TallyChange
 
 LATE_MAIL_SECONDS = 60
 LATE_FOLD_ROWS = 20_000
@@ -25,6 +25,9 @@ def healthz(request: HttpRequest) -> JsonResponse:
             return JsonResponse(said, status=HTTPStatus.SERVICE_UNAVAILABLE)
         late = timezone.now() - timedelta(seconds=LATE_MAIL_SECONDS)
         mail = "late" if OutgoingMail.objects.waiting().filter(due_at__lt=late).exists() else "ok"
+        if not OutboxKey.objects.exists():
+            said = {"status": "error", "database": "ok", "migrations": "ok", "mail": "no key"}
+            return JsonResponse(said, status=HTTPStatus.SERVICE_UNAVAILABLE)
         folder = "late" if TallyChange.objects.all()[LATE_FOLD_ROWS:].exists() else "ok"
     except Error:
         return JsonResponse({"status": "error", "database": "away"}, status=HTTPStatus.SERVICE_UNAVAILABLE)

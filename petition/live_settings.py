@@ -70,14 +70,11 @@ def verdict_on_domain(domain: str) -> Verdict | None:
     return next((domains[name] for name in names if name in domains), None)
 
 
-def reason_to_hold(address: IPv4Address | IPv6Address | None, domain: str) -> str:
-    """Why whoever signs from here, with a mailbox there, is held once she has confirmed; empty: no reason."""
-    if verdict_on_network(address) == Verdict.BLOCK:
-        return HeldReason.BLOCKED_NETWORK
-    return HeldReason.BLOCKED_DOMAIN if verdict_on_domain(domain) == Verdict.BLOCK else ""
+def reason_to_hold_network(address: IPv4Address | IPv6Address | None) -> str:
+    """Why whoever signs from here is held once she has confirmed; empty: no reason."""
+    return HeldReason.BLOCKED_NETWORK if verdict_on_network(address) == Verdict.BLOCK else ""
 
 
-def blocked_domain_digests() -> set[bytes]:
-    """What the blocked domains look like on a signature. Those with a wildcard are known by name alone."""
-    blocked = [name for name, verdict in state().domains.items() if verdict == Verdict.BLOCK]
-    return {identity.domain_digest(f"anyone@{name}") for name in blocked if not name.startswith("*.")}
+def reason_to_hold_domain(address: str) -> str:
+    """The same for a mailbox; only the worker knows it."""
+    return HeldReason.BLOCKED_DOMAIN if verdict_on_domain(identity.domain(address)) == Verdict.BLOCK else ""

@@ -4,6 +4,7 @@ Where people sign, and where mail is sent, many limits are counted in one statem
 which are rare, are counted by django-ratelimit, one limit after the other. Both count in the windows of a rate.
 """
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,8 @@ from petition import identity, live_settings
 from petition.models import Verdict
 from petition.postgres import counters
 from petition.web import errors
+
+logger = logging.getLogger(__name__)
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -95,6 +98,22 @@ def seconds_to_wait_for_login(request: HttpRequest, account: str) -> int | None:
     return next((wait for try_ in tries if (wait := seconds_to_wait_for_try(request, *try_)) is not None), None)
 
 
+def seconds_to_wait_for_code(request: HttpRequest) -> int | None:
+    """Count one try at a code, however broken; None if it may be made, else how long to wait.
+
+    All networks together may be wrong CODE_ERRORS times: whoever hires many of them guesses no further. The link in the
+    mail always works.
+    """
+    wait = seconds_to_wait_for_try(request, "code", client_network(request), settings.CODE_TRIES)
+    return wait if wait is not None else seconds_left("code:wrong", "", settings.CODE_ERRORS)
+
+
+def count_wrong_code() -> None:
+    """Count one wrong code of anybody, with an alarm in the log once there are too many."""
+    if over("code:wrong", "", settings.CODE_ERRORS) is not None:
+        logger.error("Codes are being guessed: more than %s were wrong, and no code is taken", settings.CODE_ERRORS)
+
+
 def seconds_to_wait_for_try(request: HttpRequest, group: str, key: str, rate: str) -> int | None:
     """Count one try of `key`, which is hashed; None within the rate, else how many seconds until its window ends."""
     usage = get_usage(request, group=group, key=lambda _group, _request: key, rate=rate, increment=True)
@@ -118,6 +137,14 @@ def over_any(uses: Iterable[tuple[str, str, str]]) -> int | None:
     now = int(time.time())
     waits = [max(window.ends_at - now, 1) for name, window in windows.items() if counts[name] > window.limit]
     return max(waits, default=None)
+
+
+def seconds_left(group: str, key: str, rate: str) -> int | None:
+    """As `over`, but counting nothing: None as long as the rate is not used up."""
+    for window in filter(None, _windows([(group, key, rate)])):
+        if counters.count({window.name: window.seconds}, {window.name: 0})[window.name] >= window.limit:
+            return max(window.ends_at - int(time.time()), 1)
+    return None
 
 
 def over_each(uses: Iterable[tuple[str, str, str]]) -> list[bool]:

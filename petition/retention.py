@@ -10,6 +10,7 @@ from petition.models import (
     AddressMark,
     DailySalt,
     InvalidationCampaign,
+    Link,
     ListedDomain,
     ListedNetwork,
     OutgoingMail,
@@ -18,7 +19,7 @@ from petition.models import (
     StaffAction,
 )
 
-SALT_DAYS = 2
+SALT_DAYS = 1
 
 
 def purge() -> dict[str, int]:
@@ -26,6 +27,7 @@ def purge() -> dict[str, int]:
     today = datetime.now(UTC).date()
     purged = {
         "lapsed signatures": Signature.objects.lapsed().purge(),
+        "expired links": Link.objects.too_old().delete()[0],
         "abuse signals": Signature.objects.older_than_abuse_signals().clear_abuse_signals(),
         "parked mails": OutgoingMail.objects.parked_too_long().delete()[0],
         "known mail domains": SeenDomain.objects.too_old().delete()[0],

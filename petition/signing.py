@@ -1,15 +1,17 @@
-"""Signing: one statement writes the pending signature and the mail that is owed for it.
+"""Signing: one statement writes the pending signature, its link, and the mail that is owed for it.
 
-It is the same for every address, known or not, so that neither the answer nor its time tells who has signed. What the
-mail says, and whether there is one, is the worker's decision (`petition.mail.queue`).
+It is the same for every address, known or not, and it knows no address: the recipient is sealed for the worker, which
+alone can tell one address from another (`petition.mail.queue`).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
-from django.utils import timezone
 
-from petition import consent, identity
+from petition import consent, identity, links
+from petition.mail import keys
+from petition.models.link import token_digest
 from petition.models.signature import this_hour
 from petition.postgres.prepared import Prepared
 
@@ -20,27 +22,31 @@ SIGN = Prepared(
     """
     WITH pending AS (
         INSERT INTO petition_signature (
-            petition_id, email_digest, domain_digest, network_digest, name, words, shows_name, country, language,
-            source, consent_version, created_at, held_reason
+            petition_id, network_digest, name, words, shows_name, country, language, source, consent_version,
+            created_at, held_reason
         )
-        SELECT id, %(email_digest)s::bytea, %(domain_digest)s::bytea, %(network_digest)s::bytea, %(name)s, %(words)s,
-            %(shows_name)s::boolean, %(country)s, %(language)s,
+        SELECT id, %(network_digest)s::bytea, %(name)s, %(words)s, %(shows_name)s::boolean, %(country)s, %(language)s,
             coalesce((SELECT slug FROM petition_source WHERE slug = %(source)s), ''),
             %(consent_version)s::smallint, %(hour)s::timestamptz, %(held_reason)s
         FROM petition_petition
-        WHERE slug = %(slug)s AND opened_at <= %(now)s::timestamptz AND paused_at IS NULL
-            AND (closed_at IS NULL OR closed_at > %(now)s::timestamptz)
-        RETURNING id, petition_id, email_digest, language
+        WHERE slug = %(slug)s AND opened_at <= now() AND paused_at IS NULL AND (closed_at IS NULL OR closed_at > now())
+        RETURNING id, petition_id, language, created_at
+    ), link AS (
+        INSERT INTO petition_link (token_digest, code_digest, kind, petition_id, signature_id, created_at)
+        SELECT %(token_digest)s, %(code_digest)s, 'sign', petition_id, id, created_at FROM pending
     )
-    INSERT INTO petition_outgoingmail (petition_id, kind, recipient, email_digest, signature_id, language, due_at)
-    SELECT petition_id, 'sign', %(recipient)s::bytea, email_digest, id, language, %(now)s::timestamptz FROM pending
+    INSERT INTO petition_outgoingmail (petition_id, kind, recipient, key_id, signature_id, language, due_at)
+    SELECT petition_id, 'sign', %(recipient)s::bytea, %(key)s::bigint, id, language, now() FROM pending
     """,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What a signer told us. `country` is ISO 3166-1 alpha-2 or empty; an unknown `source` is dropped."""
+    """What a signer told us. `country` is ISO 3166-1 alpha-2 or empty; an unknown `source` is dropped.
+
+    Name and words are dropped unless they are to be shown: nothing else needs them.
+    """
 
     email: str
     name: str = ""
@@ -50,31 +56,43 @@ class Answers:
     source: str = ""
 
 
-def sign(slug: str, answers: Answers, *, language: str, network: str | None, held_reason: str = "") -> bool:
+def sign(
+    slug: str,
+    answers: Answers,
+    *,
+    language: str,
+    network: str | None,
+    held_reason: str = "",
+    is_onion: bool = False,
+) -> bool:
     """Store a pending signature and owe its mail. Costs one statement.
 
     Without a `network` it counts towards no limit of confirmations; with a `held_reason` it is held once confirmed.
-    Return False, storing nothing, if there is no such petition or it is not open now.
+    Return False, storing nothing, if there is no such petition or it is not open now. Raises NoKeyError while no worker
+    has ever run.
     """
+    link = links.make()
+    shows = answers.shows_name and bool(answers.name or answers.words)
+    values: dict[str, Any] = {
+        "slug": slug,
+        "network_digest": network and identity.network_digest(network),
+        "name": answers.name if shows else "",
+        "words": answers.words if shows else "",
+        "shows_name": shows,
+        "country": answers.country,
+        "language": language,
+        "source": answers.source,
+        "consent_version": consent.CURRENT,
+        "held_reason": held_reason,
+        "hour": this_hour(),
+        "token_digest": token_digest(link.token),
+        "code_digest": links.code_digest(link.code),
+    }
+    opened = keys.Opened(answers.email, link.token, link.code, is_onion)
+    return keys.with_newest(lambda half: _store(values | {"key": half.key, "recipient": half.seal(opened)}))
+
+
+def _store(values: dict[str, Any]) -> bool:
     with connection.cursor() as cursor:
-        SIGN.execute(
-            cursor,
-            {
-                "slug": slug,
-                "email_digest": identity.email_digest(answers.email),
-                "domain_digest": identity.domain_digest(answers.email),
-                "network_digest": network and identity.network_digest(network),
-                "name": answers.name,
-                "words": answers.words,
-                "shows_name": answers.shows_name,
-                "country": answers.country,
-                "language": language,
-                "source": answers.source,
-                "consent_version": consent.CURRENT,
-                "held_reason": held_reason,
-                "hour": this_hour(),
-                "recipient": identity.seal(answers.email),
-                "now": timezone.now(),
-            },
-        )
-        return bool(cursor.rowcount == 1)
+        SIGN.execute(cursor, values)
+        return cursor.rowcount == 1

@@ -1,4 +1,5 @@
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.forms import Form
@@ -11,8 +12,8 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from petition import confirmation, identity, live_settings, rate_limits, signing, withdrawal
-from petition.confirmation import State
+from petition import confirmation, live_settings, rate_limits, signing, withdrawal
+from petition.confirmation import Confirmation, Refusal, Refused
 from petition.counts import tally
 from petition.forms import CodeForm, SignForm, WithdrawForm
 from petition.mail import messages
@@ -20,19 +21,12 @@ from petition.models import OutgoingMail, Petition, Source, Verdict
 from petition.web import errors
 from petition.web.cache_control import public_form, public_page
 
-# For each state of a link: its page, and the status that says the same to a machine.
+# For each reason why a link leads nowhere: its page, and the status that says the same to a machine.
 LINK_PAGES = {
-    State.USED: ("used", HTTPStatus.OK),
-    State.UNDER_REVIEW: ("under_review", HTTPStatus.OK),
-    State.WITHDRAWN: ("withdrawn", HTTPStatus.GONE),
-    State.EXPIRED: ("expired", HTTPStatus.GONE),
-    State.CLOSED: ("closed", HTTPStatus.GONE),
-    State.FORGED: ("forged", HTTPStatus.NOT_FOUND),
-}
-WITHDRAW_PAGES = {
-    State.USED: ("used", HTTPStatus.OK),
-    State.EXPIRED: ("expired", HTTPStatus.GONE),
-    State.FORGED: ("forged", HTTPStatus.NOT_FOUND),
+    Refusal.GONE: ("gone", HTTPStatus.GONE),
+    Refusal.EXPIRED: ("expired", HTTPStatus.GONE),
+    Refusal.CLOSED: ("closed", HTTPStatus.GONE),
+    Refusal.FORGED: ("forged", HTTPStatus.NOT_FOUND),
 }
 
 
@@ -48,7 +42,7 @@ def sign(request: HttpRequest, slug: str) -> HttpResponse:
         request.POST if request.method == "POST" else None,
         initial={"source": Source.known(request.GET.get("from", ""))},
     )
-    if form.is_valid() and accepted(request, slug, form):
+    if form.is_valid() and store(request, slug, form):
         # The same answer for new and known addresses, so nobody learns who has signed.
         return see_other("petition:check-inbox", slug)
     petition = get_object_or_404(Petition, slug=slug)
@@ -59,10 +53,10 @@ def sign(request: HttpRequest, slug: str) -> HttpResponse:
     return form_page(request, "petition/sign.html", petition, form)
 
 
-def accepted(request: HttpRequest, slug: str, form: SignForm) -> bool:
-    """Whether the petition is open and has stored what was typed."""
+def store(request: HttpRequest, slug: str, form: SignForm) -> bool:
+    """Store what was typed; return whether the petition is open."""
     answers = form.cleaned_data
-    # Only a robot fills the field that people cannot see. It is told the same as everyone.
+    # Only a robot fills the honeypot, which people cannot see. It is told the same as everyone.
     if answers["website"]:
         return True
     address = rate_limits.client_address(request)
@@ -72,8 +66,14 @@ def accepted(request: HttpRequest, slug: str, form: SignForm) -> bool:
         language=get_language(),
         # An allowed network is no signal, and is never held for being busy.
         network=None if live_settings.verdict_on_network(address) == Verdict.ALLOW else rate_limits.network(address),
-        held_reason=live_settings.reason_to_hold(address, identity.domain(answers["email"])),
+        held_reason=live_settings.reason_to_hold_network(address),
+        is_onion=is_onion(request),
     )
+
+
+def is_onion(request: HttpRequest) -> bool:
+    """Whether she came by the onion address: then the links in her mail lead there, too."""
+    return bool(settings.ONION_URL) and request.get_host() == urlsplit(settings.ONION_URL).netloc
 
 
 def paused(request: HttpRequest, petition: Petition) -> HttpResponse:
@@ -97,38 +97,35 @@ def check_inbox(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
-    link = confirmation.find(token)
+    found = confirmation.find(token)
+    if isinstance(found, Refused):
+        return refused(request, found)
+    if "ask_not_me" in request.POST:
+        # Some mail scanners press the buttons of a page: this one asks again.
+        return render(request, "petition/disown.html", {"petition": found.petition})
+    if "not_me" in request.POST:
+        confirmation.disown(found)
+        return HttpResponseRedirect(request.path, status=HTTPStatus.SEE_OTHER)
     # Mail scanners follow links, so only a POST counts.
     if request.method == "POST":
-        if "not_me" in request.POST:
-            return disowned(request, link)
-        return pressed(request, link)
-    if link.state is State.PENDING:
-        return render(request, "petition/confirm.html", {"petition": link.petition, "signature": link.row})
-    return link_page(request, link)
+        return press(request, found)
+    return render(request, "petition/confirm.html", {"petition": found.petition, "signature": found.signature})
 
 
-def disowned(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
-    if link.state is not State.PENDING:
-        # Too late for that, and no reason to thank: the page of its state says how to withdraw.
-        return link_page(request, link)
-    confirmation.disown(link.row)
-    return see_other("petition:disowned", link.petition.slug)
+def press(request: HttpRequest, found: Confirmation) -> HttpResponse:
+    """Where the button, or the code in its place, leads: to the same page, whatever its press has changed."""
+    confirmation.confirm(found.signature, without_words="without_words" in request.POST)
+    return see_other("petition:thanks", found.petition.slug)
 
 
-def pressed(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
-    """Where the button, or the code in its place, leads."""
-    if link.state is State.PENDING:
-        confirmation.confirm(link.row, without_words="without_words" in request.POST)
-    elif link.state is not State.USED:
-        return link_page(request, link)
-    # A second press, tab or click finds the signature counted, which is what its sender wanted.
-    return see_other("petition:thanks", link.petition.slug)
-
-
-def link_page(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
-    name, status = LINK_PAGES[link.state]
-    return render(request, f"petition/link/{name}.html", {"petition": link.petition}, status=status)
+def refused(request: HttpRequest, found: Refused) -> HttpResponse:
+    if found.reason is Refusal.DISOWNED and found.link:
+        if "undo" in request.POST:
+            confirmation.undo_disowning(found.link)
+            return HttpResponseRedirect(request.path, status=HTTPStatus.SEE_OTHER)
+        return render(request, "petition/disowned.html", {"petition": found.petition, "can_undo": True})
+    name, status = LINK_PAGES[found.reason]
+    return render(request, f"petition/link/{name}.html", {"petition": found.petition}, status=status)
 
 
 @public_form
@@ -137,16 +134,16 @@ def link_page(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
 def confirm_code(request: HttpRequest, slug: str) -> HttpResponse:
     petition = get_object_or_404(Petition, slug=slug)
     form = CodeForm(request.POST if request.method == "POST" else None)
-    if form.is_bound:
-        wait = confirmation.seconds_to_wait_for_code(request.POST.get("email", ""), rate_limits.client_network(request))
-        if wait is not None:
-            return errors.page(request, HTTPStatus.TOO_MANY_REQUESTS, retry_after=wait)
+    if form.is_bound and (wait := rate_limits.seconds_to_wait_for_code(request)) is not None:
+        return errors.page(request, HTTPStatus.TOO_MANY_REQUESTS, retry_after=wait)
     if form.is_valid():
-        email_digest = identity.email_digest(form.cleaned_data["email"])
-        if link := confirmation.find_by_code(petition, email_digest, form.cleaned_data["code"]):
-            return pressed(request, link)
-        # The same words whether the address is unknown or the code is wrong.
-        form.add_error("code", _("This code does not belong to this address. Check both, or use the link we sent."))
+        found = confirmation.find_by_code(petition, form.cleaned_data["code"])
+        if isinstance(found, Confirmation):
+            return press(request, found)
+        if found:
+            return refused(request, found)
+        rate_limits.count_wrong_code()
+        form.add_error("code", _("No email has this code. Check its ten digits, or use the link in the email."))
     return form_page(request, "petition/confirm_code.html", petition, form)
 
 
@@ -157,7 +154,8 @@ def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
     petition = get_object_or_404(Petition, slug=slug)
     form = WithdrawForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        withdrawal.request(petition, form.cleaned_data["email"], language=get_language())
+        email = form.cleaned_data["email"]
+        withdrawal.request(petition, email, language=get_language(), is_onion=is_onion(request))
         return see_other("petition:withdraw-check-inbox", slug)
     return form_page(request, "petition/withdraw.html", petition, form)
 
@@ -176,14 +174,23 @@ def withdraw_check_inbox(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def withdraw_link(request: HttpRequest, token: str) -> HttpResponse:
-    link = withdrawal.find(token)
-    if link.state is not State.PENDING:
-        name, status = WITHDRAW_PAGES[link.state]
-        return render(request, f"petition/withdraw_link/{name}.html", status=status)
+    try:
+        found = withdrawal.find(token)
+    except withdrawal.ExpiredError:
+        return render(request, "petition/withdraw_link/expired.html", status=HTTPStatus.GONE)
+    if found is None:
+        return render(request, "petition/withdraw_link/forged.html", status=HTTPStatus.NOT_FOUND)
+    petition = found.link.petition if found.link else Petition.find()
+    if petition is None:
+        raise Http404
+    if "ask" in request.POST:
+        # Some mail scanners press the buttons of a page: this one asks again.
+        return render(request, "petition/withdraw_link/sure.html", {"petition": petition})
     if request.method == "POST":
-        withdrawal.withdraw(link.petition, link.email_digest)
-        return see_other("petition:withdrawn", link.petition.slug)
-    return render(request, "petition/withdraw_link.html", {"petition": link.petition})
+        withdrawal.withdraw(found.link)
+        return see_other("petition:withdrawn", petition.slug)
+    page = "used" if found.is_used else "delete"
+    return render(request, f"petition/withdraw_link/{page}.html", {"petition": petition})
 
 
 @public_page

@@ -1,72 +1,77 @@
-"""Withdrawing: the signer's wish, proven by a mail to her address, erases the signature."""
+"""Withdrawing: the signer's wish, proven by a mail to her address, erases what is stored about it.
 
-import base64
+It is blind: there is always a mail, always a link, and always the same answer to its press.
+"""
+
 from dataclasses import dataclass
-from datetime import timedelta
 
-from django.conf import settings
-from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
 from django.db import transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 
-from petition import identity
-from petition.confirmation import State
-from petition.models import AddressMark, OutgoingMail, Petition, Signature
+from petition import links
+from petition.mail import keys
+from petition.models import AddressMark, Link, OutgoingMail, Petition, Signature
+from petition.models.link import token_digest
 
 
 @dataclass(frozen=True)
-class Link:
-    """`petition` and `email_digest` are set while PENDING. USED: there is no signature (any more)."""
+class Withdrawal:
+    """What a link leads to until its week is over."""
 
-    state: State
-    petition: Petition = None  # type: ignore[assignment]  # as said above
-    email_digest: bytes = b""
+    link: Link | None
 
-
-def request(petition: Petition, email: str, *, language: str) -> None:
-    """Owe this address one mail, whatever we know of it. Costs one statement."""
-    OutgoingMail.objects.create(
-        petition=petition,
-        kind=OutgoingMail.Kind.WITHDRAW,
-        recipient=identity.seal(email),
-        email_digest=identity.email_digest(email),
-        language=language,
-        due_at=timezone.now(),
-    )
+    @property
+    def is_used(self) -> bool:
+        """Whether everything about its address is deleted. What was signed since then takes another link."""
+        return self.link is None or self.link.address_digest is None
 
 
-def make_token(petition_id: int, email_digest: bytes) -> str:
-    digest = base64.urlsafe_b64encode(email_digest).rstrip(b"=").decode()
-    return _signer().sign(f"{petition_id}.{digest}")
+def request(petition: Petition, email: str, *, language: str, is_onion: bool = False) -> None:
+    """Owe this address one mail, whatever we know of it. Raises NoKeyError while no worker has ever run."""
+    made = links.make()
+    opened = keys.Opened(email, made.token, is_onion=is_onion)
+
+    def store(half: keys.PublicHalf) -> None:
+        with transaction.atomic():
+            Link.objects.create(token_digest=token_digest(made.token), kind=Link.Kind.WITHDRAW, petition=petition)
+            OutgoingMail.objects.create(
+                petition=petition,
+                kind=OutgoingMail.Kind.WITHDRAW,
+                recipient=half.seal(opened),
+                key_id=half.key,
+                language=language,
+                due_at=Now(),
+            )
+
+    keys.with_newest(store)
 
 
-def find(token: str) -> Link:
-    """What the holder of this link can do. Changes nothing."""
-    try:
-        petition_id, digest = _signer().unsign(token, max_age=timedelta(days=settings.CONFIRMATION_DAYS)).split(".")
-    except SignatureExpired:
-        return Link(State.EXPIRED)
-    except BadSignature:
-        return Link(State.FORGED)
-    petition = Petition.objects.filter(pk=petition_id).first()
-    email_digest = base64.urlsafe_b64decode(digest + "=")
-    if petition is None or not Signature.objects.of_address(petition.pk, email_digest).exists():
-        return Link(State.USED)
-    return Link(State.PENDING, petition, email_digest)
+def find(token: str) -> Withdrawal | None:
+    """What the holder of this link can do; None if it was not made here. Raises ExpiredError. Changes nothing."""
+    made_at = links.made_at(token)
+    if made_at is None:
+        return None
+    if links.has_expired(made_at):
+        raise ExpiredError
+    return Withdrawal(Link.objects.of_token(token))
 
 
-def withdraw(petition: Petition, email_digest: bytes) -> int:
-    """Erase every signature of this address; return how many there were.
+class ExpiredError(Exception):
+    """The week of this link is over."""
+
+
+def withdraw(link: Link | None) -> int:
+    """Erase what is stored about the address of this link; return how many signatures there were.
 
     An invalidated one leaves its digest for 30 days, or withdrawing would be the way around a review.
     """
+    if link is None or (email_digest := link.address_digest) is None:
+        return 0
     with transaction.atomic():
         # Locked, so that nobody invalidates it between the look and the deletion.
-        rows = Signature.objects.of_address(petition.pk, email_digest).locked()
+        rows = Signature.objects.of_address(link.petition_id, email_digest).locked()
+        AddressMark.objects.filter(email_digest=email_digest, kind=AddressMark.Kind.NO_MAIL).delete()
+        Link.objects.filter(email_digest=email_digest).update(email_digest=None)
         if rows.invalidated().exists():
             AddressMark.remember(email_digest, AddressMark.Kind.HOLD)
         return rows.delete()[0]
-
-
-def _signer() -> TimestampSigner:
-    return TimestampSigner(salt="petition.withdrawal", sep=".")

@@ -263,20 +263,12 @@ def _database(var: Path, **settings: str) -> Iterator[Path | None]:
 
 def make_secrets(var: Path) -> None:
     """Make the keys of this trial, once: what an earlier key hashed or sealed is lost with it."""
-    from nacl.public import PrivateKey
-
     var.mkdir(parents=True, exist_ok=True)
     with (var / "secrets.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (var / "local.env").exists():
-            recipient_key = PrivateKey.generate()
-            _write_private(var / "worker.env", f"RECIPIENT_SECRET_KEYS={bytes(recipient_key).hex()}\n")
-            _write_private(
-                var / "local.env",
-                f"SECRET_KEY={secrets.token_urlsafe(48)}\n"
-                f"EMAIL_DIGEST_KEY={secrets.token_hex(32)}\n"
-                f"RECIPIENT_PUBLIC_KEY={bytes(recipient_key.public_key).hex()}\n",
-            )
+            _write_private(var / "worker.env", f"EMAIL_DIGEST_KEY={secrets.token_hex(32)}\n")
+            _write_private(var / "local.env", f"SECRET_KEY={secrets.token_urlsafe(48)}\n")
     if not (var / "worker.env").exists():
         raise SystemExit(f"{var / 'worker.env'} is lost: remove local.env and postgres beside it, to begin anew.")
 

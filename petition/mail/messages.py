@@ -19,8 +19,9 @@ from django.utils import translation
 from django.utils.crypto import salted_hmac
 from django.utils.encoding import punycode
 
-from petition import confirmation, withdrawal
-from petition.models import OutgoingMail, Signature
+from petition import links
+from petition.mail.keys import Opened
+from petition.models import OutgoingMail
 
 # What the sign form lets through, once its domain is written as mail servers look it up. Nothing in it can end a line,
 # begin another header or name a second recipient.
@@ -33,50 +34,33 @@ QUOTED_PRINTABLE.body_encoding = QP
 
 
 @dataclass(frozen=True)
-class Letter:
-    """`template` names `templates/petition/mail/<template>.txt`, `.html` and `_subject.txt`.
+class Message:
+    """The one text of each kind of mail, for one recipient. `context` holds what differs: links, and a code."""
 
-    `context` holds what differs between two letters of a template: links, and a code.
-    """
-
-    template: str
+    kind: str
     language: str
     context: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Form:
-    """A letter with a mark in each place where one differs from the next."""
+    """A text with a mark in each place where one differs from the next."""
 
     subject: str
     text: str
     html: str
 
 
-def confirm(mail: OutgoingMail, signature: Signature) -> Letter:
-    link = _url(mail.language, "petition:confirm", confirmation.make_token(signature))
-    return _letter("confirm", mail, link=link, code=confirmation.make_code(signature))
-
-
-def already_signed(mail: OutgoingMail) -> Letter:
-    return _letter("already_signed", mail)
-
-
-def under_review(mail: OutgoingMail) -> Letter:
-    return _letter("under_review", mail)
-
-
-def withdraw(mail: OutgoingMail) -> Letter:
-    return Letter("withdraw", mail.language, {"link": _withdraw_link(mail)})
-
-
-def nothing_to_withdraw(mail: OutgoingMail) -> Letter:
-    return _letter("nothing_to_withdraw", mail)
-
-
-def _letter(template: str, mail: OutgoingMail, **context: str) -> Letter:
-    # The page that asks for an address would name the petition, and with it the cause.
-    return Letter(template, mail.language, context | {"withdraw_url": _withdraw_link(mail)})
+def compose(mail: OutgoingMail, opened: Opened) -> Message:
+    """What this mail says: the same for every address, whatever is known of it."""
+    site = settings.ONION_URL if opened.is_onion and settings.ONION_URL else settings.SITE_URL
+    withdraw = site + _path(mail.language, "petition:withdraw-link", opened.token)
+    if mail.kind == OutgoingMail.Kind.WITHDRAW:
+        return Message(mail.kind, mail.language, {"link": withdraw})
+    link = site + _path(mail.language, "petition:confirm", opened.token)
+    return Message(
+        mail.kind, mail.language, {"link": link, "code": links.spaced(opened.code), "withdraw_url": withdraw}
+    )
 
 
 def subject(kind: str) -> str:
@@ -84,24 +68,25 @@ def subject(kind: str) -> str:
     return render_to_string(f"petition/mail/{kind}_subject.txt").strip()
 
 
-def message(mail: OutgoingMail, letter: Letter, recipient: str) -> EmailMultiAlternatives:
+def write(mail: OutgoingMail, message: Message, recipient: str) -> EmailMultiAlternatives:
     """The mail as Django's backends take it. Raises ValueError if the recipient is no address."""
-    form = _form_of(mail, letter)
-    composed = EmailMultiAlternatives(
+    names = tuple(message.context)
+    form = _form(message.kind, message.language, names, settings.SITE_HOST, settings.CONFIRMATION_DAYS)
+    email = EmailMultiAlternatives(
         subject=form.subject,
-        body=_filled(form.text, letter.context),
+        body=_filled(form.text, message.context),
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[mailbox(recipient)],
         headers={"Auto-Submitted": "auto-generated", "Message-ID": _message_id(mail), "Date": formatdate()},
     )
-    composed.encoding = QUOTED_PRINTABLE
-    composed.attach_alternative(_filled(form.html, _escaped(letter.context)), "text/html")
-    return composed
+    email.encoding = QUOTED_PRINTABLE
+    email.attach_alternative(_filled(form.html, _escaped(message.context)), "text/html")
+    return email
 
 
-def content(message: EmailMultiAlternatives) -> bytes:
+def content(email: EmailMultiAlternatives) -> bytes:
     """The mail as it goes over the wire (RFC 5322)."""
-    return message.message().as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own class takes it
+    return email.message().as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own class takes it
 
 
 def mailbox(address: str) -> str:
@@ -123,19 +108,14 @@ def _bare(sender: str) -> str:
     return mailbox(parseaddr(sanitize_address(sender, "utf-8"))[1])
 
 
-def _form_of(mail: OutgoingMail, letter: Letter) -> Form:
-    names = tuple(letter.context)
-    return _form(letter.template, mail.kind, letter.language, names, settings.SITE_HOST, settings.CONFIRMATION_DAYS)
-
-
 @lru_cache(maxsize=64)
-def _form(template: str, kind: str, language: str, names: tuple[str, ...], site: str, days: int) -> Form:
+def _form(kind: str, language: str, names: tuple[str, ...], site: str, days: int) -> Form:
     # Rendering takes a hundred times as long as filling in.
     marks = {name: _mark(name) for name in names}
     context = {"withdraw_url": marks.get("link")} | marks | {"site": site, "days": days, "language": language}
     with translation.override(language):
-        text = render_to_string(f"petition/mail/{template}.txt", context)
-        return Form(subject(kind), text, render_to_string(f"petition/mail/{template}.html", context))
+        text = render_to_string(f"petition/mail/{kind}.txt", context)
+        return Form(subject(kind), text, render_to_string(f"petition/mail/{kind}.html", context))
 
 
 def _mark(name: str) -> str:
@@ -154,21 +134,15 @@ def _escaped(context: dict[str, str]) -> dict[str, str]:
 
 def _message_id(mail: OutgoingMail) -> str:
     """The same each time this mail is sent, so that a mailbox knows a repeat. Django's own would name this machine."""
-    name = salted_hmac("petition.mail.message_id", bytes(mail.recipient), algorithm="sha256").hexdigest()[:32]
+    name = salted_hmac("petition.mail.message_id", str(mail.pk), algorithm="sha256").hexdigest()[:32]
     return f"<{name}@{envelope_sender().rpartition('@')[2]}>"
 
 
-def _withdraw_link(mail: OutgoingMail) -> str:
-    token = withdrawal.make_token(mail.petition_id, bytes(mail.email_digest))
-    return _url(mail.language, "petition:withdraw-link", token)
-
-
-def _url(language: str, view: str, token: str) -> str:
-    path = _path(language, view).replace("TOKEN", token)
-    return f"{settings.SITE_URL}{path}"
+def _path(language: str, view: str, token: str) -> str:
+    return _path_with_mark(language, view).replace("TOKEN", token)
 
 
 @lru_cache(maxsize=16)
-def _path(language: str, view: str) -> str:
+def _path_with_mark(language: str, view: str) -> str:
     with translation.override(language):
         return reverse(view, args=["TOKEN"])

@@ -1,4 +1,6 @@
-"""The outbox: which mail is due, which letter it becomes, and sending it.
+"""The mail queue: which mail is due, whose it is, and sending it.
+
+Here alone an address is read: opened with the key of its hour, digested, limited, and written to.
 
 Delivery is at least once: rows are claimed by moving their time ahead, sent without an open transaction, and deleted
 right after the server's own 250, before their connection gets another mail. A worker that dies in between leaves rows
@@ -7,18 +9,22 @@ that fall due again: at most one of them for each of its connections has been se
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
+from django.db import connection
 from django.utils import timezone
+from nacl.exceptions import CryptoError
 
-from petition import live_settings, rate_limits
+from petition import identity, live_settings, rate_limits
 from petition.mail import messages
-from petition.mail.messages import Letter
+from petition.mail.keys import Keyring, Opened
 from petition.mail.smtp import Fate, Outcome, Parcel, Post
-from petition.models import OutgoingMail, Signature
+from petition.models import AddressMark, OutgoingMail
+from petition.models.link import token_digest
 from petition.models.mail import OutgoingMailQuerySet
 from petition.moderation import domains
 from petition.postgres import counters
@@ -37,53 +43,47 @@ BACKOFF = [1, 5, 15, 60, *[60] * 23]
 PERMANENT = range(500, 600)
 # How long a mail is remembered as counted against the limit of its address: longer than it is tried.
 COUNTED_SECONDS = 172_800
+DIGEST_THREADS = 2
 
 CLAIM = """
     WITH due AS (
-        SELECT id, due_at FROM petition_outgoingmail WHERE parked_at IS NULL AND due_at <= %(now)s
+        SELECT id, due_at FROM petition_outgoingmail
+        WHERE parked_at IS NULL AND due_at <= now() AND key_id = ANY(%(keys)s)
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
-    UPDATE petition_outgoingmail mail SET due_at = %(until)s FROM due WHERE mail.id = due.id
+    UPDATE petition_outgoingmail mail SET due_at = now() + make_interval(mins => %(minutes)s)
+    FROM due WHERE mail.id = due.id
     RETURNING mail.*, due.due_at AS was_due_at
 """
 
-# What a letter depends on: of each mail whether its address asked for no mail, and as a row each the signatures that
-# matter: its own while it is pending, and the confirmed one of its address. More that somebody made are not read.
-KNOWN = """
-    SELECT matters.*, mail.id AS mail_id,
-        EXISTS (
-            SELECT FROM petition_addressmark
-            WHERE email_digest = mail.email_digest AND kind = 'no_mail' AND expires_at > %(now)s
-        ) AS is_quiet,
-        mail.kind = 'withdraw' AND EXISTS (
-            SELECT FROM petition_signature
-            WHERE petition_id = mail.petition_id AND email_digest = mail.email_digest AND confirmed_at IS NULL
-        ) AS has_pending
-    FROM petition_outgoingmail mail LEFT JOIN LATERAL (
-        SELECT * FROM petition_signature
-        WHERE petition_id = mail.petition_id AND email_digest = mail.email_digest AND confirmed_at IS NOT NULL
-        UNION ALL
-        SELECT * FROM petition_signature WHERE id = mail.signature_id AND confirmed_at IS NULL
-    ) AS matters ON true
-    WHERE mail.id = ANY(%(ids)s)
+# The digests of the addresses that the worker has just read. A row that has been confirmed by another mail keeps its own.
+RECOGNISE = """
+    UPDATE petition_signature signature
+    SET email_digest = known.email_digest, domain_digest = known.domain_digest,
+        held_reason = coalesce(nullif(signature.held_reason, ''), known.held_reason)
+    FROM unnest(%(ids)s::bigint[], %(emails)s::bytea[], %(domains)s::bytea[], %(reasons)s::text[])
+        AS known (id, email_digest, domain_digest, held_reason)
+    WHERE signature.id = known.id AND signature.email_digest IS NULL
+"""
+RECOGNISE_LINK = """
+    UPDATE petition_link link SET email_digest = known.email_digest
+    FROM unnest(%(tokens)s::text[], %(emails)s::bytea[]) AS known (token_digest, email_digest)
+    WHERE link.token_digest = known.token_digest AND link.kind = 'withdraw'
 """
 
 
-@dataclass(frozen=True)
-class Known:
-    """What KNOWN says of a mail."""
+class Recognised(NamedTuple):
+    """A mail that this worker has opened, and the digest of its address."""
 
-    is_quiet: bool
-    has_pending: bool
-    signatures: list[Signature] = field(default_factory=list)
+    mail: OutgoingMail
+    opened: Opened
+    email_digest: bytes
 
 
-def claim(limit: int = BATCH) -> list[OutgoingMail]:
-    """The mails that are due, oldest first, ours alone for five minutes."""
-    now = timezone.now()
-    until = now + timedelta(minutes=CLAIM_MINUTES)
-    claimed = list(OutgoingMail.objects.raw(CLAIM, {"now": now, "until": until, "limit": limit}))
-    return sorted(claimed, key=lambda mail: mail.pk)
+def claim(ring: Keyring, limit: int = BATCH) -> list[OutgoingMail]:
+    """The mails that are due and that this worker can open, oldest first, ours alone for five minutes."""
+    values = {"keys": ring.ids(), "minutes": CLAIM_MINUTES, "limit": limit}
+    return sorted(OutgoingMail.objects.raw(CLAIM, values), key=lambda mail: (mail.was_due_at, mail.pk))  # type: ignore[attr-defined]  # CLAIM adds it
 
 
 def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda: False) -> int:
@@ -96,14 +96,18 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
     if post is None:
         with closing(Post()) as own:
             return deliver_due(own, stopping)
-    mails = claim()
-    if not mails:
+    ring = Keyring()
+    claimed = claim(ring)
+    if not claimed:
         return 0
-    begin_until = mails[0].due_at - timedelta(minutes=SPARE_MINUTES)
-    chosen = choose_letters(mails)
-    mails = [mail for mail in mails if mail.pk in chosen]
-    finish([mail for mail in mails if chosen[mail.pk] is None])
-    waiting = deque((mail, letter) for mail in mails if (letter := chosen[mail.pk]))
+    begin_until = claimed[0].due_at - timedelta(minutes=SPARE_MINUTES)
+    recognised = recognise(claimed, ring)
+    quiet = unwanted(recognised)
+    finish(quiet)
+    recognised = [known for known in recognised if known.mail not in quiet]
+    waiting = deque(
+        Parcel(mail, messages.compose(mail, opened), opened.address) for mail, opened, _digest in recognised
+    )
 
     def take() -> Parcel | None:
         return waiting.popleft() if waiting and not stopping() and timezone.now() < begin_until else None
@@ -112,20 +116,20 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
         if waiting:
             post.open()
             # Counted only now: while the server is away nothing is sent.
-            over = over_mail_limit([mail for mail, _letter in waiting])
+            over = over_mail_limit(recognised)
             finish(over)
-            waiting = deque(parcel for parcel in waiting if parcel[0] not in over)
+            waiting = deque(parcel for parcel in waiting if parcel.mail not in over)
             for outcomes in post.carry(take, several=len(waiting) > FEW):
                 settle(outcomes)
-                waiting.extendleft((outcome.mail, outcome.letter) for outcome in outcomes if outcome.away)
+                waiting.extendleft(outcome.parcel for outcome in outcomes if outcome.away)
     except BaseException:
-        # Being told to stop is one, too: a connection in the middle of a letter is of no more use.
+        # Being told to stop is one, too: a connection in the middle of a mail is of no more use.
         post.close()
         raise
     finally:
-        release(mail for mail, _letter in waiting)
-    domains.name_domains(mails)
-    return len(mails) - len(waiting)
+        release(parcel.mail for parcel in waiting)
+    domains.name_shared({mail.signature_id: opened.address for mail, opened, _digest in recognised if mail.signature_id})
+    return len(claimed) - len(waiting)
 
 
 def release(mails: Iterable[OutgoingMail]) -> None:
@@ -139,68 +143,77 @@ def _claimed(mail: OutgoingMail) -> OutgoingMailQuerySet:
     return OutgoingMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
 
 
-def choose_letters(mails: list[OutgoingMail]) -> dict[int, Letter | None]:
-    """What each mail will say, by its id; None where nobody should be written to, nothing if another worker is done
-    with it.
+def recognise(mails: list[OutgoingMail], ring: Keyring) -> list[Recognised]:
+    """Open these mails and write the digests of their addresses to what was signed. Two statements.
+
+    Digests are slow on purpose and let other threads run meanwhile, so two are made at a time.
     """
-    known: dict[int, Known] = {}
-    for row in Signature.objects.raw(KNOWN, {"ids": [mail.pk for mail in mails], "now": timezone.now()}):
-        facts = known.setdefault(row.mail_id, Known(row.is_quiet, row.has_pending))  # type: ignore[attr-defined]
-        if row.pk:
-            facts.signatures.append(row)
-    return {mail.pk: _letter(mail, known[mail.pk]) for mail in mails if mail.pk in known}
+    opened = [(mail, text) for mail in mails if (text := _open(mail, ring))]
+    with ThreadPoolExecutor(DIGEST_THREADS) as pool:
+        digests = list(pool.map(lambda pair: identity.email_digest(pair[1].address), opened))
+    recognised = [Recognised(*pair, digest) for pair, digest in zip(opened, digests, strict=True)]
+    signed = [known for known in recognised if known.mail.kind == OutgoingMail.Kind.SIGN]
+    asked = [known for known in recognised if known.mail.kind == OutgoingMail.Kind.WITHDRAW]
+    with connection.cursor() as cursor:
+        if signed:
+            values = {
+                "ids": [known.mail.signature_id for known in signed],
+                "emails": [known.email_digest for known in signed],
+                "domains": [identity.domain_digest(known.opened.address) for known in signed],
+                "reasons": [live_settings.reason_to_hold_domain(known.opened.address) for known in signed],
+            }
+            cursor.execute(RECOGNISE, values)
+        if asked:
+            tokens = [token_digest(known.opened.token) for known in asked]
+            cursor.execute(RECOGNISE_LINK, {"tokens": tokens, "emails": [known.email_digest for known in asked]})
+    return recognised
 
 
-def _letter(mail: OutgoingMail, known: Known) -> Letter | None:
-    confirmed = next((row for row in known.signatures if not row.is_pending), None)
-    if mail.kind == OutgoingMail.Kind.WITHDRAW:
-        # A signature that stands can always be withdrawn, even by someone who asked for no mail.
-        if known.is_quiet and confirmed is None:
-            return None
-        return messages.withdraw(mail) if confirmed or known.has_pending else messages.nothing_to_withdraw(mail)
-    own = next((row for row in known.signatures if row.pk == mail.signature_id), None)
-    if known.is_quiet or own is None:
+def _open(mail: OutgoingMail, ring: Keyring) -> Opened | None:
+    try:
+        return ring.open(mail.key_id or 0, bytes(mail.recipient))
+    except (CryptoError, ValueError):
+        logger.exception("%s was not sealed with its key; parked", mail)
+        park(mail, None)
         return None
-    if confirmed is None:
-        return messages.confirm(mail, own)
-    return messages.already_signed(mail) if confirmed.is_counted else messages.under_review(mail)
 
 
-def over_mail_limit(mails: list[OutgoingMail]) -> set[OutgoingMail]:
+def unwanted(recognised: Iterable[Recognised]) -> list[OutgoingMail]:
+    """The mails to addresses that asked for none. A mail to withdraw goes to them as well: they alone can ask for it."""
+    signed = {known.mail: known.email_digest for known in recognised if known.mail.kind == OutgoingMail.Kind.SIGN}
+    quiet = AddressMark.objects.active().filter(kind=AddressMark.Kind.NO_MAIL, email_digest__in=set(signed.values()))
+    digests = {bytes(digest) for digest in quiet.values_list("email_digest", flat=True)}
+    return [mail for mail, digest in signed.items() if digest in digests]
+
+
+def over_mail_limit(recognised: list[Recognised]) -> set[OutgoingMail]:
     """Count these against the limit of their addresses; those that are beyond it. Costs two statements."""
-    named = {f"counted:{mail.pk}": mail for mail in mails}
+    named = {f"counted:{known.mail.pk}": known for known in recognised}
     seen = counters.count(dict.fromkeys(named, COUNTED_SECONDS))
     # A mail that is taken up again, after a refusal or a crash, is not another one.
-    new = [mail for name, mail in named.items() if seen[name] == 1]
+    new = [known for name, known in named.items() if seen[name] == 1]
     rate = live_settings.rate("MAILS_PER_ADDRESS")
-    over = rate_limits.over_each((f"mail:{mail.kind}", bytes(mail.email_digest).hex(), rate) for mail in new)
-    return {mail for mail, is_over in zip(new, over, strict=True) if is_over}
+    over = rate_limits.over_each((f"mail:{known.mail.kind}", known.email_digest.hex(), rate) for known in new)
+    return {known.mail for known, is_over in zip(new, over, strict=True) if is_over}
 
 
 def settle(outcomes: list[Outcome]) -> None:
     """Delete the rows of what was sent, all in one statement, and put the others back with the reason."""
-    sent = [outcome for outcome in outcomes if outcome.fate is Fate.SENT]
-    finish(
-        [outcome.mail for outcome in sent],
-        keep={outcome.mail.signature_id for outcome in sent if outcome.letter.template == "confirm"},
-    )
+    finish([outcome.parcel.mail for outcome in outcomes if outcome.fate is Fate.SENT])
     for outcome in outcomes:
         match outcome.fate:
             case Fate.REFUSED:
-                refuse(outcome.mail, outcome.status or -1)
+                refuse(outcome.parcel.mail, outcome.status or -1)
             case Fate.BROKEN:
-                retry_later(outcome.mail, None)
+                retry_later(outcome.parcel.mail, None)
             case Fate.UNSENDABLE:
-                park(outcome.mail, None)
+                park(outcome.parcel.mail, None)
 
 
-def finish(mails: Collection[OutgoingMail], *, keep: Container[int | None] = ()) -> None:
-    """Forget mails that are dealt with, and the pending signatures for which nobody has got a link: all but `keep`."""
-    if not mails:
-        return
-    OutgoingMail.objects.filter(pk__in=[mail.pk for mail in mails]).delete()
-    if unlinked := [mail.signature_id for mail in mails if mail.signature_id and mail.signature_id not in keep]:
-        Signature.objects.pending().filter(pk__in=unlinked).erase()
+def finish(mails: Collection[OutgoingMail]) -> None:
+    """Forget mails that are dealt with. What was signed stays until it lapses by the clock, sent or not."""
+    if mails:
+        OutgoingMail.objects.filter(pk__in=[mail.pk for mail in mails]).delete()
 
 
 def refuse(mail: OutgoingMail, status: int) -> None:

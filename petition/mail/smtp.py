@@ -11,23 +11,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from django.conf import settings
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from nacl.exceptions import CryptoError
 
-from petition import identity
 from petition.mail import messages
-from petition.mail.messages import Letter
+from petition.mail.messages import Message
 from petition.models import OutgoingMail
 
 logger = logging.getLogger(__name__)
 
 OK, FORWARDED, CLOSING = 250, 251, 421
 
-Parcel = tuple[OutgoingMail, Letter]
+class Parcel(NamedTuple):
+    """A mail, its text, and the address that it goes to."""
+
+    mail: OutgoingMail
+    message: Message
+    recipient: str
 
 
 class ServerAwayError(Exception):
@@ -44,7 +47,7 @@ class Fate(Enum):
     SENT = auto()  # the server has said 250
     REFUSED = auto()  # it has said something else
     BROKEN = auto()  # it has said nothing
-    UNSENDABLE = auto()  # nobody can: the box does not open, or there is no address in it
+    UNSENDABLE = auto()  # nobody can: what was in the box is no address
     NOT_BEGUN = auto()  # the server is away
 
 
@@ -52,8 +55,7 @@ class Fate(Enum):
 class Outcome:
     """`status` is set if REFUSED, `away` if NOT_BEGUN."""
 
-    mail: OutgoingMail
-    letter: Letter
+    parcel: Parcel
     fate: Fate
     status: int | None = None
     away: ServerAwayError | None = None
@@ -85,21 +87,16 @@ class Connection:
         smtp = getattr(self.backend, "connection", None)
         return smtp if isinstance(smtp, smtplib.SMTP) else None
 
-    def send(self, mail: OutgoingMail, letter: Letter) -> Outcome:
+    def send(self, parcel: Parcel) -> Outcome:
         try:
-            recipient = identity.unseal(bytes(mail.recipient))
-        except CryptoError:
-            logger.exception("%s was sealed for a key that is not among RECIPIENT_SECRET_KEYS; parked", mail)
-            return Outcome(mail, letter, Fate.UNSENDABLE)
-        try:
-            return Outcome(mail, letter, *self._send(mail, letter, recipient))
+            return Outcome(parcel, *self._send(parcel))
         except ServerAwayError as error:
-            return Outcome(mail, letter, Fate.NOT_BEGUN, away=error)
+            return Outcome(parcel, Fate.NOT_BEGUN, away=error)
 
-    def _send(self, mail: OutgoingMail, letter: Letter, recipient: str) -> tuple[Fate, int | None]:
+    def _send(self, parcel: Parcel) -> tuple[Fate, int | None]:
         is_fresh = self.open()
         try:
-            self._pass_on(mail, letter, recipient)
+            self._pass_on(parcel)
         except smtplib.SMTPRecipientsRefused as error:
             ((status, _text),) = error.recipients.values()
             return Fate.REFUSED, status
@@ -110,24 +107,23 @@ class Connection:
             self.close()
             if not is_fresh and not isinstance(error, UnansweredError):
                 # A server may end a connection after any number of mails: this one gets a connection of its own.
-                return self._send(mail, letter, recipient)
+                return self._send(parcel)
             if isinstance(error, smtplib.SMTPSenderRefused):
                 # Our sender is the same for every mail, so this is between us and the server.
                 raise _away(error) from error
             # A dropped or silent connection may be this mail's doing, so it steps back and the next one starts afresh.
             return Fate.BROKEN, None
         except ValueError:
-            logger.exception("%s cannot be written to its recipient; parked", mail)
+            logger.exception("%s cannot be written to its recipient; parked", parcel.mail)
             return Fate.UNSENDABLE, None
         return Fate.SENT, None
 
-    def _pass_on(self, mail: OutgoingMail, letter: Letter, recipient: str) -> None:
-        message = messages.message(mail, letter, recipient)
+    def _pass_on(self, parcel: Parcel) -> None:
+        email = messages.write(*parcel)
         if smtp := self._smtp():
-            content = messages.content(message)
-            converse(smtp, messages.envelope_sender(), message.to[0], content)
+            converse(smtp, messages.envelope_sender(), email.to[0], messages.content(email))
         else:
-            self.backend.send_messages([message])
+            self.backend.send_messages([email])
 
     def close(self) -> None:
         try:
@@ -185,7 +181,7 @@ class Carrier(threading.Thread):
     def run(self) -> None:
         while parcel := self.parcels.get():
             try:
-                outcome = self.connection.send(*parcel)
+                outcome = self.connection.send(parcel)
             except Exception as error:  # noqa: BLE001  (raised where the outcome would be acted on)
                 self.outcomes.put(error)
                 return
@@ -233,7 +229,7 @@ class Post:
 
     def _over_one(self, take: Callable[[], Parcel | None]) -> Iterator[list[Outcome]]:
         while parcel := take():
-            outcome = self.first.send(*parcel)
+            outcome = self.first.send(parcel)
             yield [outcome]
             if outcome.away:
                 raise outcome.away
@@ -251,7 +247,7 @@ class Post:
             lost = [outcome.away for outcome in done if outcome.away]
             self.carriers -= len(lost)
             if not self.carriers:
-                done += [Outcome(*parcel, Fate.NOT_BEGUN, away=lost[-1]) for parcel in _all_of(self.parcels) if parcel]
+                done += [Outcome(parcel, Fate.NOT_BEGUN, away=lost[-1]) for parcel in _all_of(self.parcels) if parcel]
             yield done
             if not self.carriers:
                 raise lost[-1]

@@ -3,7 +3,8 @@ from .counts import Counts, CountsToken
 from .domains import SeenDomain
 from .invalidation import InvalidationCampaign
 from .live_settings import ListedDomain, ListedNetwork, Switches, Verdict
-from .mail import AddressMark, OutgoingMail
+from .link import Link
+from .mail import AddressMark, OutboxKey, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals, SoughtSignature
@@ -24,7 +25,9 @@ __all__ = [
     "KeyFingerprint",
     "ListedDomain",
     "ListedNetwork",
+    "Link",
     "Measure",
+    "OutboxKey",
     "OutgoingMail",
     "Petition",
     "Review",

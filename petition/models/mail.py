@@ -4,17 +4,34 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+
+class OutboxKey(models.Model):
+    """The public half of a key pair that one worker made and alone can use (`petition.mail.keys`)."""
+
+    id = models.BigIntegerField(primary_key=True)
+    public = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField(db_default=Now())
+    # When its worker last had the secret half.
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"outbox key {self.pk}"
 
 
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
     def waiting(self) -> Self:
         return self.filter(parked_at=None)
 
-    def parked(self) -> Self:
-        """What a server refused for good, or for too long."""
-        return self.filter(parked_at__isnull=False)
+    def with_lost_key(self) -> Self:
+        """Those that nobody can read any more: the machine that had their key is gone."""
+        return self.filter(key=None)
 
     def parked_too_long(self) -> Self:
         return self.filter(parked_at__lt=timezone.now() - timedelta(days=settings.PARKED_MAIL_DAYS))
@@ -29,8 +46,9 @@ class OutgoingMail(models.Model):
 
     petition = models.ForeignKey("petition.Petition", models.CASCADE, db_index=False, verbose_name=_("petition"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
-    recipient = models.BinaryField(help_text="A libsodium sealed box: only the worker can open it.")
-    email_digest = models.BinaryField(max_length=32)
+    recipient = models.BinaryField(help_text="A libsodium sealed box: only the worker with its key can open it.")
+    # The database keeps a key as long as a mail needs it. None: it is lost, and the box is empty.
+    key = models.ForeignKey(OutboxKey, models.DO_NOTHING, null=True, db_index=False, verbose_name=_("key"))
     # No constraint: a signature may be withdrawn while its mail waits, and the worker then sends nothing.
     signature = models.ForeignKey(
         "petition.Signature",

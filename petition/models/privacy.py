@@ -4,7 +4,7 @@ from django.db import models
 class DailySalt(models.Model):
     """The random salt under which networks are hashed on one UTC day.
 
-    Its table is UNLOGGED and a row lives 48 hours: afterwards nobody can tell which network a digest stood for.
+    Its table is UNLOGGED and a row lives for its day: afterwards nobody can tell which network a digest stood for.
     """
 
     day = models.DateField(primary_key=True)

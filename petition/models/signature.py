@@ -23,29 +23,45 @@ SHOWABLE = Q(shows_name=True) & (~Q(name="") | ~Q(words=""))
 # Which may tell of fakes: by its mail domain, by its network, or by both.
 WITH_SIGNALS = Q(domain_digest__isnull=False) | Q(network_digest__isnull=False)
 
-# The unique constraint settles a race; who comes later is spared the error. Returns whether the address has other rows.
-_CONFIRM = """
-    UPDATE petition_signature mine
-    SET confirmed_at = %(hour)s::timestamptz, held_reason = coalesce(nullif(held_reason, ''), hold.reason),
-        held_at = CASE WHEN held_reason <> '' OR hold.reason <> '' THEN %(hour)s::timestamptz END {words}
-    FROM (
+# One statement for a press, known address or not: it confirms this row, or, where another one of its address is confirmed,
+# lends that one its name, words and country. The unique constraint settles a race; who comes later is spared the error.
+CONFIRM = Prepared(
+    "confirm",
+    """
+    WITH mine AS (
+        SELECT id, petition_id, email_digest, country,
+            CASE WHEN %(without_words)s::boolean THEN '' ELSE name END AS name,
+            CASE WHEN %(without_words)s::boolean THEN '' ELSE words END AS words,
+            shows_name AND NOT %(without_words)s::boolean AS shows_name
+        FROM petition_signature WHERE id = %(id)s AND confirmed_at IS NULL AND email_digest IS NOT NULL
+    ), other AS (
+        SELECT other.id FROM mine JOIN petition_signature other USING (petition_id, email_digest)
+        WHERE other.confirmed_at IS NOT NULL
+    ), hold AS (
         SELECT coalesce((
-            SELECT %(returned)s::text FROM petition_addressmark
-            WHERE email_digest = %(email_digest)s::bytea AND kind = 'hold' AND expires_at > %(now)s::timestamptz
+            SELECT %(returned)s::text FROM petition_addressmark JOIN mine USING (email_digest)
+            WHERE kind = 'hold' AND expires_at > now()
         ), %(held_reason)s::text) AS reason
-    ) AS hold
-    WHERE id = %(id)s AND confirmed_at IS NULL AND NOT EXISTS (
-        SELECT FROM petition_signature confirmed WHERE confirmed.petition_id = mine.petition_id
-            AND confirmed.email_digest = mine.email_digest AND confirmed.confirmed_at IS NOT NULL
+    ), confirmed AS (
+        UPDATE petition_signature signature
+        SET confirmed_at = %(hour)s::timestamptz, held_reason = coalesce(nullif(held_reason, ''), hold.reason),
+            held_at = CASE WHEN held_reason <> '' OR hold.reason <> '' THEN %(hour)s::timestamptz END,
+            name = mine.name, words = mine.words, shows_name = mine.shows_name
+        FROM mine, hold
+        WHERE signature.id = mine.id AND signature.confirmed_at IS NULL AND NOT EXISTS (SELECT FROM other)
+        RETURNING signature.id
+    ), cleared AS (
+        -- So that the page of the link shows the same afterwards, whose ever name and words these have become.
+        UPDATE petition_signature signature SET name = '', words = '', shows_name = false
+        FROM mine WHERE signature.id = mine.id AND %(without_words)s::boolean AND EXISTS (SELECT FROM other)
+    ), changed AS (
+        UPDATE petition_signature signature
+        SET name = mine.name, words = mine.words, shows_name = mine.shows_name, country = mine.country
+        FROM mine WHERE signature.id IN (SELECT id FROM other)
+        RETURNING signature.id
     )
-    RETURNING EXISTS (
-        SELECT FROM petition_signature other WHERE other.petition_id = mine.petition_id
-            AND other.email_digest = mine.email_digest AND other.confirmed_at IS NULL AND other.id <> mine.id
-    )
-"""
-CONFIRM = Prepared("confirm", _CONFIRM.format(words=""))
-CONFIRM_WITHOUT_WORDS = Prepared(
-    "confirm_without_words", _CONFIRM.format(words=", name = '', words = '', shows_name = false")
+    SELECT EXISTS (SELECT FROM confirmed), EXISTS (SELECT FROM changed)
+    """,
 )
 
 
@@ -180,7 +196,8 @@ class Signature(models.Model):
     """One person's signature. A readable address is never part of it; all times are to the hour."""
 
     petition = models.ForeignKey(Petition, models.PROTECT, db_index=False, verbose_name=_("petition"))
-    email_digest = models.BinaryField(max_length=32)
+    # Written by the worker, which alone can make it, before it sends the mail.
+    email_digest = models.BinaryField(max_length=32, null=True)
     name = models.CharField(_("name"), max_length=100, blank=True, default="", db_default="")
     words = models.CharField(_("words of support"), max_length=500, blank=True, default="", db_default="")
     shows_name = models.BooleanField(_("shows name"), default=False, db_default=False)
@@ -211,7 +228,7 @@ class Signature(models.Model):
     reviewed_at = models.DateTimeField(_("reviewed at"), null=True, blank=True)
     approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
     domain_digest = models.BinaryField(max_length=32, null=True)
-    network_digest = models.BinaryField(max_length=32, null=True)
+    network_digest = models.BinaryField(max_length=3, null=True)
 
     objects = SignatureQuerySet.as_manager()
 
@@ -246,6 +263,13 @@ class Signature(models.Model):
                 condition=models.Q(*(WholeHour(time) for time in TIMES)), name="signature_times_are_whole_hours"
             ),
             models.CheckConstraint(condition=Q(email_digest__length=32), name="an_email_digest_has_32_bytes"),
+            models.CheckConstraint(
+                condition=Q(confirmed_at=None) | Q(email_digest__isnull=False),
+                name="a_confirmed_signature_has_a_digest",
+            ),
+            models.CheckConstraint(
+                condition=Q(shows_name=True) | Q(name="", words=""), name="what_is_not_to_be_shown_is_not_stored"
+            ),
         ]
         indexes = [
             # Serves the lookup by address, and the purge by age without touching the table.
@@ -289,30 +313,29 @@ class Signature(models.Model):
 
     def confirm(self, held_reason: str = "", without_words: bool = False) -> bool:
         """Start counting this signature, or hold it for review if a reason is given, or was when it was signed, or its
-        address is marked for that.
+        address is marked for that. If another one of its address is confirmed, that one takes over name, words and
+        country instead, and loses its approval.
 
-        `without_words` erases its name and words. Return False, changing nothing, if this row is gone or one of its
-        address is confirmed already. Other pending rows of the address are deleted, in a statement of their own: not to
+        `without_words` leaves out name and words. Return whether this one is confirmed now and was not before. Not to
         be called inside a transaction, where two rows of one address that are confirmed at once wait for each other.
         """
-        statement = CONFIRM_WITHOUT_WORDS if without_words else CONFIRM
         values: dict[str, Any] = {
             "id": self.pk,
-            "email_digest": bytes(self.email_digest),
             "held_reason": held_reason,
             "returned": HeldReason.RETURNED,
             "hour": this_hour(),
-            "now": timezone.now(),
+            "without_words": without_words,
         }
         try:
-            with connection.cursor() as cursor:
-                statement.execute(cursor, values)
-                confirmed = cursor.fetchone()
+            return self._confirm(values)
         except IntegrityError:
-            return False
-        if confirmed and confirmed[0]:
-            Signature.objects.pending().of_address(self.petition_id, bytes(self.email_digest)).erase()
-        return confirmed is not None
+            # Another row of this address was confirmed in the same moment: now it is there to take over.
+            return self._confirm(values)
+
+    def _confirm(self, values: dict[str, Any]) -> bool:
+        with connection.cursor() as cursor:
+            CONFIRM.execute(cursor, values)
+            return cursor.fetchone()[0]
 
 
 models.BinaryField.register_lookup(Length)

@@ -11,7 +11,7 @@ from parler.models import TranslatableModel
 from campaign.models import Figure, Page, Update
 from campaign.share import poster
 from petition import identity
-from petition.models import KeyFingerprint, Petition, Source
+from petition.models import Petition, Source
 from petition.staff import roles
 
 CONTENT = Path(__file__).resolve().parents[2] / "content"
@@ -39,7 +39,6 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, **options: Any) -> str:
-        KeyFingerprint.objects.get_or_create(name="email_digest", defaults={"fingerprint": identity.key_fingerprint()})
         loaded = seed_petition() + seed_figures()
         loaded += [text for slug in PAGES for text in seed_text(Page, slug, slug)]
         loaded += [text for slug in UPDATES for text in seed_text(Update, slug, f"updates/{slug}")]

@@ -9,9 +9,10 @@ from django.core.management.base import BaseCommand, CommandParser, SystemCheckE
 from django.db import InterfaceError, OperationalError, connection
 
 from petition import retention
-from petition.checks import recipient_keys
+from petition.checks import of_the_worker
 from petition.counts import tally
 from petition.mail import queue
+from petition.mail.keys import Keyring
 from petition.mail.smtp import Post, ServerAwayError
 from petition.moderation import invalidation
 
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
 FOLD_SECONDS = 1
 PURGE_SECONDS = 3_600
+KEYS_SECONDS = 30
 CAMPAIGN_SECONDS = 0.5
 AWAY_SECONDS = (1, 2, 5, 15, 30)
 
@@ -35,7 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> str | None:
         self.check(databases=["default"])
-        if errors := recipient_keys():
+        if errors := list(of_the_worker()):
             raise SystemCheckError("\n".join(str(error) for error in errors))
         try:
             if options["once"]:
@@ -49,6 +51,7 @@ class Command(BaseCommand):
 
     def drain(self) -> str:
         sent = folded = 0
+        Keyring().rotate()
         try:
             with closing(Post()) as post:
                 while dealt_with := queue.deliver_due(post):
@@ -68,11 +71,14 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
         post = Post()
-        fold_at = purge_at = mail_at = 0.0
+        fold_at = purge_at = mail_at = keys_at = 0.0
         away = 0
         while not self.stopping:
             now, busy = time.monotonic(), 0
             try:
+                if now >= keys_at:
+                    Keyring().rotate()
+                    keys_at = now + KEYS_SECONDS
                 if now >= mail_at:
                     busy = queue.deliver_due(post, stopping=lambda: self.stopping)
                     away = 0

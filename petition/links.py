@@ -1,0 +1,63 @@
+"""Links in mails: a random token, signed with the hour in which it was made, and a code to type in its place.
+
+Nothing in a token tells whose it is. Of both the database has digests alone, so whoever steals it can use neither.
+"""
+
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.signing import BadSignature, Signer
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+CODE_DIGITS = 10
+SECONDS_PER_HOUR = 3_600
+
+
+class NewLink(NamedTuple):
+    token: str
+    code: str
+
+
+def make() -> NewLink:
+    """A new token and code. They are kept nowhere but in the sealed mail."""
+    hour = int(time.time()) // SECONDS_PER_HOUR
+    token = _signer().sign(f"{secrets.token_urlsafe(16)}.{hour:x}")
+    return NewLink(token, f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}")
+
+
+def made_at(token: str) -> datetime | None:
+    """The hour in which this token was made; None if it was not made here."""
+    try:
+        _random, _dot, hour = _signer().unsign(token).rpartition(".")
+    except BadSignature:
+        return None
+    return datetime.fromtimestamp(int(hour, 16) * SECONDS_PER_HOUR, UTC)
+
+
+def has_expired(hour: datetime) -> bool:
+    # The hour is rounded down, so the last started hour belongs to the signer.
+    return timezone.now() >= hour + timedelta(days=settings.CONFIRMATION_DAYS, hours=1)
+
+
+def code_digest(code: str) -> str:
+    """The stored form of a code. All of ten digits are soon tried, so it takes SECRET_KEY to make one."""
+    return salted_hmac("petition.links.code", code, algorithm="sha256").hexdigest()
+
+
+def code_digests(code: str) -> list[str]:
+    """The digests under which a typed code may be stored: a replaced SECRET_KEY still counts while links work."""
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return [salted_hmac("petition.links.code", code, secret=key, algorithm="sha256").hexdigest() for key in keys]
+
+
+def spaced(code: str) -> str:
+    """The code as it stands in a mail: 4-3-3 digits."""
+    return f"{code[:4]}-{code[4:7]}-{code[7:]}"
+
+
+def _signer() -> Signer:
+    return Signer(salt="petition.links", sep=".")

@@ -1,0 +1,176 @@
+"""Outbox keys: key pairs that live for an hour, to which the recipients of mails are sealed.
+
+A web process knows the public half and can seal; the worker that made the pair keeps the secret half in a directory of
+memory (OUTBOX_KEYS_DIR) and alone can open. Each hour it makes another pair, seals anew what still waits, and destroys
+the old secret: what the write-ahead log, dead rows, backups or a seized disk still hold, nobody can open any more.
+
+Workers of one machine share the directory. A worker elsewhere has a directory and pairs of its own; each mail names its
+key, and a worker claims only the mails that it can open.
+"""
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from nacl.exceptions import CryptoError
+from nacl.public import PrivateKey, PublicKey, SealedBox
+
+from petition.models import OutboxKey, OutgoingMail
+
+logger = logging.getLogger(__name__)
+
+LIFETIME_MINUTES = 60
+# A web process asks for the newest key this often; an old one is kept a little longer than that.
+KNOWN_SECONDS = 10
+GRACE_SECONDS = 60
+# Every sealed text is as long as the longest, so that a row does not tell the length of an address.
+SEALED_LENGTH = 448
+RESEAL_BATCH = 1_000
+# A worker that has shown its key for the last time so long ago has lost it, as a machine does that restarts.
+LOST_HOURS = 24
+
+
+class NoKeyError(Exception):
+    """No worker has published a key yet, so no mail can be owed to anybody."""
+
+
+class Opened(NamedTuple):
+    """The text of a sealed box. `code` is empty for a mail without one; `is_onion`: she came by the onion address."""
+
+    address: str
+    token: str
+    code: str = ""
+    is_onion: bool = False
+
+
+class PublicHalf(NamedTuple):
+    key: int
+    public: bytes
+
+    def seal(self, opened: Opened) -> bytes:
+        text = "\n".join([opened.address, opened.token, opened.code, "onion" if opened.is_onion else ""])
+        return SealedBox(PublicKey(self.public)).encrypt(text.encode().ljust(SEALED_LENGTH, b"\0"))
+
+
+T = TypeVar("T")
+_newest: tuple[float, PublicHalf] | None = None
+
+
+def newest(*, fresh: bool = False) -> PublicHalf:
+    """The public half to seal with, at most 10 s old unless `fresh`. Raises NoKeyError."""
+    global _newest
+    if fresh or _newest is None or _newest[0] < time.monotonic():
+        row = OutboxKey.objects.order_by("-created_at", "-pk").first()
+        if row is None:
+            raise NoKeyError("The worker has not published an outbox key yet.")
+        _newest = time.monotonic() + KNOWN_SECONDS, PublicHalf(row.pk, bytes(row.public))
+    return _newest[1]
+
+
+def with_newest(store: Callable[[PublicHalf], T]) -> T:
+    """Do what stores a mail with the newest key, once more if that key has ended in the meantime."""
+    try:
+        return store(newest())
+    except IntegrityError:
+        return store(newest(fresh=True))
+
+
+def give_up_lost_mails() -> int:
+    """Park the mails whose key is lost, and empty their boxes; return how many. Staff see them as such."""
+    lost = OutgoingMail.objects.filter(key__seen_at__lt=Now() - timedelta(hours=LOST_HOURS))
+    number = lost.update(key=None, recipient=b"", parked_at=Now())
+    if number:
+        logger.warning("%d mails cannot be sent: the key to their recipients is lost", number)
+    return number
+
+
+class Keyring:
+    """The secret halves in one directory, which only the workers of this machine can read."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or Path(settings.OUTBOX_KEYS_DIR)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def ids(self) -> list[int]:
+        return [int(path.name) for path in self.directory.iterdir() if path.name.isdecimal()]
+
+    def open(self, key: int, sealed: bytes) -> Opened:
+        """Raises CryptoError if the box is not sealed with this key, or the key is not here."""
+        try:
+            secret = self._path(key).read_bytes()
+        except FileNotFoundError as error:
+            raise CryptoError("This key is not here.") from error
+        text = SealedBox(PrivateKey(secret)).decrypt(sealed).rstrip(b"\0").decode()
+        address, token, code, site = text.split("\n")
+        return Opened(address, token, code, bool(site))
+
+    def rotate(self) -> None:
+        """Publish a new pair if the newest of ours has had its hour, and destroy those that nothing needs any more.
+
+        Costs a few statements while there is nothing to do.
+        """
+        ours = OutboxKey.objects.filter(pk__in=self.ids())
+        ours.update(seen_at=Now())
+        give_up_lost_mails()
+        if not ours.filter(created_at__gt=Now() - timedelta(minutes=LIFETIME_MINUTES)).exists():
+            self._make()
+        outlived = ours.filter(created_at__lt=Now() - timedelta(minutes=LIFETIME_MINUTES, seconds=GRACE_SECONDS))
+        current = ours.order_by("-created_at", "-pk").first()
+        for old in outlived.exclude(pk=current and current.pk):
+            self._reseal(old.pk)
+            self._destroy(old.pk)
+        self._forget_unknown()
+
+    def _make(self) -> None:
+        pair = PrivateKey.generate()
+        key = secrets.randbits(63)
+        # The secret first: nobody may seal with a key that a crash leaves without it.
+        descriptor = os.open(self._path(key), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(bytes(pair))
+        OutboxKey.objects.create(pk=key, public=bytes(pair.public_key))
+
+    def _reseal(self, old: int) -> None:
+        """Seal what still waits under this key with the newest of ours."""
+        half = newest(fresh=True)
+        while True:
+            with transaction.atomic():
+                mails = OutgoingMail.objects.filter(key_id=old).select_for_update(skip_locked=True)[:RESEAL_BATCH]
+                opened = [(mail, self._opened(mail)) for mail in mails]
+                for mail, text in opened:
+                    mail.key_id, mail.recipient = (half.key, half.seal(text)) if text else (None, b"")
+                OutgoingMail.objects.bulk_update(mails, ["key", "recipient"])
+            if not opened:
+                return
+
+    def _opened(self, mail: OutgoingMail) -> Opened | None:
+        with suppress(CryptoError):
+            return self.open(mail.key_id or 0, bytes(mail.recipient))
+        return None
+
+    def _destroy(self, key: int) -> None:
+        # A form that was sealed with it a moment ago keeps it until the next turn: the foreign key sees to that.
+        with suppress(IntegrityError), transaction.atomic():
+            OutboxKey.objects.filter(pk=key).delete()
+            transaction.on_commit(lambda: self._path(key).unlink(missing_ok=True))
+
+    def _forget_unknown(self) -> None:
+        """Secrets that a crash left behind, before or after their row."""
+        ids = self.ids()
+        known = set(OutboxKey.objects.filter(pk__in=ids).values_list("pk", flat=True))
+        for key in ids:
+            age = time.time() - self._path(key).stat().st_mtime
+            if key not in known and age > GRACE_SECONDS:
+                self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: int) -> Path:
+        return self.directory / str(key)

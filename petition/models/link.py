@@ -1,0 +1,62 @@
+import hashlib
+from datetime import timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .petition import Petition
+from .signature import Signature, this_hour
+
+
+def token_digest(token: str) -> str:
+    # A token is random, so nobody guesses it: no salt or slow hash is needed.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class LinkQuerySet(models.QuerySet["Link"]):
+    def of_token(self, token: str) -> "Link | None":
+        return self.select_related("petition", "signature").filter(pk=token_digest(token)).first()
+
+    def too_old(self) -> Self:
+        """Links that have said "expired" for a day."""
+        return self.filter(created_at__lt=timezone.now() - timedelta(days=settings.CONFIRMATION_DAYS + 1))
+
+
+class Link(models.Model):
+    """What the link in a mail, or the code beside it, leads to, as long as the link works.
+
+    Of token and code there is a digest alone. The row knows nothing of what the link was used for.
+    """
+
+    class Kind(models.TextChoices):
+        SIGN = "sign", _("to confirm")
+        WITHDRAW = "withdraw", _("to withdraw")
+
+    token_digest = models.CharField(max_length=64, primary_key=True)
+    code_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
+    kind = models.CharField(max_length=10, choices=Kind)
+    petition = models.ForeignKey(Petition, models.CASCADE, db_index=False)
+    # No constraint: the link still has an answer when its signature is gone.
+    signature = models.ForeignKey(Signature, models.DO_NOTHING, null=True, db_constraint=False, db_index=False)
+    # Of a link to withdraw, written by the worker; and where the owner of the address said that she did not sign.
+    email_digest = models.BinaryField(max_length=32, null=True)
+    created_at = models.DateTimeField(default=this_hour)
+
+    objects = LinkQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index("code_digest", condition=~Q(code_digest=""), name="links_by_code")]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return "link"
+
+    @property
+    def address_digest(self) -> bytes | None:
+        """The digest of the address that got this link; None if nothing is stored about it any more."""
+        digest = self.email_digest or (self.signature and self.signature.email_digest)
+        return bytes(digest) if digest else None
