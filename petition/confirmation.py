@@ -1,7 +1,7 @@
 """Confirming: the link or the code in the mail shows that the address is the signer's own.
 
-A link answers alike whatever became of it: for CONFIRMATION_DAYS the page with the button, then "expired". Whoever reads
-a mailbox, and types its address here, cannot tell from any of this whether that address had signed before.
+A link answers alike whatever became of it: for CONFIRMATION_DAYS the page with the button, then "expired". Somebody who
+reads a mailbox, and types its address here, cannot tell from any of this whether that address had signed before.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,6 @@ Nothing in a token tells whose it is. Of both the database has digests alone, so
 """
 
 import secrets
-import time
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -22,9 +21,9 @@ class NewLink(NamedTuple):
     code: str
 
 
-def make() -> NewLink:
-    """A new token and code. They are kept nowhere but in the sealed mail."""
-    hour = int(time.time()) // SECONDS_PER_HOUR
+def make(at: datetime | None = None) -> NewLink:
+    """A new token and code, as of this hour. They are kept nowhere but in the sealed mail."""
+    hour = int((at or timezone.now()).timestamp()) // SECONDS_PER_HOUR
     token = _signer().sign(f"{secrets.token_urlsafe(16)}.{hour:x}")
     return NewLink(token, f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}")
 

@@ -95,4 +95,4 @@ def sign(
 def _store(values: dict[str, Any]) -> bool:
     with connection.cursor() as cursor:
         SIGN.execute(cursor, values)
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)

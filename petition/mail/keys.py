@@ -124,10 +124,9 @@ class Keyring:
         if not ours.filter(created_at__gt=Now() - timedelta(minutes=LIFETIME_MINUTES)).exists():
             self._make()
         outlived = ours.filter(created_at__lt=Now() - timedelta(minutes=LIFETIME_MINUTES, seconds=GRACE_SECONDS))
-        current = ours.order_by("-created_at", "-pk").first()
-        for old in outlived.exclude(pk=current and current.pk):
-            self._reseal(old.pk)
-            self._destroy(old.pk)
+        for old in outlived.values_list("pk", flat=True):
+            self._reseal(old)
+            self._destroy(old)
         self._forget_unknown()
 
     def _make(self) -> None:
@@ -141,7 +140,8 @@ class Keyring:
 
     def _reseal(self, old: int) -> None:
         """Seal what still waits under this key with the newest of ours."""
-        half = newest(fresh=True)
+        current = OutboxKey.objects.filter(pk__in=self.ids()).latest("created_at")
+        half = PublicHalf(current.pk, bytes(current.public))
         while True:
             with transaction.atomic():
                 mails = OutgoingMail.objects.filter(key_id=old).select_for_update(skip_locked=True)[:RESEAL_BATCH]

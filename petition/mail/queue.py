@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.utils import timezone
@@ -56,7 +56,7 @@ CLAIM = """
     RETURNING mail.*, due.due_at AS was_due_at
 """
 
-# The digests of the addresses that the worker has just read. A row that has been confirmed by another mail keeps its own.
+# The digests of the addresses that the worker has just read.
 RECOGNISE = """
     UPDATE petition_signature signature
     SET email_digest = known.email_digest, domain_digest = known.domain_digest,
@@ -128,7 +128,8 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
         raise
     finally:
         release(parcel.mail for parcel in waiting)
-    domains.name_shared({mail.signature_id: opened.address for mail, opened, _digest in recognised if mail.signature_id})
+    signed = {known.mail.signature_id: known.opened.address for known in recognised if known.mail.signature_id}
+    domains.name_shared(signed)
     return len(claimed) - len(waiting)
 
 
@@ -156,7 +157,7 @@ def recognise(mails: list[OutgoingMail], ring: Keyring) -> list[Recognised]:
     asked = [known for known in recognised if known.mail.kind == OutgoingMail.Kind.WITHDRAW]
     with connection.cursor() as cursor:
         if signed:
-            values = {
+            values: dict[str, list[Any]] = {
                 "ids": [known.mail.signature_id for known in signed],
                 "emails": [known.email_digest for known in signed],
                 "domains": [identity.domain_digest(known.opened.address) for known in signed],
@@ -179,7 +180,7 @@ def _open(mail: OutgoingMail, ring: Keyring) -> Opened | None:
 
 
 def unwanted(recognised: Iterable[Recognised]) -> list[OutgoingMail]:
-    """The mails to addresses that asked for none. A mail to withdraw goes to them as well: they alone can ask for it."""
+    """The mails to addresses that asked for none. A mail to withdraw goes to them as well."""
     signed = {known.mail: known.email_digest for known in recognised if known.mail.kind == OutgoingMail.Kind.SIGN}
     quiet = AddressMark.objects.active().filter(kind=AddressMark.Kind.NO_MAIL, email_digest__in=set(signed.values()))
     digests = {bytes(digest) for digest in quiet.values_list("email_digest", flat=True)}

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 OK, FORWARDED, CLOSING = 250, 251, 421
 
+
 class Parcel(NamedTuple):
     """A mail, its text, and the address that it goes to."""
 

@@ -1,5 +1,6 @@
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.datetime
 import django.utils.timezone
 import parler.fields
 import parler.models
@@ -62,6 +63,18 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='OutboxKey',
+            fields=[
+                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('public', models.BinaryField(max_length=32)),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+            options={
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
             name='Petition',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -84,7 +97,7 @@ class Migration(migrations.Migration):
             name='Signature',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('email_digest', models.BinaryField(max_length=32)),
+                ('email_digest', models.BinaryField(max_length=32, null=True)),
                 ('name', models.CharField(blank=True, db_default='', default='', max_length=100, verbose_name='name')),
                 ('words', models.CharField(blank=True, db_default='', default='', max_length=500, verbose_name='words of support')),
                 ('shows_name', models.BooleanField(db_default=False, default=False, verbose_name='shows name')),
@@ -102,7 +115,7 @@ class Migration(migrations.Migration):
                 ('reviewed_at', models.DateTimeField(blank=True, null=True, verbose_name='reviewed at')),
                 ('approved_at', models.DateTimeField(blank=True, null=True, verbose_name='approved at')),
                 ('domain_digest', models.BinaryField(max_length=32, null=True)),
-                ('network_digest', models.BinaryField(max_length=32, null=True)),
+                ('network_digest', models.BinaryField(max_length=3, null=True)),
             ],
             options={
                 'verbose_name': 'signature',
@@ -226,19 +239,33 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('sign', 'after signing'), ('withdraw', 'to withdraw')], max_length=10, verbose_name='kind')),
-                ('recipient', models.BinaryField(help_text='A libsodium sealed box: only the worker can open it.')),
-                ('email_digest', models.BinaryField(max_length=32)),
+                ('recipient', models.BinaryField(help_text='A libsodium sealed box: only the worker with its key can open it.')),
                 ('language', models.CharField(max_length=10, verbose_name='language')),
                 ('due_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='due at')),
                 ('attempts', models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name='attempts')),
                 ('last_status', models.PositiveSmallIntegerField(help_text='The SMTP status code of the last attempt; its text would quote the address.', null=True, verbose_name='last status')),
                 ('parked_at', models.DateTimeField(null=True, verbose_name='parked at')),
+                ('key', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, to='petition.outboxkey', verbose_name='key')),
                 ('petition', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='petition.petition', verbose_name='petition')),
             ],
             options={
                 'verbose_name': 'outgoing mail',
                 'verbose_name_plural': 'outgoing mails',
                 'permissions': [('retry_outgoingmail', 'Can have mails tried again')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Link',
+            fields=[
+                ('token_digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ('code_digest', models.CharField(blank=True, db_default='', default='', max_length=64)),
+                ('kind', models.CharField(choices=[('sign', 'to confirm'), ('withdraw', 'to withdraw')], max_length=10)),
+                ('email_digest', models.BinaryField(max_length=32, null=True)),
+                ('created_at', models.DateTimeField(default=petition.models.signature.this_hour)),
+                ('petition', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='petition.petition')),
+            ],
+            options={
+                'default_permissions': (),
             },
         ),
         migrations.CreateModel(
@@ -369,6 +396,11 @@ class Migration(migrations.Migration):
             model_name='outgoingmail',
             name='signature',
             field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, to='petition.signature', verbose_name='signature'),
+        ),
+        migrations.AddField(
+            model_name='link',
+            name='signature',
+            field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, to='petition.signature'),
         ),
         migrations.CreateModel(
             name='HeldSignature',
@@ -525,6 +557,14 @@ class Migration(migrations.Migration):
             model_name='signature',
             constraint=models.CheckConstraint(condition=models.Q(('email_digest__length', 32)), name='an_email_digest_has_32_bytes'),
         ),
+        migrations.AddConstraint(
+            model_name='signature',
+            constraint=models.CheckConstraint(condition=models.Q(('confirmed_at', None), ('email_digest__isnull', False), _connector='OR'), name='a_confirmed_signature_has_a_digest'),
+        ),
+        migrations.AddConstraint(
+            model_name='signature',
+            constraint=models.CheckConstraint(condition=models.Q(('shows_name', True), models.Q(('name', ''), ('words', '')), _connector='OR'), name='what_is_not_to_be_shown_is_not_stored'),
+        ),
         pgtrigger.migrations.AddTrigger(
             model_name='signature',
             trigger=pgtrigger.compiler.Trigger(name='ledger_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n        INSERT INTO petition_tallychange (petition_id, hour, country, language, source, measure, amount)\n        SELECT c.petition_id, c.hour, c.country, c.language, c.source, c.measure, sum(c.amount)\n        FROM new_rows n LEFT JOIN new_rows o ON false,\n        LATERAL (VALUES (n.petition_id, n.confirmed_at, n.country, n.language, n.source, 'counted', 1, n.confirmed_at IS NOT NULL AND n.held_at IS NULL AND n.invalidated_at IS NULL),\n(n.petition_id, n.created_at, n.country, n.language, n.source, 'signed', 1, true),\n(n.petition_id, n.confirmed_at, n.country, n.language, n.source, 'confirmed', 1, n.confirmed_at IS NOT NULL AND o.confirmed_at IS NULL),\n(n.petition_id, n.held_at, n.country, n.language, n.source, 'held', 1, n.held_at IS NOT NULL AND o.held_at IS NULL),\n(n.petition_id, n.invalidated_at, n.country, n.language, n.source, 'invalidated', 1, n.invalidated_at IS NOT NULL AND o.invalidated_at IS NULL)) AS c (petition_id, hour, country, language, source, measure, amount, applies)\n        WHERE c.applies\n        GROUP BY 1, 2, 3, 4, 5, 6\n        HAVING sum(c.amount) <> 0;\n        RETURN NULL;\n    ", hash='8cc810b0f61df252942a5a223bccc6f108af2c3b', level='STATEMENT', operation='INSERT', pgid='pgtrigger_ledger_insert_c4829', referencing='REFERENCING NEW TABLE AS new_rows ', table='petition_signature', when='AFTER')),
@@ -556,6 +596,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='outgoingmail',
             index=models.Index(models.F('due_at'), condition=models.Q(('parked_at', None)), name='waiting_mail_by_due_at'),
+        ),
+        migrations.AddIndex(
+            model_name='link',
+            index=models.Index(models.F('code_digest'), condition=models.Q(('code_digest', ''), _negated=True), name='links_by_code'),
         ),
         migrations.AddConstraint(
             model_name='switchestranslation',

@@ -2,8 +2,8 @@ from .audit import Action, StaffAction
 from .counts import Counts, CountsToken
 from .domains import SeenDomain
 from .invalidation import InvalidationCampaign
-from .live_settings import ListedDomain, ListedNetwork, Switches, Verdict
 from .link import Link
+from .live_settings import ListedDomain, ListedNetwork, Switches, Verdict
 from .mail import AddressMark, OutboxKey, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
@@ -23,9 +23,9 @@ __all__ = [
     "HourTally",
     "InvalidationCampaign",
     "KeyFingerprint",
+    "Link",
     "ListedDomain",
     "ListedNetwork",
-    "Link",
     "Measure",
     "OutboxKey",
     "OutgoingMail",

@@ -23,8 +23,8 @@ SHOWABLE = Q(shows_name=True) & (~Q(name="") | ~Q(words=""))
 # Which may tell of fakes: by its mail domain, by its network, or by both.
 WITH_SIGNALS = Q(domain_digest__isnull=False) | Q(network_digest__isnull=False)
 
-# One statement for a press, known address or not: it confirms this row, or, where another one of its address is confirmed,
-# lends that one its name, words and country. The unique constraint settles a race; who comes later is spared the error.
+# One statement for a press, known address or not: it confirms this row, or, where another one of its address is
+# confirmed, gives that one its name, words and country. The unique constraint settles a race.
 CONFIRM = Prepared(
     "confirm",
     """
@@ -335,7 +335,7 @@ class Signature(models.Model):
     def _confirm(self, values: dict[str, Any]) -> bool:
         with connection.cursor() as cursor:
             CONFIRM.execute(cursor, values)
-            return cursor.fetchone()[0]
+            return bool(cursor.fetchone()[0])
 
 
 models.BinaryField.register_lookup(Length)

@@ -7,10 +7,9 @@ from fnmatch import fnmatchcase
 
 from django.db import IntegrityError, connection, transaction
 from django.utils.encoding import punycode
-from nacl.exceptions import CryptoError
 
 from petition import identity
-from petition.models import ListedDomain, OutgoingMail, SeenDomain
+from petition.models import SeenDomain
 from petition.models.domains import MAILBOXES, mailboxes_on_day
 
 # One signature for each of their mail domains that many share by now, unless that is known for this day.
@@ -26,24 +25,22 @@ NEWLY_SHARED = f"""
 """
 
 
-def name_domains(mails: list[OutgoingMail]) -> int:
-    """Keep the names of the mail domains of these mails that 20 mailboxes share by now; return how many.
+def name_shared(addresses: dict[int, str]) -> int:
+    """Keep the names of the mail domains that 20 mailboxes share by now; return how many.
 
-    Costs one statement, which reads at most 100 signatures of each domain, and opens the box of one mail for each
-    domain that it finds. Only the signatures of the mails must still be in the database.
+    `addresses` are those that the worker has just read, by the numbers of their signatures. Costs one statement, which
+    reads at most 100 signatures of each domain.
     """
-    by_signature = {mail.signature_id: mail for mail in mails if mail.signature_id}
-    if not by_signature:
+    if not addresses:
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(NEWLY_SHARED, [list(by_signature)])
+        cursor.execute(NEWLY_SHARED, [list(addresses)])
         found = cursor.fetchall()
     named = 0
     for signature_id, digest, day in found:
-        with suppress(CryptoError):
-            address = identity.unseal(bytes(by_signature[signature_id].recipient))
-            if identity.domain_digest(address) == bytes(digest):
-                named += _keep(bytes(digest), identity.domain(address), day)
+        address = addresses[signature_id]
+        if identity.domain_digest(address) == bytes(digest):
+            named += _keep(bytes(digest), identity.domain(address), day)
     return named
 
 
@@ -60,12 +57,6 @@ def _keep(digest: bytes, name: str, day: date) -> int:
     return 0
 
 
-def known() -> set[str]:
-    """The domains that we know by name. Of all others there is a digest alone: a private domain names a person."""
-    listed = {name.removeprefix("*.") for name in ListedDomain.objects.values_list("domain", flat=True)}
-    return listed | set(SeenDomain.objects.values_list("name", flat=True))
-
-
 def clean(typed: str) -> str:
     """A domain or a pattern (* and ?) in the spelling that we compare. Raises ValueError."""
     text = typed.strip().lower()
@@ -77,12 +68,11 @@ def clean(typed: str) -> str:
 
 
 def meant_by(pattern: str) -> list[str]:
-    """The names that a cleaned domain or pattern stands for; a pattern for those alone that are known by name."""
-    if not is_pattern(pattern):
-        return [pattern]
-    # As in the lists: *.example.org is example.org and all below it.
+    """The names that a cleaned domain or pattern stands for, of those that are known."""
+    # As in the lists: *.example.org is example.org and all below it. A private domain is not known: it names a person.
     own = pattern.removeprefix("*.")
-    return sorted(name for name in known() if fnmatchcase(name, pattern) or fnmatchcase(name, own))
+    known = SeenDomain.objects.values_list("name", flat=True)
+    return sorted(name for name in known if fnmatchcase(name, pattern) or fnmatchcase(name, own))
 
 
 def is_pattern(text: str) -> bool:
@@ -90,5 +80,9 @@ def is_pattern(text: str) -> bool:
 
 
 def digests(names: list[str]) -> bytes:
-    """What the domains look like on a signature, one after the other."""
-    return b"".join(identity.domain_digest(f"anyone@{name}") for name in names)
+    """The digests of those of these domains that are known by name, one after the other.
+
+    Nobody but the worker can make one, so a private domain cannot be asked for.
+    """
+    known = SeenDomain.objects.filter(name__in=names).order_by("name").values_list("digest", flat=True)
+    return b"".join(map(bytes, known))

@@ -11,7 +11,7 @@ from django.db.models.lookups import Exact
 from django.utils.crypto import salted_hmac
 
 from petition import identity
-from petition.models import Signature
+from petition.models import SeenDomain, Signature
 from petition.models.signature import SignatureQuerySet, this_hour
 from petition.moderation.anomalies import KEYS
 
@@ -44,14 +44,17 @@ def key(kind: str) -> Func:
 
 
 def find_domain(name: str) -> int | None:
-    """The number of the newest signature of the last 30 days with this mail domain. Raises ValueError.
+    """The number of the newest signature of the last 30 days with this mail domain, if that is known by name.
 
-    Reads one signature of each hour.
+    Raises ValueError for what is no domain. Reads one signature of each hour.
     """
-    digest = identity.domain_digest(f"anyone@{name.strip().removeprefix('@')}")
+    name = identity.domain(f"anyone@{name.strip().removeprefix('@')}")
+    digest = SeenDomain.objects.filter(name=name).values_list("digest", flat=True).first()
+    if digest is None:
+        return None
     since = this_hour() - timedelta(days=settings.ABUSE_SIGNAL_DAYS)
     with connection.cursor() as cursor:
-        cursor.execute(NEWEST_OF_DOMAIN, {"since": since, "until": this_hour(), "digest": digest})
+        cursor.execute(NEWEST_OF_DOMAIN, {"since": since, "until": this_hour(), "digest": bytes(digest)})
         return cursor.fetchone()[0]
 
 

@@ -298,7 +298,6 @@ def test_a_short_export_says_nothing(run, signed):
 @pytest.mark.django_db(transaction=True)
 def test_as_a_program(signed):
     """Bytes on standard output, a reader that goes away, and an error that is a sentence."""
-    server.remember_key()
 
     def start(options):
         return subprocess.Popen(
@@ -334,7 +333,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.django_db(transaction=True)
 def test_a_year_takes_no_more_memory_than_a_month(petition, tmp_path):
-    server.remember_key()
     sql(
         "INSERT INTO petition_daytally (petition_id, day, country, language, source, measure, amount)"
         " SELECT %s, date '2026-01-01' + n %% 365, n %% 60, n %% 4, n, 'counted', 1 + n %% 20"

@@ -13,6 +13,7 @@ from petition.counts import breakdown, letter, tally
 from petition.counts.breakdown import Question
 from petition.mail import queue
 from petition.models import Signature
+from tests.support import links
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +45,7 @@ def reads_every_signature(plan):
 
 
 ACTIONS = {
-    "find": lambda row: confirmation.find(confirmation.make_token(row)),
+    "find": lambda row: confirmation.find(links.token(row)),
     "confirm": lambda row: confirmation.confirm(row),
     "disown": lambda row: confirmation.disown(row),
     "code": lambda row: confirmation.find_by_code(row.petition, bytes(row.email_digest), "AAAA-AAAA"),

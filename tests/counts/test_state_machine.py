@@ -24,6 +24,7 @@ from petition.counts import tally
 from petition.mail import queue
 from petition.models import Measure, OutgoingMail, Petition, Signature, Source
 from tests.conftest import make_petition
+from tests.support import links
 
 EXAMPLES, STEPS = (400, 60) if settings.get_current_profile_name() == "soak" else (50, 30)
 
@@ -208,7 +209,7 @@ class Counting(RuleBasedStateMachine):
             (row,) = self.appeared()
             assert astuple(row)[1:] == (petition.pk, identity.email_digest(address), *cell, self.hour, None, None, None)
             signature = Signature.objects.get(pk=row.pk)
-            self.mailed[row.pk] = row, confirmation.make_token(signature), confirmation.make_code(signature)
+            self.mailed[row.pk] = row, links.token(signature), links.code(signature)
 
     def can_be_confirmed(self, signed):
         """Whether the row that was signed then is one that its link confirms."""
@@ -307,7 +308,7 @@ class Counting(RuleBasedStateMachine):
         due = OutgoingMail.objects.waiting().filter(due_at__lte=self.now, kind=OutgoingMail.Kind.SIGN)
         # Made anew, since a hand at psql may have moved the signature to another petition, which its link names.
         pending = Signature.objects.pending().filter(outgoingmail__in=due)
-        links = {row.pk: confirmation.make_token(row) for row in pending}
+        links = {row.pk: links.token(row) for row in pending}
         mail.outbox = []
         while queue.deliver_due():
             pass

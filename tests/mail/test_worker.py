@@ -72,7 +72,6 @@ def worker(server, log):
 
 def drain(server):
     """What a worker with --once says; it must end well."""
-    processes.remember_key()
     done = subprocess.run(
         [sys.executable, "manage.py", "worker", "--once"],
         cwd=PROJECT,
@@ -596,7 +595,6 @@ def test_it_does_not_start_without_the_key_that_opens_recipients(server, log, se
 
 
 def test_it_does_not_start_with_another_digest_key(server, log):
-    processes.remember_key()
     with processes.worker(log, EMAIL_URL=email_url(server), EMAIL_DIGEST_KEY="ab" * 32) as refused:
         assert refused.wait(PATIENCE_SECONDS) != 0
 

@@ -294,7 +294,6 @@ def test_the_worker_does_it(make_campaign, make_many):
     make_many(10)
     campaign = make_campaign()
     of(campaign).apply(None)
-    server.remember_key()
 
     call_command("worker", "--once")
 

@@ -119,7 +119,6 @@ def check_refusal(answer, identifier, hint):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("identifier", "broken", "hint"), REFUSALS, ids=range(len(REFUSALS)))
 def test_a_start_is_refused_with_id_and_hint(identifier, broken, hint):
-    server.remember_key()
 
     check_refusal(manage("check", **broken), identifier, hint)
 
@@ -142,7 +141,6 @@ def test_a_start_is_refused_with_id_and_hint(identifier, broken, hint):
     ids=str,
 )
 def test_server_and_worker_refuse_like_the_check_does(start, broken):
-    server.remember_key()
     (identifier, hint), *_ = [(identifier, hint) for identifier, values, hint in REFUSALS if values == broken]
 
     check_refusal(run(*STARTS[start], environment=production(**broken)), identifier, hint)
@@ -160,7 +158,6 @@ def test_several_faults_are_told_at_once():
 @pytest.mark.django_db(transaction=True)
 class TestCompleteEnvironment:
     def test_starts_without_a_warning(self):
-        server.remember_key()
 
         code, said = manage("check", "--deploy", "--database", "default", "--fail-level", "WARNING")
 
@@ -168,14 +165,12 @@ class TestCompleteEnvironment:
         assert (code, "no issues" in said) == (0, True), said
 
     def test_starts_the_worker_and_the_server(self):
-        server.remember_key()
 
         for start in ("worker", "wsgi"):
             code, said = run(*STARTS[start], environment=production(EMAIL_URL="smtp://127.0.0.1:1"))
             assert code == 0, said
 
     def test_needs_no_secret_key_of_the_worker_in_the_server(self):
-        server.remember_key()
 
         assert run(*STARTS["wsgi"], environment=production(RECIPIENT_SECRET_KEYS=None))[0] == 0
 
@@ -204,7 +199,6 @@ def overrides_for_production():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_server_that_is_refused_says_why_and_serves_nothing(tmp_path):
-    server.remember_key()
     log = tmp_path / "web.log"
     port = server.free_port()
     with server.process(*server.GRANIAN, "--port", str(port), log=log, LOCAL=None, SITE_URL=None) as started:
@@ -223,12 +217,10 @@ class TestDigestKey:
         return {message.id for message in checks.run_checks(databases=["default"])}
 
     def test_that_of_the_database_is_taken(self):
-        server.remember_key()
 
         assert "petition.E012" not in self.identifiers()
 
     def test_another_one_is_refused(self, settings):
-        server.remember_key()
         settings.EMAIL_DIGEST_KEY = "00" * 32
 
         (error,) = [m for m in checks.run_checks(databases=["default"]) if m.id == "petition.E012"]
@@ -239,13 +231,11 @@ class TestDigestKey:
         assert "petition.E012" in self.identifiers()
 
     def test_capital_letters_make_no_other_key(self, settings):
-        server.remember_key()
         settings.EMAIL_DIGEST_KEY = settings.EMAIL_DIGEST_KEY.upper()
 
         assert "petition.E012" not in self.identifiers()
 
     def test_the_fingerprint_is_not_the_key(self):
-        server.remember_key()
 
         stored = KeyFingerprint.objects.get().fingerprint
         assert django_settings.EMAIL_DIGEST_KEY not in stored
@@ -254,7 +244,6 @@ class TestDigestKey:
 
 @pytest.mark.django_db(transaction=True)
 def test_another_digest_key_stops_server_and_worker():
-    server.remember_key()
 
     for start in ("worker", "wsgi"):
         code, said = run(*STARTS[start], environment=production(EMAIL_DIGEST_KEY="00" * 32))
@@ -298,7 +287,6 @@ def test_a_worker_may_keep_older_keys_too(settings):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_worker_says_so_and_leaves_the_mail_alone():
-    server.remember_key()
     other = PrivateKey.generate().encode().hex()
 
     for keys in (None, other):
@@ -326,7 +314,6 @@ def test_another_machine(host):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("site_url", ["http://127.0.0.1:8000", "http://localhost:8001", "http://[::1]:8000", None])
 def test_a_trial_on_this_machine_starts(site_url):
-    server.remember_key()
 
     environment = server.environment(SITE_URL=site_url, ALLOWED_HOSTS=None, EMAIL_URL=None)
     code, said = run("manage.py", "check", "--database", "default", environment=environment)
@@ -367,7 +354,6 @@ print(said[0], b"".join(answer))
     ("address", "status"), [("127.0.0.1", "200 OK"), ("::1", "200 OK"), ("", "200 OK"), ("192.0.2.1", "403 Forbidden")]
 )
 def test_a_trial_run_answers_its_own_machine_alone_wherever_the_server_listens(address, status):
-    server.remember_key()
 
     _code, said = run("-c", ASK_FROM, address, environment=server.environment())
 

@@ -11,12 +11,13 @@ from django.utils import timezone
 from petition import confirmation, identity, withdrawal
 from petition.models import AddressMark, Signature
 from petition.models.signature import this_hour
+from tests.support import links
 
 THANKS = "/en/petitions/chechnya/thanks/"
 
 
 def link(signature):
-    return f"/en/confirm/{confirmation.make_token(signature)}/"
+    return f"/en/confirm/{links.token(signature)}/"
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
@@ -237,7 +238,7 @@ def test_a_forged_link_is_told_apart(client, petition, token):
 
 
 def test_no_letter_of_a_link_can_be_changed(client, make_signature, counted_rows):
-    token = confirmation.make_token(make_signature())
+    token = links.token(make_signature())
 
     for position in range(0, len(token), 7):
         changed = token[:position] + ("A" if token[position] != "A" else "B") + token[position + 1 :]
@@ -265,7 +266,7 @@ def test_the_code_from_the_mail_counts_as_a_press(client, make_signature, counte
 
     response = client.post(
         "/en/petitions/chechnya/confirm-code/",
-        {"email": " Anna@example.org", "code": confirmation.make_code(signature).lower().replace("-", " ")},
+        {"email": " Anna@example.org", "code": links.code(signature).lower().replace("-", " ")},
     )
 
     assert (response.status_code, response["Location"]) == (303, THANKS)
@@ -273,7 +274,7 @@ def test_the_code_from_the_mail_counts_as_a_press(client, make_signature, counte
 
 
 def test_a_code_belongs_to_its_address(client, make_signature, counted_rows):
-    code = confirmation.make_code(make_signature(email="anna@example.org"))
+    code = links.code(make_signature(email="anna@example.org"))
     make_signature(email="boris@example.org")
 
     response = client.post("/en/petitions/chechnya/confirm-code/", {"email": "boris@example.org", "code": code})
@@ -288,15 +289,15 @@ def test_each_mail_has_a_code_of_its_own(client, make_signature):
 
     client.post(
         "/en/petitions/chechnya/confirm-code/",
-        {"email": "anna@example.org", "code": confirmation.make_code(second)},
+        {"email": "anna@example.org", "code": links.code(second)},
     )
 
     assert Signature.objects.get().pk == second.pk
-    assert confirmation.make_code(first) != confirmation.make_code(second)
+    assert links.code(first) != links.code(second)
 
 
 def test_a_code_has_no_letters_that_look_alike(make_signature):
-    codes = "".join(confirmation.make_code(make_signature()) for _ in range(50))
+    codes = "".join(links.code(make_signature()) for _ in range(50))
 
     assert not set(codes) & set("0O1IL2Z5S8B")
 
@@ -324,9 +325,9 @@ def test_a_link_reads_two_rows_at_most_however_many_an_address_has(make_signatur
     for _ in range(100):
         row = make_signature(email="anna@example.org")
 
-    assert confirmation.find(confirmation.make_token(row)).row == row
+    assert confirmation.find(links.token(row)).row == row
     Signature.objects.filter(pk=row.pk - 1).update(confirmed_at=this_hour())
-    assert confirmation.find(confirmation.make_token(row)).state is confirmation.State.USED
+    assert confirmation.find(links.token(row)).state is confirmation.State.USED
 
 
 # Holding.

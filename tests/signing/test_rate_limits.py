@@ -15,10 +15,10 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition import confirmation, identity, rate_limits
+from petition import identity, rate_limits
 from petition.models import DailySalt, OutgoingMail, Signature
 from petition.postgres.counters import count
-from tests.support import server
+from tests.support import links, server
 
 URL = "/en/petitions/chechnya/sign/"
 CODE_URL = "/en/petitions/chechnya/confirm-code/"
@@ -441,7 +441,7 @@ class TestCode:
         for _ in range(5):
             assert try_code(client, "anna@example.org", "3333-3333").status_code == 422
 
-        response = try_code(client, "anna@example.org", confirmation.make_code(pending))
+        response = try_code(client, "anna@example.org", links.code(pending))
 
         assert response.status_code == 429
         assert 1 <= int(response["Retry-After"]) <= 3600
@@ -451,7 +451,7 @@ class TestCode:
         for _ in range(4):
             try_code(client, "anna@example.org", "3333-3333")
 
-        assert try_code(client, "anna@example.org", confirmation.make_code(pending)).status_code == 303
+        assert try_code(client, "anna@example.org", links.code(pending)).status_code == 303
         assert Signature.objects.counted().count() == 1
 
     @pytest.mark.parametrize("code", ["", "-", "x" * 1000, "\x00", "3333", "ж" * 8])
@@ -459,7 +459,7 @@ class TestCode:
         for _ in range(5):
             assert try_code(client, "anna@example.org", code).status_code == 422
 
-        assert try_code(client, "anna@example.org", confirmation.make_code(pending)).status_code == 429
+        assert try_code(client, "anna@example.org", links.code(pending)).status_code == 429
 
     def test_a_missing_code_is_a_try(self, client, pending, clock):
         for _ in range(5):
@@ -478,7 +478,7 @@ class TestCode:
         for email in spellings:
             assert try_code(client, email, "3333-3333").status_code == 422
 
-        code = confirmation.make_code(pending)
+        code = links.code(pending)
         assert try_code(client, "anna+3@example.org", code).status_code == 429
         assert not Signature.objects.confirmed().exists()
 
@@ -495,14 +495,14 @@ class TestCode:
 
         assert try_code(client, "olga@example.org", "3333-3333").status_code == 422
         # Or anyone could lock the signer out.
-        code = confirmation.make_code(pending)
+        code = links.code(pending)
         assert try_code(client, "anna@example.org", code, address="192.0.2.2").status_code == 303
 
     def test_the_link_works_when_the_tries_are_used_up(self, client, pending, clock):
         for _ in range(6):
             try_code(client, "anna@example.org", "3333-3333")
 
-        client.post(f"/en/confirm/{confirmation.make_token(pending)}/")
+        client.post(f"/en/confirm/{links.token(pending)}/")
 
         assert Signature.objects.counted().count() == 1
 
@@ -510,7 +510,7 @@ class TestCode:
         for _ in range(10):
             client.get(CODE_URL)
 
-        assert try_code(client, "anna@example.org", confirmation.make_code(pending)).status_code == 303
+        assert try_code(client, "anna@example.org", links.code(pending)).status_code == 303
 
 
 @pytest.mark.django_db(transaction=True)

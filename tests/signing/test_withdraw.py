@@ -7,6 +7,7 @@ from petition import withdrawal
 from petition.counts import tally
 from petition.models import AddressMark, OutgoingMail, Signature
 from petition.models.signature import this_hour
+from tests.support import links
 
 
 def link(signature):
@@ -100,11 +101,10 @@ def test_a_forged_link_is_told_apart(client, make_signature, token):
 
 
 def test_a_confirmation_link_withdraws_nothing(client, make_signature):
-    from petition import confirmation
 
     signature = make_signature(confirmed=True)
 
-    assert client.post(f"/en/withdraw/{confirmation.make_token(signature)}/").status_code == 404
+    assert client.post(f"/en/withdraw/{links.token(signature)}/").status_code == 404
     assert Signature.objects.count() == 1
 
 

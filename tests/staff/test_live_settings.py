@@ -9,9 +9,9 @@ from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from petition import confirmation, live_settings, retention
+from petition import live_settings, retention
 from petition.models import ListedDomain, ListedNetwork, Signature, StaffAction, Switches, Verdict
-from tests.support import server
+from tests.support import links, server
 
 URL = "/en/petitions/chechnya/sign/"
 
@@ -54,7 +54,7 @@ def sign_and_confirm(client, petition, sign_data):
     def sign_and_confirm(email="anna@example.org", address="192.0.2.1"):
         answer = client.post(URL, sign_data(email=email), REMOTE_ADDR=address)
         signature = Signature.objects.latest("pk")
-        thanks = client.post(f"/en/confirm/{confirmation.make_token(signature)}/")
+        thanks = client.post(f"/en/confirm/{links.token(signature)}/")
         assert (answer.status_code, thanks["Location"]) == (303, "/en/petitions/chechnya/thanks/")
         signature.refresh_from_db()
         return signature
@@ -132,7 +132,7 @@ def test_a_mail_domain_that_is_blocked_between_signing_and_confirming_is_held(cl
     listed(Verdict.BLOCK, domain="spam.example")
     signature = Signature.objects.get()
 
-    client.post(f"/en/confirm/{confirmation.make_token(signature)}/")
+    client.post(f"/en/confirm/{links.token(signature)}/")
 
     assert Signature.objects.held().get().held_reason == "blocked mail domain"
 

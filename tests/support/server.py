@@ -18,9 +18,6 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpResponse
 
-from petition import identity
-from petition.models import KeyFingerprint
-
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
 START_SECONDS = 60
@@ -53,17 +50,11 @@ def environment(**overrides: str | None) -> dict[str, str]:
         "DATABASE_URL": database_url(),
         "SECRET_KEY": settings.SECRET_KEY,
         "EMAIL_DIGEST_KEY": settings.EMAIL_DIGEST_KEY,
-        "RECIPIENT_PUBLIC_KEY": settings.RECIPIENT_PUBLIC_KEY,
-        "RECIPIENT_SECRET_KEYS": ",".join(settings.RECIPIENT_SECRET_KEYS),
+        "OUTBOX_KEYS_DIR": str(settings.OUTBOX_KEYS_DIR),
         "PYTHONUNBUFFERED": "1",
         **overrides,
     }
     return {name: value for name, value in values.items() if value is not None}
-
-
-def remember_key() -> None:
-    """Tell the database which EMAIL_DIGEST_KEY it is filled with, as `load_campaign` does first."""
-    KeyFingerprint.objects.get_or_create(name="email_digest", defaults={"fingerprint": identity.key_fingerprint()})
 
 
 _ports: list[socket.socket] = []
@@ -105,7 +96,6 @@ def process(*command: str, log: Path, **overrides: str | None) -> Iterator[subpr
 @contextmanager
 def web(log: Path, *options: str, **overrides: str | None) -> Iterator[int]:
     """The port of a granian that answers."""
-    remember_key()
     port = free_port()
     with process(*GRANIAN, "--port", str(port), *options, log=log, **overrides) as server:
         deadline = time.monotonic() + START_SECONDS
@@ -151,7 +141,6 @@ def fetch(
 
 @contextmanager
 def worker(log: Path, **overrides: str | None) -> Iterator[subprocess.Popen[bytes]]:
-    remember_key()
     with process(PYTHON, "manage.py", "worker", log=log, **overrides) as started:
         yield started
 

@@ -26,10 +26,11 @@ from django.utils import timezone, translation
 
 from campaign.models import Page
 from campaign.share import pictures
-from petition import confirmation, identity, live_settings, withdrawal
+from petition import identity, live_settings, withdrawal
 from petition.models import OutgoingMail, Petition, Signature, Switches
 from petition.models.signature import this_hour
 from petition.web import errors
+from tests.support import links
 
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
 PARTS = ("admin", "dev", "petition/mail", "petition/tags")  # staff, developers, mails, and pieces of pages
@@ -80,7 +81,7 @@ class Scene:
         return self.make_signature(**values)
 
     def open(self, signature: Signature) -> HttpResponse:
-        return self.get(f"confirm/{confirmation.make_token(signature)}/")
+        return self.get(f"confirm/{links.token(signature)}/")
 
 
 State = Callable[[Scene], HttpResponse]
@@ -165,7 +166,7 @@ def confirm_under_review(scene: Scene) -> HttpResponse:
 @state
 def confirm_withdrawn(scene: Scene) -> HttpResponse:
     signature = scene.link()
-    token = confirmation.make_token(signature)
+    token = links.token(signature)
     signature.delete()
     return scene.get(f"confirm/{token}/")
 

@@ -13,9 +13,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from campaign.models import Page
-from petition import confirmation, withdrawal
+from petition import withdrawal
 from petition.models import AddressMark, OutgoingMail, Signature
-from tests.support import server
+from tests.support import links, server
 
 SIGN = "/en/petitions/chechnya/sign/"
 FORMS = [
@@ -284,7 +284,7 @@ def test_a_page_takes_no_form(client, refused):
 def test_a_real_link_is_safe_from_other_methods(client, site, make_signature):
     signature, confirmed = make_signature(), make_signature(confirmed=True)
     for path in (
-        reverse("petition:confirm", args=[confirmation.make_token(signature)]),
+        reverse("petition:confirm", args=[links.token(signature)]),
         reverse("petition:withdraw-link", args=[withdrawal.make_token(site.pk, bytes(confirmed.email_digest))]),
     ):
         for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"):

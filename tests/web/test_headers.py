@@ -16,10 +16,10 @@ from django.urls import URLPattern, get_resolver
 from django.utils import timezone
 
 from campaign.models import Page, Update
-from petition import confirmation, identity, withdrawal
+from petition import identity, withdrawal
 from petition.models.signature import this_hour
 from tests.conftest import make_petition
-from tests.support import server
+from tests.support import links, server
 
 LANGUAGES = ["en", "ru"]
 
@@ -221,9 +221,9 @@ def tokens(petition, make_signature):
     )
     return {
         "words": words.pk,
-        "pending": confirmation.make_token(pending),
-        "used": confirmation.make_token(used),
-        "expired": confirmation.make_token(expired),
+        "pending": links.token(pending),
+        "used": links.token(used),
+        "expired": links.token(expired),
         "withdraw": withdrawal.make_token(petition.pk, bytes(used.email_digest)),
         "gone": withdrawal.make_token(petition.pk, identity.email_digest("nobody@example.org")),
     }

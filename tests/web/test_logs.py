@@ -12,11 +12,11 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 
-from petition import confirmation, identity
+from petition import identity
 from petition.models import OutgoingMail, Signature
 from petition.web.logs import Private, PrivateFormatter
 from tests.conftest import make_petition
-from tests.support import server
+from tests.support import links, server
 from tests.support.mail_server import MailServer
 
 PEER = "127.0.0.99"  # where the requests come from, and whom the proxy names
@@ -128,9 +128,9 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
             pk=1, petition_id=1, email_digest=identity.email_digest(ADDRESS), created_at=hours.replace(year=2000)
         )
         late.petition_id = Signature.objects.first().petition_id
-        tokens.append(confirmation.make_token(late))
+        tokens.append(links.token(late))
         assert visitor.send("GET", f"/en/confirm/{tokens[-1]}/") == 410
-        code = confirmation.make_code(Signature.objects.first())
+        code = links.code(Signature.objects.first())
         assert visitor.send("POST", "/en/petitions/chechnya/confirm-code/", {"email": ADDRESS, "code": code[:4]}) == 422
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(visitor.press, tokens[:2] * 4)) <= {303, 410}

@@ -10,7 +10,6 @@ from parler.models import TranslatableModel
 
 from campaign.models import Figure, Page, Update
 from campaign.share import poster
-from petition import identity
 from petition.models import Petition, Source
 from petition.staff import roles
 
