@@ -42,7 +42,7 @@ class PublishedAdmin(TextsAdmin):
     """What editors publish at the time that they choose."""
 
     list_filter = [Publication, Missing]
-    traced_values: tuple[str, ...] = ("published_at",)
+    audited_values: tuple[str, ...] = ("published_at",)
 
     @admin.display(description=gettext_lazy("shown"))
     def publication(self, row: Published) -> str:
@@ -108,7 +108,7 @@ class FigureAdmin(PublishedAdmin):
         "published_at",
     ]
     ordering = ["slug", "-published_at"]
-    traced_values = ("number", "day", "as_of", "published_at")
+    audited_values = ("number", "day", "as_of", "published_at")
     formfield_overrides = {URLField: {"assume_scheme": "https"}}
 
     @admin.display(description=gettext_lazy("value"))

@@ -125,7 +125,7 @@ class SignalsAdmin(ReadOnlyAdmin):
         }
         if not form.is_bound:
             context |= self.found(span, sees_signatures)
-        return TemplateResponse(request, "admin/signals.html", context)
+        return TemplateResponse(request, "admin/anomalies.html", context)
 
     def look_up(self, request: HttpRequest, form: LookUpForm) -> int | None:
         # Not what was typed, which may be a person's.

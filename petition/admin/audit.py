@@ -25,7 +25,7 @@ def day_field(label: Any) -> forms.DateField:
     return forms.DateField(label=label, required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
 
 
-class TraceForm(forms.Form):
+class AuditForm(forms.Form):
     """What to look for. Accounts go by their number, since names stay out of URLs."""
 
     who = forms.TypedChoiceField(label=_("Who"), required=False, coerce=int, empty_value=None)
@@ -71,7 +71,7 @@ def midnight(day: date | None, days: int = 0) -> datetime | None:
 
 
 @admin.register(StaffAction)
-class TraceAdmin(ReadOnlyAdmin):
+class AuditLogAdmin(ReadOnlyAdmin):
     """A page to look things up in, and nothing else: no entry has a page of its own."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -81,7 +81,7 @@ class TraceAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        form = TraceForm(request.GET)
+        form = AuditForm(request.GET)
         # One more than fits tells whether there is another page: counting them all would read the whole table.
         entries = form.entries()
         page = form.cleaned_data.get("page") or 1
@@ -97,7 +97,7 @@ class TraceAdmin(ReadOnlyAdmin):
             "older": with_page(request.GET, page + 1) if len(rows) > PER_PAGE and page < PAGES else "",
             "is_last_page": len(rows) > PER_PAGE and page == PAGES,
         }
-        return TemplateResponse(request, "admin/trace.html", context)
+        return TemplateResponse(request, "admin/audit.html", context)
 
 
 def with_page(query: QueryDict, page: int) -> str:

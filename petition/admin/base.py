@@ -43,15 +43,15 @@ class Change:
     reason: str = ""
 
 
-class Traced(admin.ModelAdmin):
+class Audited(admin.ModelAdmin):
     """A part of the admin whose additions, changes and deletions leave a trace. Every part is one.
 
     Django's own log is not used: it can be edited and deleted. Of a change the trace holds the names of the fields;
-    of the fields in `traced_values`, whose values say nothing about people, also what they were and became. A form
+    of the fields in `audited_values`, whose values say nothing about people, also what they were and became. A form
     with a field `reason` has that kept too. What an action does, it says itself with `trace.record`.
     """
 
-    traced_values: tuple[str, ...] = ()
+    audited_values: tuple[str, ...] = ()
     paginator = CappedPaginator
     show_full_result_count = False
     view_on_site = False
@@ -80,7 +80,7 @@ class Traced(admin.ModelAdmin):
         )
 
     def describe(self, form: forms.BaseForm, name: str) -> str:
-        if name not in self.traced_values:
+        if name not in self.audited_values:
             return name
         values = f"{shown(form[name].initial)} → {shown(form.cleaned_data[name])}"
         return name if "@" in values else f"{name}: {values}"
@@ -115,7 +115,7 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-class ReadOnlyAdmin(Traced):
+class ReadOnlyAdmin(Audited):
     """Facts that nobody edits or deletes by hand, superusers included."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -114,7 +114,7 @@ class Decisions(ReadOnlyAdmin):
             "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
             "selected_name": helpers.ACTION_CHECKBOX_NAME,
         }
-        return TemplateResponse(request, "admin/petition/decide.html", context)
+        return TemplateResponse(request, "admin/bulk_action.html", context)
 
 
 def change(signatures: SignatureQuerySet, action: Action, reason: str) -> int:

@@ -123,7 +123,7 @@ class CountsAdmin(ReadOnlyAdmin):
                 "small": SMALL,
                 "is_overview": is_valid and form.is_overview,
             }
-        return TemplateResponse(request, "admin/petition/counts.html", context, status=200 if is_valid else 422)
+        return TemplateResponse(request, "admin/counts.html", context, status=200 if is_valid else 422)
 
     def download(self, request: HttpRequest, slug: str, format_name: str) -> HttpResponseBase:
         """What the page shows for the same question; without groupings, what there is now."""

@@ -18,7 +18,7 @@ from petition.moderation import domains, invalidation
 from petition.postgres.timeouts import TimeLimitError
 from petition.staff import audit
 
-from .base import ReasonField, Traced
+from .base import Audited, ReasonField
 
 # Without one of these a campaign would be about everybody.
 CRITERIA = ("domain", "same_network_as", "country", "source", "signed_since", "signed_until", "name_pattern")
@@ -135,7 +135,7 @@ class WhyForm(forms.Form):
 
 
 @admin.register(InvalidationCampaign)
-class InvalidationCampaignAdmin(Traced):
+class InvalidationCampaignAdmin(Audited):
     """Made with a reason, looked at, then applied, cancelled or undone; nobody edits one afterwards."""
 
     form = CampaignForm
@@ -146,7 +146,7 @@ class InvalidationCampaignAdmin(Traced):
     show_full_result_count = False
     actions = None
     # Domains, networks and names may be somebody's, and stay out.
-    traced_values = ("state", "country", "source", "signed_since", "signed_until")
+    audited_values = ("state", "country", "source", "signed_since", "signed_until")
 
     def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("petition.invalidate_signature")
@@ -223,7 +223,7 @@ class InvalidationCampaignAdmin(Traced):
             # Who is writing a reason must not lose it to a page that comes again.
             "is_watching": campaign.is_running and not form and "cancel" not in request.GET,
         }
-        return TemplateResponse(request, "admin/petition/campaign.html", context)
+        return TemplateResponse(request, "admin/invalidation.html", context)
 
     def apply(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The reason is the campaign's own."""

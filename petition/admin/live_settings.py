@@ -10,7 +10,7 @@ from parler.forms import TranslatableModelForm
 
 from petition.models import ListedDomain, ListedNetwork, Switches
 
-from .base import ReasonField, Traced
+from .base import Audited, ReasonField
 
 RATES = ("rate_per_network", "burst_per_network", "mails_per_address", "hold_per_network")
 
@@ -24,12 +24,12 @@ class ListedForm(ModelForm):
 
 
 @admin.register(Switches)
-class SwitchesAdmin(Traced, TranslatableAdmin):
+class SwitchesAdmin(Audited, TranslatableAdmin):
     """One row, made by the migration, which is changed and never added or deleted."""
 
     form = SwitchesForm
     fields = ["banner", *RATES, "reason"]
-    traced_values = (*RATES, "banner")
+    audited_values = (*RATES, "banner")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if not self.has_view_permission(request):
@@ -43,12 +43,12 @@ class SwitchesAdmin(Traced, TranslatableAdmin):
         return False
 
 
-class ListedAdmin(Traced):
+class ListedAdmin(Audited):
     """Entries end by themselves. The trace names them by number: a network or a domain may be a person's."""
 
     form = ListedForm
     list_filter = ["verdict"]
-    traced_values = ("verdict", "ends_on")
+    audited_values = ("verdict", "ends_on")
 
 
 @admin.register(ListedNetwork)

@@ -209,7 +209,7 @@ def wait(response: HttpResponse, seconds: int) -> HttpResponse:
 
 def page(request: HttpRequest, template: str, title: object, **context: object) -> TemplateResponse:
     values = {**admin.site.each_context(request), "title": title, **context}
-    return TemplateResponse(request, f"admin/entrance/{template}.html", values)
+    return TemplateResponse(request, f"admin/login/{template}.html", values)
 
 
 def destination(request: HttpRequest) -> str:

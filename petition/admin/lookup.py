@@ -64,4 +64,4 @@ class SoughtSignatureAdmin(ReadOnlyAdmin):
             "found": found,
             "is_answered": found is not None,
         }
-        return TemplateResponse(request, "admin/petition/find.html", context, status=status)
+        return TemplateResponse(request, "admin/lookup.html", context, status=status)

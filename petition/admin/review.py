@@ -82,7 +82,7 @@ class ReviewAdmin(ReadOnlyAdmin):
         for signature in [*context.get("entries", []), *filter(None, [context.get("signature")])]:
             signature.fingerprint = review.fingerprint(signature)
         context |= {**self.admin_site.each_context(request), "opts": self.opts}
-        return TemplateResponse(request, f"admin/petition/{template}.html", context)
+        return TemplateResponse(request, f"admin/{template}.html", context)
 
     def decide(self, request: HttpRequest) -> None:
         """Do what was pressed, for one signature or for many, and say what came of it."""

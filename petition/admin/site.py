@@ -15,12 +15,12 @@ from petition.models import Action, StaffAction
 from petition.staff import audit
 
 from . import login
-from .base import Traced
+from .base import Audited
 
 # What Django and django-otp would show: roles are fixed in the code, and the keys of second factors are for nobody.
 LEFT_OUT = {"auth.Group", "auth.User", "otp_static.StaticDevice", "otp_totp.TOTPDevice"}
 # For each account, and for all unknown names together: entries stay, so strangers must not be able to fill the table.
-FAILED_LOGINS_TRACED = "100/h"
+FAILED_LOGINS_AUDITED = "100/h"
 
 
 class StaffSite(admin.AdminSite):
@@ -31,13 +31,13 @@ class StaffSite(admin.AdminSite):
     index_title = _("What you look after")
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        if admin_class is not None and issubclass(admin_class, Traced):
+        if admin_class is not None and issubclass(admin_class, Audited):
             super().register(model_or_iterable, admin_class, **options)
             return
         models = model_or_iterable if isinstance(model_or_iterable, list | tuple) else [model_or_iterable]
         for model in models:
             if model._meta.label not in LEFT_OUT:
-                raise ImproperlyConfigured(f"The admin of {model._meta.label} leaves no trace; derive it from Traced.")
+                raise ImproperlyConfigured(f"The admin of {model._meta.label} leaves no trace; derive it from Audited.")
 
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and login.is_through(request)
@@ -100,5 +100,5 @@ def record_failed_login(username: str) -> None:
     Known or not, the database does the same, so that the time of the answer tells nobody which names exist.
     """
     user = User.objects.filter(username=username).first()
-    if rate_limits.over("login:failed", user.username if user else "", FAILED_LOGINS_TRACED) is None:
+    if rate_limits.over("login:failed", user.username if user else "", FAILED_LOGINS_AUDITED) is None:
         audit.record(user, Action.LOGIN_FAILED)

@@ -18,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from petition.models import Action
 from petition.staff import audit, roles, second_factor
 
-from .base import ReasonField, Traced
+from .base import Audited, ReasonField
 
 
 class RolesField(forms.ModelMultipleChoiceField):
@@ -54,7 +54,7 @@ class RoleFilter(admin.SimpleListFilter):
 
 
 @admin.register(User)
-class AccountAdmin(Traced, UserAdmin):
+class AccountAdmin(Audited, UserAdmin):
     """The accounts of staff: a name, a password, roles. Nobody makes a superuser here, or gives single permissions.
 
     What superusers may do is not for administrators to take: only a superuser changes the account of one.
@@ -68,7 +68,7 @@ class AccountAdmin(Traced, UserAdmin):
     fieldsets = [(None, {"fields": ["username", "password", "second_factor", "groups", "is_active", "last_login"]})]
     add_fieldsets = [(None, {"classes": ["wide"], "fields": ["username", "password1", "password2", "groups"]})]
     add_form = NewAccountForm
-    traced_values = ("groups", "is_active")
+    audited_values = ("groups", "is_active")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         has_one = Exists(TOTPDevice.objects.filter(user=OuterRef("pk"), confirmed=True))

@@ -15,17 +15,17 @@ from django.utils.translation import gettext_lazy, ngettext
 from petition.models import Action, CountsToken, Petition
 from petition.staff import audit
 
-from .base import Traced
+from .base import Audited
 
 
 @admin.register(CountsToken)
-class CountsTokenAdmin(Traced):
+class CountsTokenAdmin(Audited):
     list_display = ["name", "created_by", "created_at", "last_used_on", "revoked_at"]
     list_select_related = ["created_by"]
     ordering = ["-id"]
     readonly_fields = ["created_by", "created_at", "last_used_on", "revoked_at"]
     actions = ["revoke"]
-    traced_values = ("name",)
+    audited_values = ("name",)
 
     def get_fields(self, request: HttpRequest, obj: CountsToken | None = None) -> Any:
         return ["name", *self.readonly_fields] if obj else ["name"]
@@ -58,7 +58,7 @@ class CountsTokenAdmin(Traced):
             "token": obj,
             "url": f"{settings.SITE_URL}{path}?by=day",
         }
-        return TemplateResponse(request, "admin/petition/token_made.html", context)
+        return TemplateResponse(request, "admin/token_made.html", context)
 
     @admin.action(description=gettext_lazy("Revoke the selected tokens"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, tokens: QuerySet[CountsToken]) -> None:

@@ -10,7 +10,7 @@ from parler.admin import TranslatableAdmin
 from parler.models import TranslatableModel
 
 from . import languages
-from .base import Traced
+from .base import Audited
 
 
 class Missing(admin.SimpleListFilter):
@@ -29,14 +29,14 @@ class Missing(admin.SimpleListFilter):
         return queryset.exclude(pk__in=written.values("pk"))
 
 
-class TextsAdmin(Traced, TranslatableAdmin):
+class TextsAdmin(Audited, TranslatableAdmin):
     """What editors write in every language, and see as readers will see it.
 
     A preview is made of what stands in the form at that moment, saved or not, and saves nothing.
     """
 
     # django-parler puts its tabs of languages around it.
-    default_change_form_template = "admin/texts_form.html"
+    default_change_form_template = "admin/translations_form.html"
 
     @admin.display(description=_("missing language"))
     def missing(self, row: TranslatableModel) -> str:

@@ -394,10 +394,10 @@ def test_an_action_is_done_by_those_whom_the_table_names_and_leaves_a_trace(rows
             before = type(row).objects.filter(pk=row.pk).values().first()
             client.post(url, {"action": action, "_selected_action": [row.pk], "post": "yes", "reason": "a test"})
             after = type(row).objects.filter(pk=row.pk).values().first()
-            traced = StaffAction.objects.filter(username=who).count()
+            audited = StaffAction.objects.filter(username=who).count()
             transaction.set_rollback(True)
         done = who in ACTIONS[key]
-        assert (after != before, traced) == (done, int(done)), who
+        assert (after != before, audited) == (done, int(done)), who
 
 
 def test_no_page_shows_an_address_or_a_digest(rows, clients):
