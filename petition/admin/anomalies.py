@@ -1,4 +1,4 @@
-"""The page of signals: which groups of signatures stand out, and the way to each."""
+"""The page of anomalies: groups of signatures that stand out, and the way to each."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,10 +7,8 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
@@ -83,7 +81,7 @@ class LookUpForm(forms.Form):
 
 @dataclass(frozen=True)
 class Shown:
-    """A signal as the page says it."""
+    """An anomaly in the words of the page."""
 
     signal: Signal
     kind: str
@@ -97,35 +95,30 @@ class Shown:
 
 
 @admin.register(Signals)
-class SignalsAdmin(ReadOnlyAdmin):
-    """One page. It shows names, and leads to signatures, only to those who may see them."""
+class AnomaliesAdmin(ReadOnlyAdmin):
+    """The page of anomalies. It shows names, and leads to signatures, only to those who may see them."""
 
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return request.user.has_perm("petition.view_signals")
+    permission = "petition.view_signals"
 
     def get_urls(self) -> list[URLPattern]:
-        return [path("", self.admin_site.admin_view(self.changelist_view), name="petition_signals_changelist")]
+        return [self.url("", self.changelist_view, "changelist")]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         sees_signatures = request.user.has_perm("petition.view_signature")
         form = LookUpForm(request.POST if request.method == "POST" and sees_signatures else None)
         if form.is_valid() and (found := self.look_up(request, form)):
             return HttpResponseRedirect(list_url(by=form.cleaned_data["kind"], of=found, before=found + 1))
         span = SPANS.get(request.GET.get("span", ""), SPANS["day"])
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Signals of fakes"),
-            "opts": self.opts,
-            "spans": NAMES,
-            "span": span,
-            "form": form if sees_signatures else None,
-            "since": span.since(),
-        }
-        if not form.is_bound:
-            context |= self.found(span, sees_signatures)
-        return TemplateResponse(request, "admin/anomalies.html", context)
+        return self.page(
+            request,
+            "anomalies",
+            _("Signals of fakes"),
+            spans=NAMES,
+            span=span,
+            form=form if sees_signatures else None,
+            since=span.since(),
+            **({} if form.is_bound else self.found(span, sees_signatures)),
+        )
 
     def look_up(self, request: HttpRequest, form: LookUpForm) -> int | None:
         # Not what was typed, which may be a person's.

@@ -1,4 +1,4 @@
-"""The way in: after the password the second factor, and setting it up for those who have none."""
+"""Login: after the password the second factor, and setting it up for those who have none."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,13 +8,11 @@ from typing import Any
 import django_otp
 from django import forms
 from django.conf import settings
-from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +27,8 @@ from petition import rate_limits
 from petition.models import Action
 from petition.staff import audit
 from petition.staff import second_factor as factor
+
+from .base import page
 
 SETTING_UP = "second_factor_set_up"  # in the session: the number of the key that is being set up
 
@@ -82,7 +82,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     if not factor.is_set_up(user):
         return redirect("admin:second_factor_set_up")
     if factor.is_given(user):
-        return page(request, "second_factor", _("Your second factor"), codes_left=factor.backup_codes_left(user))
+        return page(request, "login/second_factor", _("Your second factor"), codes_left=factor.backup_codes_left(user))
     form = CodeForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
@@ -93,7 +93,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
             come_in(request, device)
             return HttpResponseRedirect(destination(request))
         refuse_code(request, form)
-    return page(request, "code", _("Second factor"), form=form)
+    return page(request, "login/code", _("Second factor"), form=form)
 
 
 def come_in(request: HttpRequest, device: Device) -> None:
@@ -104,7 +104,7 @@ def come_in(request: HttpRequest, device: Device) -> None:
 
 
 def let_in(request: HttpRequest, device: Device) -> None:
-    # Whoever knew the session before is left outside.
+    # A new session key, so that one stolen before the login is useless.
     request.session.cycle_key()
     django_otp.login(request, device)
 
@@ -120,7 +120,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
     if form.is_valid() and is_password_right(user, form):
         request.session[SETTING_UP] = factor.begin(user).pk
         return redirect("admin:second_factor_scan")
-    return page(request, "set_up", _("Set up your second factor"), form=form)
+    return page(request, "login/set_up", _("Set up your second factor"), form=form)
 
 
 def scan(request: HttpRequest) -> HttpResponse:
@@ -141,7 +141,7 @@ def scan(request: HttpRequest) -> HttpResponse:
         except factor.TooManyTriesError as error:
             return too_many_tries(request, "scan", form, error.seconds, **context)
         refuse_code(request, form)
-    return page(request, "scan", _("Set up your second factor"), form=form, **context)
+    return page(request, "login/scan", _("Set up your second factor"), form=form, **context)
 
 
 def backup_codes(request: HttpRequest) -> HttpResponse:
@@ -154,12 +154,12 @@ def backup_codes(request: HttpRequest) -> HttpResponse:
     if form.is_valid() and is_password_right(user, form):
         audit.record(user, Action.BACKUP_CODES_MADE)
         return show_backup_codes(request)
-    return page(request, "new_backup_codes", _("New backup codes"), form=form)
+    return page(request, "login/new_backup_codes", _("New backup codes"), form=form)
 
 
 def show_backup_codes(request: HttpRequest) -> HttpResponse:
-    # Not a redirect: they are nowhere to be read again.
-    return page(request, "backup_codes", _("Your backup codes"), codes=factor.make_backup_codes(staff(request)))
+    # A redirect could not show them: only digests are stored.
+    return page(request, "login/backup_codes", _("Your backup codes"), codes=factor.make_backup_codes(staff(request)))
 
 
 def must_give_code_first(user: User) -> bool:
@@ -180,9 +180,7 @@ def refuse_code(request: HttpRequest, form: forms.Form) -> None:
     form.add_error("code", _("This code is wrong, or was used before. The app shows a new one every 30 seconds."))
 
 
-def too_many_tries(
-    request: HttpRequest, template: str, form: forms.Form, seconds: int, **context: object
-) -> HttpResponse:
+def too_many_tries(request: HttpRequest, template: str, form: forms.Form, seconds: int, **context: Any) -> HttpResponse:
     seconds = max(seconds, 1)
     form.add_error(
         "code",
@@ -193,23 +191,18 @@ def too_many_tries(
         )
         % {"count": seconds},
     )
-    return wait(page(request, template, _("Second factor"), form=form, **context), seconds)
+    return wait(page(request, f"login/{template}", _("Second factor"), form=form, **context), seconds)
 
 
 def please_wait(request: HttpRequest, seconds: int) -> HttpResponse:
     minutes = -(-seconds // 60)
-    return wait(page(request, "wait", _("Too many tries"), minutes=minutes), seconds)
+    return wait(page(request, "login/wait", _("Too many tries"), minutes=minutes), seconds)
 
 
 def wait(response: HttpResponse, seconds: int) -> HttpResponse:
     response.status_code = HTTPStatus.TOO_MANY_REQUESTS
     response["Retry-After"] = str(seconds)
     return response
-
-
-def page(request: HttpRequest, template: str, title: object, **context: object) -> TemplateResponse:
-    values = {**admin.site.each_context(request), "title": title, **context}
-    return TemplateResponse(request, f"admin/login/{template}.html", values)
 
 
 def destination(request: HttpRequest) -> str:
