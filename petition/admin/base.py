@@ -34,11 +34,11 @@ class ReasonField(forms.CharField):
         defaults: dict[str, Any] = {
             "label": _("Reason"),
             "max_length": 500,
-            "help_text": _("It is kept in the trace for two years. Name no signer, and write no address."),
+            "help_text": _("It is kept in the audit log for two years. Name no signer, and write no address."),
         }
         super().__init__(**(defaults | options))
         self.validators.append(
-            RegexValidator("@", _("An address may not be kept in the trace. Write it without."), inverse_match=True)
+            RegexValidator("@", _("An address may not be kept in the audit log. Write it without."), inverse_match=True)
         )
 
 

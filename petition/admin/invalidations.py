@@ -58,7 +58,9 @@ class InvalidationForm(forms.ModelForm):
         help_text=gettext_lazy("* stands for anything, ? for one letter; capitals do not matter. As: test*, user ???"),
     )
     reason = ReasonField(
-        help_text=gettext_lazy("It is kept in the trace and with each signature. Name no signer, and write no address.")
+        help_text=gettext_lazy(
+            "It is kept in the audit log and with each signature. Name no signer, and write no address."
+        )
     )
 
     # Named here, or the admin would put ways to edit the petition beside it.

@@ -1,3 +1,5 @@
+"""Live settings, which administrators change while the site runs, and the lists of networks and mail domains."""
+
 from typing import Any
 
 from django.contrib import admin
@@ -15,7 +17,7 @@ from .base import Audited, ReasonField
 RATES = ("rate_per_network", "burst_per_network", "mails_per_address", "hold_per_network")
 
 
-class SwitchesForm(TranslatableModelForm):
+class LiveSettingsForm(TranslatableModelForm):
     reason = ReasonField()
 
 
@@ -24,10 +26,10 @@ class ListedForm(ModelForm):
 
 
 @admin.register(Switches)
-class SwitchesAdmin(Audited, TranslatableAdmin):
-    """One row, made by the migration, which is changed and never added or deleted."""
+class LiveSettingsAdmin(Audited, TranslatableAdmin):
+    """The one row of live settings, made by the migration. It is changed, and never added or deleted."""
 
-    form = SwitchesForm
+    form = LiveSettingsForm
     fields = ["banner", *RATES, "reason"]
     audited_values = (*RATES, "banner")
 
@@ -44,7 +46,7 @@ class SwitchesAdmin(Audited, TranslatableAdmin):
 
 
 class ListedAdmin(Audited):
-    """Entries end by themselves. The trace names them by number: a network or a domain may be a person's."""
+    """Entries end by themselves. The audit log names them by number: a network or a domain may be a person's."""
 
     form = ListedForm
     list_filter = ["verdict"]

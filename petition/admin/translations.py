@@ -1,3 +1,5 @@
+"""Texts in every language: which are missing, and a preview before they are saved."""
+
 from typing import Any
 
 from django.contrib import admin
@@ -14,7 +16,7 @@ from .base import Audited
 
 
 class Missing(admin.SimpleListFilter):
-    """What is left to translate."""
+    """Filter by a language that a row has no text in."""
 
     title = _("missing language")
     parameter_name = "missing"
@@ -30,7 +32,7 @@ class Missing(admin.SimpleListFilter):
 
 
 class TextsAdmin(Audited, TranslatableAdmin):
-    """What editors write in every language, and see as readers will see it.
+    """Texts that editors write in every language, and preview as readers will see them.
 
     A preview is made of what stands in the form at that moment, saved or not, and saves nothing.
     """

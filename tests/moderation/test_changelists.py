@@ -334,7 +334,7 @@ def test_a_domain_is_counted_by_the_hour_and_not_by_the_day(make_signature, many
 
 
 def test_a_stock_list_counts_no_further_than_five_thousand(make_mails, monkeypatch):
-    monkeypatch.setattr(changelist, "COUNTED", 10)
+    monkeypatch.setattr(changelist, "MAX_COUNT", 10)
     make_mails(30)
 
     paginator = changelist.CappedPaginator(OutgoingMail.objects.order_by("due_at"), 4)

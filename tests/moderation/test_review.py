@@ -1,4 +1,4 @@
-"""The moderation desk: names and words wait until somebody approves or hides them, and the count does not move."""
+"""Moderation: names and words wait until somebody approves or hides them, and the count does not move."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def throw():
-    """Set switches, and know it at once."""
+    """Change live settings, and know it at once."""
 
     def throw(**values):
         row = Switches.objects.get_or_create(id=1)[0]

@@ -428,7 +428,7 @@ def test_the_log_of_django_stays_empty(rows, clients):
 
 
 def test_what_has_no_page_cannot_be_edited_by_anyone():
-    """Tallies, marks, salts, the keys of second factors, groups and the entries of the trace, one by one."""
+    """Tallies, marks, salts, the keys of second factors, groups and the entries of the audit log, one by one."""
     shown = {model._meta.label for model in admin.site._registry}
 
     assert shown == {
