@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import django_otp
 from django import forms
@@ -50,20 +50,20 @@ class PasswordForm(forms.Form):
     )
 
 
-def is_through(request: HttpRequest) -> bool:
-    """Whether the one who has logged in has shown all that is asked for."""
+def is_fully_logged_in(request: HttpRequest) -> bool:
+    """Whether the login is complete: a second factor was given, or none is asked for."""
     return not settings.SECOND_FACTOR or factor.is_given(request.user)
 
 
 def next_step(request: HttpRequest) -> HttpResponse | None:
-    """Where somebody goes on who has given the password and no code yet."""
-    if not is_staff(request) or is_through(request):
+    """The way to the second factor for somebody who has given only the password; None for everybody else."""
+    if not is_staff(request) or is_fully_logged_in(request):
         return None
     return HttpResponseRedirect(reverse("admin:second_factor", query={REDIRECT_FIELD_NAME: destination(request)}))
 
 
 def for_staff(view: Callable[..., Any]) -> Callable[..., Any]:
-    """For those who have given their password, whether or not a code."""
+    """Decorator of views for staff who have given their password, whether or not a code."""
 
     @never_cache
     @csrf_protect
@@ -90,34 +90,29 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         except factor.TooManyTriesError as error:
             return too_many_tries(request, "code", form, error.seconds)
         if device:
-            come_in(request, device)
+            log_in(request, device)
+            on_paper = isinstance(device, StaticDevice)
+            audit.record(user, Action.BACKUP_CODE_USED if on_paper else Action.LOGGED_IN)
             return HttpResponseRedirect(destination(request))
         refuse_code(request, form)
     return page(request, "login/code", _("Second factor"), form=form)
 
 
-def come_in(request: HttpRequest, device: Device) -> None:
-    user = staff(request)
-    let_in(request, device)
-    on_paper = isinstance(device, StaticDevice)
-    audit.record(user, Action.BACKUP_CODE_USED if on_paper else Action.LOGGED_IN)
-
-
-def let_in(request: HttpRequest, device: Device) -> None:
+def log_in(request: HttpRequest, device: Device) -> None:
     # A new session key, so that one stolen before the login is useless.
     request.session.cycle_key()
     django_otp.login(request, device)
 
 
 def set_up(request: HttpRequest) -> HttpResponse:
-    """Ask for the password again: a session that somebody else took over gets no new key."""
+    """Make a new key, once the password is given again: somebody who took over a session gets none."""
     user = staff(request)
     if must_give_code_first(user):
         return redirect("admin:second_factor")
     form = PasswordForm(request.POST if request.method == "POST" else None)
-    if form.is_bound and (wait := rate_limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
-        return please_wait(request, wait)
-    if form.is_valid() and is_password_right(user, form):
+    if form.is_bound and (refusal := refuse_many_tries(request, user.get_username())):
+        return refusal
+    if form.is_valid() and check_password(user, form):
         request.session[SETTING_UP] = factor.begin(user).pk
         return redirect("admin:second_factor_scan")
     return page(request, "login/set_up", _("Set up your second factor"), form=form)
@@ -135,7 +130,7 @@ def scan(request: HttpRequest) -> HttpResponse:
         try:
             if factor.finish(device, form.cleaned_data["code"].replace(" ", "")):
                 del request.session[SETTING_UP]
-                let_in(request, device)
+                log_in(request, device)
                 audit.record(user, Action.SECOND_FACTOR_SET_UP)
                 return show_backup_codes(request)
         except factor.TooManyTriesError as error:
@@ -149,9 +144,9 @@ def backup_codes(request: HttpRequest) -> HttpResponse:
     if not factor.is_given(user):
         return redirect("admin:second_factor")
     form = PasswordForm(request.POST if request.method == "POST" else None)
-    if form.is_bound and (wait := rate_limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
-        return please_wait(request, wait)
-    if form.is_valid() and is_password_right(user, form):
+    if form.is_bound and (refusal := refuse_many_tries(request, user.get_username())):
+        return refusal
+    if form.is_valid() and check_password(user, form):
         audit.record(user, Action.BACKUP_CODES_MADE)
         return show_backup_codes(request)
     return page(request, "login/new_backup_codes", _("New backup codes"), form=form)
@@ -167,7 +162,7 @@ def must_give_code_first(user: User) -> bool:
     return factor.is_set_up(user) and not factor.is_given(user)
 
 
-def is_password_right(user: User, form: forms.Form) -> bool:
+def check_password(user: User, form: forms.Form) -> bool:
     if user.check_password(form.cleaned_data["password"]):
         return True
     audit.record(user, Action.PASSWORD_REFUSED)
@@ -191,22 +186,26 @@ def too_many_tries(request: HttpRequest, template: str, form: forms.Form, second
         )
         % {"count": seconds},
     )
-    return wait(page(request, f"login/{template}", _("Second factor"), form=form, **context), seconds)
+    return retry_after(page(request, f"login/{template}", _("Second factor"), form=form, **context), seconds)
 
 
-def please_wait(request: HttpRequest, seconds: int) -> HttpResponse:
+def refuse_many_tries(request: HttpRequest, username: str) -> HttpResponse | None:
+    """Count a try of a password; None if it may go on, else the page that says how long to wait."""
+    seconds = rate_limits.seconds_to_wait_for_login(request, username)
+    if seconds is None:
+        return None
     minutes = -(-seconds // 60)
-    return wait(page(request, "login/wait", _("Too many tries"), minutes=minutes), seconds)
+    return retry_after(page(request, "login/wait", _("Too many tries"), minutes=minutes), seconds)
 
 
-def wait(response: HttpResponse, seconds: int) -> HttpResponse:
+def retry_after(response: HttpResponse, seconds: int) -> HttpResponse:
     response.status_code = HTTPStatus.TOO_MANY_REQUESTS
     response["Retry-After"] = str(seconds)
     return response
 
 
 def destination(request: HttpRequest) -> str:
-    """The page that was asked for, if it is ours."""
+    """The page that was asked for before the login, if it is ours; otherwise the start page."""
     url = request.GET.get(REDIRECT_FIELD_NAME, "")
     if url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
         return url
@@ -218,5 +217,5 @@ def is_staff(request: HttpRequest) -> bool:
 
 
 def staff(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101, `for_staff` has seen to it
-    return request.user
+    """The user of a request that `for_staff` or the admin site has let through, who is never anonymous."""
+    return cast(User, request.user)

@@ -42,11 +42,11 @@ class StaffSite(admin.AdminSite):
                 raise ImproperlyConfigured(f"The admin of {model._meta.label} is not audited; derive it from Audited.")
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return super().has_permission(request) and login.is_through(request)
+        return super().has_permission(request) and login.is_fully_logged_in(request)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         ours = [
-            # Django's own is only for those who are through; this one also for those who have given no code yet.
+            # Django's own is only for complete logins; this one also for staff who have given no code yet.
             path("logout/", login.for_staff(self.logout), name="logout"),
             path("second-factor/", login.for_staff(login.second_factor), name="second_factor"),
             path("second-factor/set-up/", login.for_staff(login.set_up), name="second_factor_set_up"),
@@ -65,13 +65,12 @@ class StaffSite(admin.AdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.method != "POST":
             return login.next_step(request) or super().login(request, extra_context)
-        wait = rate_limits.seconds_to_wait_for_login(request, request.POST.get("username", ""))
-        if wait is not None:
-            return login.please_wait(request, wait)
+        if refusal := login.refuse_many_tries(request, request.POST.get("username", "")):
+            return refusal
         response = super().login(request, extra_context)
         if response.status_code == 302:
-            through = login.is_through(request)
-            audit.record(request.user, Action.LOGGED_IN if through else Action.PASSWORD_ACCEPTED)
+            is_complete = login.is_fully_logged_in(request)
+            audit.record(request.user, Action.LOGGED_IN if is_complete else Action.PASSWORD_ACCEPTED)
         else:
             typed = getattr(response, "context_data", {})["form"].cleaned_data
             if "username" in typed and "password" in typed:
@@ -86,10 +85,8 @@ class StaffSite(admin.AdminSite):
         return response
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        if request.method == "POST":
-            wait = rate_limits.seconds_to_wait_for_login(request, request.user.get_username())
-            if wait is not None:
-                return login.please_wait(request, wait)
+        if request.method == "POST" and (refusal := login.refuse_many_tries(request, request.user.get_username())):
+            return refusal
         response = super().password_change(request, extra_context)
         if request.method == "POST" and response.status_code == 302:
             audit.record(request.user, Action.PASSWORD_CHANGED)
