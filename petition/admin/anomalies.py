@@ -121,7 +121,7 @@ class AnomaliesAdmin(ReadOnlyAdmin):
         )
 
     def look_up(self, request: HttpRequest, form: LookUpForm) -> int | None:
-        # Not what was typed, which may be a person's.
+        # What was typed is left out: it may be a person's.
         audit.record(request.user, Action.LOOKED_UP, detail=form.cleaned_data["kind"])
         return form.find()
 
@@ -142,7 +142,7 @@ def describe(found: list[Signal], sees_signatures: bool) -> list[Shown]:
     domains = {bytes(digest): name for digest, name in known}
     shown = []
     for signal in found:
-        # The last of them stands for all; it may have been withdrawn since.
+        # The last of these signatures stands for all; it may have been withdrawn since.
         row = rows.get(signal.cell.last)
         digest = row.domain_digest if row and signal.kind == "domain" else None
         domain = domains.get(bytes(digest), "") if digest else ""

@@ -72,7 +72,7 @@ class Audited(admin.ModelAdmin):
     Pages that Django does not have are listed with `url`, which checks who may see them, and rendered with `page`.
     """
 
-    # Who may view the rows, and pages about them; empty: whoever has Django's own permission for that.
+    # The permission to view the rows, and pages about them; empty: Django's own, which is view or change of the model.
     permission = ""
     audited_values: tuple[str, ...] = ()
     paginator = CappedPaginator

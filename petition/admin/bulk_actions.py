@@ -72,7 +72,7 @@ class BulkActions(ReadOnlyAdmin):
                 form=form,
                 count=len(chosen),
                 is_more=len(found) > LIMIT,
-                # What Django needs to run the same action on the same rows again.
+                # Django runs the same action on the same rows again if the form sends these back.
                 repeated=[
                     ("action", request.POST.get("action", "")),
                     ("select_across", request.POST.get("select_across", "0")),

@@ -154,7 +154,7 @@ class Words:
 
 
 def _is_of_things(question: Question) -> bool:
-    """Whether one thing is counted that has no order in time, so that the largest comes first."""
+    """Whether the rows have no order in time, so that the largest comes first."""
     return len(question.by) == 1 and question.by[0] in ORIGINS
 
 

@@ -21,7 +21,7 @@ from petition.staff import audit
 from .base import HourField, ReadOnlyAdmin, ReasonField, ReasonForm
 from .changelist import number
 
-# Without one of these a campaign would be about everybody.
+# A campaign without any of these would be about everybody.
 CRITERIA = ("domain", "same_network_as", "country", "source", "signed_since", "signed_until", "name_pattern")
 
 
@@ -63,7 +63,7 @@ class InvalidationForm(forms.ModelForm):
         )
     )
 
-    # Named here, or the admin would put ways to edit the petition beside it.
+    # Declared here, because the admin puts links to edit the petition beside a field of its own making.
     petition = forms.ModelChoiceField(Petition.objects.order_by("-opened_at"), label=gettext_lazy("Petition"))
 
     class Meta:
@@ -156,7 +156,7 @@ class InvalidationCampaignAdmin(ReadOnlyAdmin):
         return [*(self.url(f"<int:pk>/{name}/", step, name) for name, step in steps.items()), *super().get_urls()]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        # There is one way on: to its page.
+        # After saving, the only way on is to the page of the campaign.
         one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().add_view(request, form_url, one_button | (extra_context or {}))
 
@@ -173,7 +173,7 @@ class InvalidationCampaignAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Its criteria; and, as long as it is a draft, what applying it would do."""
+        """The criteria of a campaign and, as long as it is a draft, a preview of what applying it would do."""
         return self.show(request, self.row_or_404(request, object_id))
 
     def show(

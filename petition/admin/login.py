@@ -158,7 +158,7 @@ def show_backup_codes(request: HttpRequest) -> HttpResponse:
 
 
 def must_give_code_first(user: User) -> bool:
-    """Whether a key exists that this session has not shown: the password alone may not replace it."""
+    """Whether there is a key of which this session has given no code: the password alone may not replace it."""
     return factor.is_set_up(user) and not factor.is_given(user)
 
 

@@ -59,7 +59,7 @@ class ReviewAdmin(ReadOnlyAdmin):
         )
 
     def one(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """One signature, decided or not: a decision can be changed."""
+        """The page of one signature, decided or not, since a decision can be changed."""
         if request.method == "POST":
             self.decide(request)
             return HttpResponseRedirect(request.path)
@@ -135,7 +135,7 @@ def with_fingerprints(signatures: list[Any]) -> list[Any]:
 
 
 def oldest_first(queue: SignatureQuerySet, after: str) -> SignatureQuerySet:
-    # Nothing in the queue is held; the index that it is read by begins with that.
+    # Nothing in the queue is held, so `held_at` orders nothing; it is the first column of the index to read by.
     return queue.filter(pk__gt=number(after)).order_by("held_at", "pk")
 
 

@@ -63,7 +63,7 @@ class FilterForm(forms.Form):
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """What was asked for; a filter that cannot be read does not filter."""
+        """The filters that were asked for; one that cannot be read does not filter."""
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value}
 

@@ -81,7 +81,7 @@ class AccountAdmin(Audited, UserAdmin):
         return super().has_change_permission(request, obj) and may_touch(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        # Not one's own, by mistake.
+        # Nobody deletes the own account by mistake.
         return super().has_delete_permission(request, obj) and may_touch(request, obj) and obj != request.user
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:  # type: ignore[override]

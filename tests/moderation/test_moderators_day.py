@@ -1,4 +1,4 @@
-"""What a moderator does on a day, in a real browser and with real processes, with scripts and without."""
+"""The day of a moderator, in a real browser and with real processes, with scripts and without."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""What administrators change while the site runs holds on every process seconds later."""
+"""Live settings: administrators change them while the site runs, and every process knows seconds later."""
 
 from datetime import timedelta
 from ipaddress import ip_address

@@ -1,4 +1,4 @@
-"""How staff come in: a password, then a code from the phone or from paper; and how strangers do not."""
+"""Login of staff: a password, then a code from the phone or from paper; and how strangers are kept out."""
 
 import base64
 import html
@@ -66,7 +66,7 @@ def phone(user):
 
 
 def shown_by(device, steps=0):
-    """What the phone shows, so many half minutes from now."""
+    """The code on the phone, so many half minutes from now."""
     return code_of(device.bin_key, steps)
 
 
@@ -83,7 +83,7 @@ def is_in(client):
 
 
 def in_production(expression, **variables):
-    """What a process that runs as in production prints for this."""
+    """The output of a process that runs this as in production."""
     script = f"""
 import django; django.setup()
 from django.conf import settings

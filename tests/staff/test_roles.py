@@ -1,4 +1,4 @@
-"""Who may do what in the admin. The tables cover every URL and every action: a new one fails until it has a row."""
+"""Permissions in the admin. The tables cover every URL and every action: a new one fails until it has a row."""
 
 from dataclasses import dataclass, field
 
@@ -48,7 +48,7 @@ def only(*names):
 
 @dataclass(frozen=True)
 class Route:
-    """Who gets in by GET and by POST, and what those are answered who do. Other staff get 403, others the login."""
+    """The roles that get in by GET and by POST, and their answers. Other staff get 403, everybody else the login."""
 
     get: set
     post: set
