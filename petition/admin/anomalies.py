@@ -1,7 +1,6 @@
 """The page of anomalies: groups of signatures that stand out, and the way to each."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,13 +8,14 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
-from django.utils.translation import get_language, gettext_lazy, ngettext
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from petition.forms import countries_by_name
 from petition.models import Action, SeenDomain, Signals, Signature
 from petition.moderation import anomalies, similar
-from petition.moderation.anomalies import SPANS, Signal, Span
+from petition.moderation.anomalies import SPANS, Anomaly, Span
+from petition.postgres.timeouts import TimeLimitError
 from petition.staff import audit
 
 from . import languages
@@ -37,13 +37,6 @@ KINDS: dict[str, Any] = {
     "name": gettext_lazy("same name"),
     "shape": gettext_lazy("names written alike"),
     "words": gettext_lazy("same words"),
-}
-ALIKE: dict[str, Any] = {
-    "hour": gettext_lazy("the hour"),
-    "domain": gettext_lazy("the mail domain"),
-    "name": gettext_lazy("the name"),
-    "shape": gettext_lazy("how the name is written"),
-    "words": gettext_lazy("the words"),
 }
 # What the list is filtered by with its value in the URL; everything else by the number of a signature that has it.
 PLAIN = ("country", "language", "source")
@@ -83,15 +76,15 @@ class LookUpForm(forms.Form):
 class Shown:
     """An anomaly in the words of the page."""
 
-    signal: Signal
+    anomaly: Anomaly
     kind: str
     title: str
-    why: str
+    reason: str
     url: str
 
     @property
     def surplus(self) -> int:
-        return round(self.signal.surplus)
+        return round(self.anomaly.surplus)
 
 
 @admin.register(Signals)
@@ -128,32 +121,32 @@ class AnomaliesAdmin(ReadOnlyAdmin):
     def found(self, span: Span, sees_signatures: bool) -> dict[str, Any]:
         try:
             found = anomalies.find(span)
-        except anomalies.TooMuch:
+        except TimeLimitError:
             return {"too_much": True}
-        entries = describe(found.signals[:SHOWN], sees_signatures)
-        return {"found": found, "entries": entries, "is_more": len(found.signals) > SHOWN}
+        entries = describe(found.anomalies[:SHOWN], sees_signatures)
+        return {"found": found, "entries": entries, "is_more": len(found.anomalies) > SHOWN}
 
 
-def describe(found: list[Signal], sees_signatures: bool) -> list[Shown]:
+def describe(found: list[Anomaly], sees_signatures: bool) -> list[Shown]:
     """Say each in words. A mail domain is named if it is known by name, a network never."""
-    rows = Signature.objects.in_bulk([signal.cell.last for signal in found])
+    rows = Signature.objects.in_bulk([anomaly.cell.last for anomaly in found])
     digests = [row.domain_digest for row in rows.values() if row.domain_digest]
     known = SeenDomain.objects.filter(digest__in=digests).values_list("digest", "name")
     domains = {bytes(digest): name for digest, name in known}
     shown = []
-    for signal in found:
+    for anomaly in found:
         # The last of these signatures stands for all; it may have been withdrawn since.
-        row = rows.get(signal.cell.last)
-        digest = row.domain_digest if row and signal.kind == "domain" else None
+        row = rows.get(anomaly.cell.last)
+        digest = row.domain_digest if row and anomaly.kind == "domain" else None
         domain = domains.get(bytes(digest), "") if digest else ""
-        title = title_of(signal, row if sees_signatures else None, domain)
-        url = url_of(signal) if sees_signatures else ""
-        shown.append(Shown(signal, str(KINDS[signal.kind]), title, why(signal), url))
+        title = title_of(anomaly, row if sees_signatures else None, domain)
+        url = url_of(anomaly) if sees_signatures else ""
+        shown.append(Shown(anomaly, str(KINDS[anomaly.kind]), title, anomalies.reason(anomaly), url))
     return shown
 
 
-def title_of(signal: Signal, row: Signature | None, domain: str) -> str:
-    kind, value = signal.kind, signal.value
+def title_of(anomaly: Anomaly, row: Signature | None, domain: str) -> str:
+    kind, value = anomaly.kind, anomaly.value
     if kind == "country":
         return dict(countries_by_name(get_language() or "en")).get(value, value)
     if kind == "language":
@@ -170,40 +163,13 @@ def title_of(signal: Signal, row: Signature | None, domain: str) -> str:
     return similar.handle(kind, value)
 
 
-def why(signal: Signal) -> str:
-    if signal.kind == "network":
-        features = ", ".join(str(ALIKE[feature]) for feature in signal.alike)
-        text = _("%(percent)d%% are alike as others from the same countries are not, in: %(features)s.")
-        return text % {"percent": int(100 * signal.share), "features": features}
-    hours = round((signal.until - signal.since) / timedelta(hours=1))
-    if hours >= 24 and hours % 24 == 0:
-        days = hours // 24
-        lasting = ngettext("%(count)d day", "%(count)d days", days) % {"count": days}
-    else:
-        lasting = ngettext("%(count)d hour", "%(count)d hours", hours) % {"count": hours}
-    count, expected = signal.cell.count, round(signal.expected)
-    if expected:
-        text = ngettext(
-            "%(count)d signature within %(time)s, where about %(expected)d would be ordinary.",
-            "%(count)d signatures within %(time)s, where about %(expected)d would be ordinary.",
-            count,
-        )
-    else:
-        text = ngettext(
-            "%(count)d signature within %(time)s, where none would be ordinary.",
-            "%(count)d signatures within %(time)s, where none would be ordinary.",
-            count,
-        )
-    return text % {"count": count, "time": lasting, "expected": expected}
-
-
-def url_of(signal: Signal) -> str:
+def url_of(anomaly: Anomaly) -> str:
     """The list of these signatures, from the newest on."""
-    about: dict[str, Any] = {"by": signal.kind, "of": signal.cell.last}
-    if signal.kind in PLAIN:
-        about = {signal.kind: signal.value}
-    since, until = (f"{moment:%Y-%m-%dT%H:%M}" for moment in (signal.since, signal.until))
-    return list_url(**about, since=since, until=until, before=signal.cell.last + 1)
+    about: dict[str, Any] = {"by": anomaly.kind, "of": anomaly.cell.last}
+    if anomaly.kind in PLAIN:
+        about = {anomaly.kind: anomaly.value}
+    since, until = (f"{moment:%Y-%m-%dT%H:%M}" for moment in (anomaly.since, anomaly.until))
+    return list_url(**about, since=since, until=until, before=anomaly.cell.last + 1)
 
 
 def list_url(**filters: Any) -> str:
