@@ -90,5 +90,5 @@ def is_pattern(text: str) -> bool:
 
 
 def digests(names: list[str]) -> bytes:
-    """What the domains look like on a signature, one after the other."""
+    """The digests of these domains, as signatures have them, one after the other."""
     return b"".join(identity.domain_digest(f"anyone@{name}") for name in names)
