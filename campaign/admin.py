@@ -1,3 +1,5 @@
+"""The admin of pages, updates, figures, and words of support that were reported."""
+
 from typing import Any
 
 from django.contrib import admin, messages
@@ -39,10 +41,10 @@ class Publication(admin.SimpleListFilter):
 
 
 class PublishedAdmin(TextsAdmin):
-    """What editors publish at the time that they choose."""
+    """Texts that are published at the time that their editors choose."""
 
     list_filter = [Publication, Missing]
-    traced_values: tuple[str, ...] = ("published_at",)
+    audited_values: tuple[str, ...] = ("published_at",)
 
     @admin.display(description=gettext_lazy("shown"))
     def publication(self, row: Published) -> str:
@@ -69,7 +71,7 @@ class TextAdmin(PublishedAdmin):
     search_fields = ["slug", "translations__title"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        # Links carry it.
+        # Links carry the slug.
         return ["slug"] if obj else []
 
 
@@ -108,7 +110,7 @@ class FigureAdmin(PublishedAdmin):
         "published_at",
     ]
     ordering = ["slug", "-published_at"]
-    traced_values = ("number", "day", "as_of", "published_at")
+    audited_values = ("number", "day", "as_of", "published_at")
     formfield_overrides = {URLField: {"assume_scheme": "https"}}
 
     @admin.display(description=gettext_lazy("value"))
@@ -117,7 +119,7 @@ class FigureAdmin(PublishedAdmin):
         return f"{fact.shown} ({fact.when})" if fact.when else fact.shown
 
     def preview(self, request: HttpRequest, row: Figure) -> HttpResponse:
-        """The texts that use it, as they would read."""
+        """Preview the texts that use this figure, as they would read."""
         facts = figures.known() | {row.slug: figures.fact(row)}
         using = [
             text
@@ -131,7 +133,7 @@ class FigureAdmin(PublishedAdmin):
 
 @admin.register(Report)
 class ReportAdmin(ReadOnlyAdmin):
-    """Words of support that readers have reported: they stay, or are hidden. The count does not know of it."""
+    """Words of support that readers have reported: they stay, or are hidden. The count stays as it is."""
 
     list_display = ["signature_id", "words", "name", "times", "reported_on"]
     list_select_related = ["signature"]

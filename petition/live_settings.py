@@ -41,8 +41,8 @@ def _read() -> State:
     return State(
         rates={name: getattr(switches, name.lower(), "") for name in RATES},
         banners={text.language_code: text.banner for text in switches.translations.all()} if switches else {},
-        networks={ip_network(listed.network): Verdict(listed.verdict) for listed in ListedNetwork.objects.standing()},
-        domains={listed.domain: Verdict(listed.verdict) for listed in ListedDomain.objects.standing()},
+        networks={ip_network(listed.network): Verdict(listed.verdict) for listed in ListedNetwork.objects.active()},
+        domains={listed.domain: Verdict(listed.verdict) for listed in ListedDomain.objects.active()},
     )
 
 

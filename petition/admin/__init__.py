@@ -1,4 +1,4 @@
-"""The workplace of staff, in Django admin: one module for each kind of thing they look after."""
+"""The admin of staff: one module for each kind of thing they look after."""
 
 from . import (
     anomalies,

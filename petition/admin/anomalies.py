@@ -1,23 +1,21 @@
-"""The page of signals: which groups of signatures stand out, and the way to each."""
+"""The page of anomalies: groups of signatures that stand out, and the way to each."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
-from django.utils.translation import get_language, gettext_lazy, ngettext
+from django.urls import URLPattern, reverse
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from petition.forms import countries_by_name
 from petition.models import Action, SeenDomain, Signals, Signature
 from petition.moderation import anomalies, similar
-from petition.moderation.anomalies import SPANS, Signal, Span
+from petition.moderation.anomalies import SPANS, Anomaly, Span
+from petition.postgres.timeouts import TimeLimitError
 from petition.staff import audit
 
 from . import languages
@@ -39,13 +37,6 @@ KINDS: dict[str, Any] = {
     "name": gettext_lazy("same name"),
     "shape": gettext_lazy("names written alike"),
     "words": gettext_lazy("same words"),
-}
-ALIKE: dict[str, Any] = {
-    "hour": gettext_lazy("the hour"),
-    "domain": gettext_lazy("the mail domain"),
-    "name": gettext_lazy("the name"),
-    "shape": gettext_lazy("how the name is written"),
-    "words": gettext_lazy("the words"),
 }
 # What the list is filtered by with its value in the URL; everything else by the number of a signature that has it.
 PLAIN = ("country", "language", "source")
@@ -83,84 +74,79 @@ class LookUpForm(forms.Form):
 
 @dataclass(frozen=True)
 class Shown:
-    """A signal as the page says it."""
+    """An anomaly in the words of the page."""
 
-    signal: Signal
+    anomaly: Anomaly
     kind: str
     title: str
-    why: str
+    reason: str
     url: str
 
     @property
     def surplus(self) -> int:
-        return round(self.signal.surplus)
+        return round(self.anomaly.surplus)
 
 
 @admin.register(Signals)
-class SignalsAdmin(ReadOnlyAdmin):
-    """One page. It shows names, and leads to signatures, only to those who may see them."""
+class AnomaliesAdmin(ReadOnlyAdmin):
+    """The page of anomalies. It shows names, and leads to signatures, only to those who may see them."""
 
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return request.user.has_perm("petition.view_signals")
+    permission = "petition.view_signals"
 
     def get_urls(self) -> list[URLPattern]:
-        return [path("", self.admin_site.admin_view(self.changelist_view), name="petition_signals_changelist")]
+        return [self.url("", self.changelist_view, "changelist")]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         sees_signatures = request.user.has_perm("petition.view_signature")
         form = LookUpForm(request.POST if request.method == "POST" and sees_signatures else None)
         if form.is_valid() and (found := self.look_up(request, form)):
             return HttpResponseRedirect(list_url(by=form.cleaned_data["kind"], of=found, before=found + 1))
         span = SPANS.get(request.GET.get("span", ""), SPANS["day"])
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Signals of fakes"),
-            "opts": self.opts,
-            "spans": NAMES,
-            "span": span,
-            "form": form if sees_signatures else None,
-            "since": span.since(),
-        }
-        if not form.is_bound:
-            context |= self.found(span, sees_signatures)
-        return TemplateResponse(request, "admin/signals.html", context)
+        return self.page(
+            request,
+            "anomalies",
+            _("Signals of fakes"),
+            spans=NAMES,
+            span=span,
+            form=form if sees_signatures else None,
+            since=span.since(),
+            **({} if form.is_bound else self.found(span, sees_signatures)),
+        )
 
     def look_up(self, request: HttpRequest, form: LookUpForm) -> int | None:
-        # Not what was typed, which may be a person's.
+        # What was typed is left out: it may be a person's.
         audit.record(request.user, Action.LOOKED_UP, detail=form.cleaned_data["kind"])
         return form.find()
 
     def found(self, span: Span, sees_signatures: bool) -> dict[str, Any]:
         try:
             found = anomalies.find(span)
-        except anomalies.TooMuch:
+        except TimeLimitError:
             return {"too_much": True}
-        entries = describe(found.signals[:SHOWN], sees_signatures)
-        return {"found": found, "entries": entries, "is_more": len(found.signals) > SHOWN}
+        entries = describe(found.anomalies[:SHOWN], sees_signatures)
+        return {"found": found, "entries": entries, "is_more": len(found.anomalies) > SHOWN}
 
 
-def describe(found: list[Signal], sees_signatures: bool) -> list[Shown]:
+def describe(found: list[Anomaly], sees_signatures: bool) -> list[Shown]:
     """Say each in words. A mail domain is named if it is known by name, a network never."""
-    rows = Signature.objects.in_bulk([signal.cell.last for signal in found])
+    rows = Signature.objects.in_bulk([anomaly.cell.last for anomaly in found])
     digests = [row.domain_digest for row in rows.values() if row.domain_digest]
     known = SeenDomain.objects.filter(digest__in=digests).values_list("digest", "name")
     domains = {bytes(digest): name for digest, name in known}
     shown = []
-    for signal in found:
-        # The last of them stands for all; it may have been withdrawn since.
-        row = rows.get(signal.cell.last)
-        digest = row.domain_digest if row and signal.kind == "domain" else None
+    for anomaly in found:
+        # The last of these signatures stands for all; it may have been withdrawn since.
+        row = rows.get(anomaly.cell.last)
+        digest = row.domain_digest if row and anomaly.kind == "domain" else None
         domain = domains.get(bytes(digest), "") if digest else ""
-        title = title_of(signal, row if sees_signatures else None, domain)
-        url = url_of(signal) if sees_signatures else ""
-        shown.append(Shown(signal, str(KINDS[signal.kind]), title, why(signal), url))
+        title = title_of(anomaly, row if sees_signatures else None, domain)
+        url = url_of(anomaly) if sees_signatures else ""
+        shown.append(Shown(anomaly, str(KINDS[anomaly.kind]), title, anomalies.reason(anomaly), url))
     return shown
 
 
-def title_of(signal: Signal, row: Signature | None, domain: str) -> str:
-    kind, value = signal.kind, signal.value
+def title_of(anomaly: Anomaly, row: Signature | None, domain: str) -> str:
+    kind, value = anomaly.kind, anomaly.value
     if kind == "country":
         return dict(countries_by_name(get_language() or "en")).get(value, value)
     if kind == "language":
@@ -177,40 +163,13 @@ def title_of(signal: Signal, row: Signature | None, domain: str) -> str:
     return similar.handle(kind, value)
 
 
-def why(signal: Signal) -> str:
-    if signal.kind == "network":
-        features = ", ".join(str(ALIKE[feature]) for feature in signal.alike)
-        text = _("%(percent)d%% are alike as others from the same countries are not, in: %(features)s.")
-        return text % {"percent": int(100 * signal.share), "features": features}
-    hours = round((signal.until - signal.since) / timedelta(hours=1))
-    if hours >= 24 and hours % 24 == 0:
-        days = hours // 24
-        lasting = ngettext("%(count)d day", "%(count)d days", days) % {"count": days}
-    else:
-        lasting = ngettext("%(count)d hour", "%(count)d hours", hours) % {"count": hours}
-    count, expected = signal.cell.count, round(signal.expected)
-    if expected:
-        text = ngettext(
-            "%(count)d signature within %(time)s, where about %(expected)d would be ordinary.",
-            "%(count)d signatures within %(time)s, where about %(expected)d would be ordinary.",
-            count,
-        )
-    else:
-        text = ngettext(
-            "%(count)d signature within %(time)s, where none would be ordinary.",
-            "%(count)d signatures within %(time)s, where none would be ordinary.",
-            count,
-        )
-    return text % {"count": count, "time": lasting, "expected": expected}
-
-
-def url_of(signal: Signal) -> str:
+def url_of(anomaly: Anomaly) -> str:
     """The list of these signatures, from the newest on."""
-    about: dict[str, Any] = {"by": signal.kind, "of": signal.cell.last}
-    if signal.kind in PLAIN:
-        about = {signal.kind: signal.value}
-    since, until = (f"{moment:%Y-%m-%dT%H:%M}" for moment in (signal.since, signal.until))
-    return list_url(**about, since=since, until=until, before=signal.cell.last + 1)
+    about: dict[str, Any] = {"by": anomaly.kind, "of": anomaly.cell.last}
+    if anomaly.kind in PLAIN:
+        about = {anomaly.kind: anomaly.value}
+    since, until = (f"{moment:%Y-%m-%dT%H:%M}" for moment in (anomaly.since, anomaly.until))
+    return list_url(**about, since=since, until=until, before=anomaly.cell.last + 1)
 
 
 def list_url(**filters: Any) -> str:

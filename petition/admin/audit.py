@@ -4,20 +4,20 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, QueryDict
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
 from petition.models import Action, Petition, StaffAction
 from petition.models.audit import StaffActionQuerySet
 
 from .base import ReadOnlyAdmin
+from .changelist import number
 
 PER_PAGE = 50
-# A page is found by reading past those before it. Who looks further back names a day.
-PAGES = 200
+# A page is found by reading past those before it. To look further back one names a day.
+MAX_PAGE = 200
 EVERY: list[tuple[Any, Any]] = [("", "---------")]
 
 
@@ -25,8 +25,8 @@ def day_field(label: Any) -> forms.DateField:
     return forms.DateField(label=label, required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
 
 
-class TraceForm(forms.Form):
-    """What to look for. Accounts go by their number, since names stay out of URLs."""
+class AuditForm(forms.Form):
+    """Filters of the audit log. Accounts go by their number, since names stay out of URLs."""
 
     who = forms.TypedChoiceField(label=_("Who"), required=False, coerce=int, empty_value=None)
     action = forms.ChoiceField(label=_("Action"), required=False, choices=EVERY + Action.choices)
@@ -34,14 +34,15 @@ class TraceForm(forms.Form):
     since = day_field(_("From day"))
     until = day_field(_("To day"))
     about = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
-    page = forms.IntegerField(required=False, min_value=1, max_value=PAGES, widget=forms.HiddenInput)
+    page = forms.IntegerField(required=False, min_value=1, max_value=MAX_PAGE, widget=forms.HiddenInput)
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
         accounts: dict[Any, str] = dict(User.objects.order_by("username").values_list("pk", "username"))
-        if (asked := data.get("who", "")).isdecimal() and int(asked) not in accounts:
+        asked = number(data.get("who", ""))
+        if asked and asked not in accounts:
             # An account that is gone has entries still, and their links lead here.
-            gone = StaffAction.objects.filter(user_id=int(asked)).latest_first().first() if len(asked) < 19 else None
+            gone = StaffAction.objects.filter(user_id=asked).latest_first().first()
             accounts |= {gone.user_id: gone.username} if gone else {}
         fields: dict[str, Any] = self.fields
         fields["who"].choices = EVERY + list(accounts.items())
@@ -71,33 +72,30 @@ def midnight(day: date | None, days: int = 0) -> datetime | None:
 
 
 @admin.register(StaffAction)
-class TraceAdmin(ReadOnlyAdmin):
-    """A page to look things up in, and nothing else: no entry has a page of its own."""
+class AuditLogAdmin(ReadOnlyAdmin):
+    """The page of the audit log. No entry has a page of its own."""
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.changelist_view)
-        return [path("", view, name="petition_staffaction_changelist")]
+        return [self.url("", self.changelist_view, "changelist")]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        form = TraceForm(request.GET)
+        form = AuditForm(request.GET)
         # One more than fits tells whether there is another page: counting them all would read the whole table.
         entries = form.entries()
         page = form.cleaned_data.get("page") or 1
         rows = list(entries[(page - 1) * PER_PAGE : page * PER_PAGE + 1])
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Trace"),
-            "opts": self.opts,
-            "form": form,
-            "entries": rows[:PER_PAGE],
-            "about": form.cleaned_data.get("about"),
-            "newer": with_page(request.GET, page - 1) if page > 1 else "",
-            "older": with_page(request.GET, page + 1) if len(rows) > PER_PAGE and page < PAGES else "",
-            "is_last_page": len(rows) > PER_PAGE and page == PAGES,
-        }
-        return TemplateResponse(request, "admin/trace.html", context)
+        is_more = len(rows) > PER_PAGE
+        return self.page(
+            request,
+            "audit",
+            _("Audit log"),
+            form=form,
+            entries=rows[:PER_PAGE],
+            about=form.cleaned_data.get("about"),
+            newer=with_page(request.GET, page - 1) if page > 1 else "",
+            older=with_page(request.GET, page + 1) if is_more and page < MAX_PAGE else "",
+            is_last_page=is_more and page == MAX_PAGE,
+        )
 
 
 def with_page(query: QueryDict, page: int) -> str:

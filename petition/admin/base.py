@@ -1,4 +1,9 @@
+"""The base classes of the admin, its pages with templates of our own, and the fields that several forms have."""
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 from django import forms
@@ -8,7 +13,9 @@ from django.core.exceptions import PermissionDenied
 from django.core.validators import RegexValidator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from parler.models import TranslatableModel
 
@@ -19,7 +26,7 @@ from .changelist import CappedPaginator
 
 
 class ReasonField(forms.CharField):
-    """Why somebody does this. It is kept in the trace, so it may not hold an address."""
+    """A reason for what somebody does. It is kept in the audit log, so it may not hold an address."""
 
     widget = forms.Textarea(attrs={"rows": 2, "cols": 60})
 
@@ -27,42 +34,87 @@ class ReasonField(forms.CharField):
         defaults: dict[str, Any] = {
             "label": _("Reason"),
             "max_length": 500,
-            "help_text": _("It is kept in the trace for two years. Name no signer, and write no address."),
+            "help_text": _("It is kept in the audit log for two years. Name no signer, and write no address."),
         }
         super().__init__(**(defaults | options))
         self.validators.append(
-            RegexValidator("@", _("An address may not be kept in the trace. Write it without."), inverse_match=True)
+            RegexValidator("@", _("An address may not be kept in the audit log. Write it without."), inverse_match=True)
         )
+
+
+class ReasonForm(forms.Form):
+    """The form of every action that asks why; `admin/reason.html` is its page."""
+
+    reason = ReasonField()
+
+
+class HourField(forms.DateTimeField):
+    """A time to the hour, in UTC, as signatures have it."""
+
+    widget = forms.DateTimeInput({"type": "datetime-local", "step": "3600"}, format="%Y-%m-%dT%H:%M")
 
 
 @dataclass(frozen=True)
 class Change:
-    """What the trace says of a form that was saved."""
+    """The part of an entry of the audit log that a saved form tells."""
 
     detail: str
     reason: str = ""
 
 
-class Traced(admin.ModelAdmin):
-    """A part of the admin whose additions, changes and deletions leave a trace. Every part is one.
+class Audited(admin.ModelAdmin):
+    """The base of every ModelAdmin of ours: it records additions, changes and deletions in the audit log.
 
-    Django's own log is not used: it can be edited and deleted. Of a change the trace holds the names of the fields;
-    of the fields in `traced_values`, whose values say nothing about people, also what they were and became. A form
-    with a field `reason` has that kept too. What an action does, it says itself with `trace.record`.
+    Django's own log is not used: it can be edited and deleted. Of a change the audit log holds the names of the fields;
+    of the fields in `audited_values`, whose values say nothing about people, also what they were and became. A form
+    with a field `reason` has that kept too. Actions record what they do themselves, with `audit.record`.
+
+    Pages that Django does not have are listed with `url`, which checks who may see them, and rendered with `page`.
     """
 
-    traced_values: tuple[str, ...] = ()
+    # The permission to view the rows, and pages about them; empty: Django's own, which is view or change of the model.
+    permission = ""
+    audited_values: tuple[str, ...] = ()
     paginator = CappedPaginator
     show_full_result_count = False
     view_on_site = False
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if self.permission:
+            return request.user.has_perm(self.permission)
+        return super().has_view_permission(request, obj)
+
+    def url(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
+        """A page of our own, for those who may view the rows; its name is `admin:<app>_<model>_<name>`."""
+
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not self.has_view_permission(request):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        full_name = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return path(route, self.admin_site.admin_view(checked), name=full_name)
+
+    def page(self, request: HttpRequest, template: str, title: Any, **context: Any) -> TemplateResponse:
+        return page(request, template, title, opts=self.opts, **context)
+
+    def row_or_404(self, request: HttpRequest, pk: str | int) -> Any:
+        """The row with this key. Raises PermissionDenied for those who may not view it."""
+        row = self.get_object(request, str(pk))
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        if row is None:
+            raise Http404
+        return row
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
-        # Else each row of a list would ask for its own title.
+        # Without this each row of a list would ask for its own title.
         return rows.prefetch_related("translations") if issubclass(self.model, TranslatableModel) else rows
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Only the filters that a list shows: any other column could be asked for what it does not show."""
+        """Refuse filters that the list does not offer: a URL could ask them about columns that it does not show."""
         named = set()
         for shown in self.get_list_filter(request):  # type: ignore[arg-type]
             field = shown[0] if isinstance(shown, tuple) else shown
@@ -72,7 +124,7 @@ class Traced(admin.ModelAdmin):
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         if formsets:
-            raise NotImplementedError("What changes in an inline would leave no trace.")
+            raise NotImplementedError("What changes in an inline would not be in the audit log.")
         names = [name for name in form.changed_data if name != "reason"]
         return Change(
             detail=", ".join(self.describe(form, name) for name in names),
@@ -80,7 +132,7 @@ class Traced(admin.ModelAdmin):
         )
 
     def describe(self, form: forms.BaseForm, name: str) -> str:
-        if name not in self.traced_values:
+        if name not in self.audited_values:
             return name
         values = f"{shown(form[name].initial)} → {shown(form.cleaned_data[name])}"
         return name if "@" in values else f"{name}: {values}"
@@ -93,18 +145,24 @@ class Traced(admin.ModelAdmin):
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:  # type: ignore[override]
         for obj in queryset:
-            # Of a translation, which is a row of its own: what it translates.
+            # A translation is a row of its own; the entry is about what it translates.
             language = getattr(obj, "language_code", "")
             audit.record(request.user, Action.DELETED, about=getattr(obj, "master", obj), detail=language)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """The trace of this row, for those who may see the trace."""
-        obj = self.get_object(request, unquote(object_id))
-        if not (request.user.has_perm("petition.view_staffaction") and self.has_view_permission(request, obj)):
+        """The part of the audit log that is about this row, for those who may see the log."""
+        if not request.user.has_perm("petition.view_staffaction"):
             raise PermissionDenied
-        if obj is None:
-            raise Http404
-        return HttpResponseRedirect(reverse("admin:petition_staffaction_changelist", query={"about": audit.name(obj)}))
+        about = audit.name(self.row_or_404(request, unquote(object_id)))
+        return HttpResponseRedirect(reverse("admin:petition_staffaction_changelist", query={"about": about}))
+
+
+def page(
+    request: HttpRequest, template: str, title: Any, *, status: int = HTTPStatus.OK, **context: Any
+) -> TemplateResponse:
+    """Render `admin/<template>.html`, with what the frame of the admin needs."""
+    values = {**admin.site.each_context(request), "title": title, **context}
+    return TemplateResponse(request, f"admin/{template}.html", values, status=status)
 
 
 def shown(value: Any) -> str:
@@ -115,7 +173,7 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-class ReadOnlyAdmin(Traced):
+class ReadOnlyAdmin(Audited):
     """Facts that nobody edits or deletes by hand, superusers included."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

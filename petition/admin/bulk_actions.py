@@ -1,14 +1,12 @@
-"""What moderators decide on many signatures at once, each time with a reason."""
+"""Bulk actions on signatures: hold, release, invalidate and restore, each time with a reason."""
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.contrib.admin import helpers
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, ngettext_lazy
 
@@ -17,14 +15,14 @@ from petition.models.signature import SignatureQuerySet
 from petition.staff import audit
 
 from . import languages
-from .base import ReadOnlyAdmin, ReasonField
+from .base import ReadOnlyAdmin, ReasonForm
 
-# Rows that one press may change: their transaction is over in a second, so that nobody waits for it.
+# How many rows one action changes at most. Their transaction is over in a second, so that nobody waits for it.
 LIMIT = 5_000
 
 
 class InLanguage(admin.SimpleListFilter):
-    """The languages of the site. Asking the table for those that occur would read all of it."""
+    """Filter by language of the site. Asking the table for those that occur would read all of it."""
 
     title = _("language")
     parameter_name = "language"
@@ -36,12 +34,8 @@ class InLanguage(admin.SimpleListFilter):
         return queryset.filter(language=self.value()) if self.value() else queryset
 
 
-class ReasonForm(forms.Form):
-    reason = ReasonField()
-
-
-class Decisions(ReadOnlyAdmin):
-    """A list of signatures whose actions ask for a reason, change up to 5,000 at once, and are traced."""
+class BulkActions(ReadOnlyAdmin):
+    """A list of signatures whose actions ask for a reason, change up to 5,000 at once, and are audited."""
 
     def has_hold_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("petition.hold_signature")
@@ -51,27 +45,40 @@ class Decisions(ReadOnlyAdmin):
 
     @admin.action(description=_("Hold the selected: keep them out of the count for now"), permissions=["hold"])
     def hold(self, request: HttpRequest, signatures: SignatureQuerySet) -> HttpResponse | None:
-        return self.decide(request, signatures, Action.HELD)
+        return self.run(request, signatures, Action.HELD)
 
     @admin.action(description=_("Release the selected: let them count"), permissions=["hold"])
     def release(self, request: HttpRequest, signatures: SignatureQuerySet) -> HttpResponse | None:
-        return self.decide(request, signatures, Action.RELEASED)
+        return self.run(request, signatures, Action.RELEASED)
 
     @admin.action(description=_("Invalidate the selected: stop counting them"), permissions=["invalidate"])
     def invalidate(self, request: HttpRequest, signatures: SignatureQuerySet) -> HttpResponse | None:
-        return self.decide(request, signatures, Action.INVALIDATED)
+        return self.run(request, signatures, Action.INVALIDATED)
 
     @admin.action(description=_("Restore the selected: undo that they were invalidated"), permissions=["invalidate"])
     def restore(self, request: HttpRequest, signatures: SignatureQuerySet) -> HttpResponse | None:
-        return self.decide(request, signatures, Action.RESTORED)
+        return self.run(request, signatures, Action.RESTORED)
 
-    def decide(self, request: HttpRequest, signatures: SignatureQuerySet, action: Action) -> HttpResponse | None:
-        """Ask for a reason; once there is one, do it and say to how many."""
+    def run(self, request: HttpRequest, signatures: SignatureQuerySet, action: Action) -> HttpResponse | None:
+        """Ask for a reason; once there is one, change the rows and say how many."""
         form = ReasonForm(request.POST if "reason" in request.POST else None)
         found = list(signatures.values_list("pk", "petition__slug")[: LIMIT + 1])
         chosen = dict(found[:LIMIT])
         if not form.is_valid():
-            return self.ask(request, form, action, len(chosen), is_more=len(found) > LIMIT)
+            return self.page(
+                request,
+                "bulk_action",
+                QUESTIONS[action],
+                form=form,
+                count=len(chosen),
+                is_more=len(found) > LIMIT,
+                # Django runs the same action on the same rows again if the form sends these back.
+                repeated=[
+                    ("action", request.POST.get("action", "")),
+                    ("select_across", request.POST.get("select_across", "0")),
+                    *((ACTION_CHECKBOX_NAME, pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)),
+                ],
+            )
         reason = form.cleaned_data["reason"]
         with transaction.atomic():
             changed = change(Signature.objects.filter(pk__in=chosen), action, reason)
@@ -99,26 +106,9 @@ class Decisions(ReadOnlyAdmin):
             )
         return None
 
-    def ask(
-        self, request: HttpRequest, form: ReasonForm, action: Action, count: int, *, is_more: bool
-    ) -> TemplateResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": QUESTIONS[action],
-            "opts": self.opts,
-            "form": form,
-            "count": count,
-            "is_more": is_more,
-            "action": request.POST.get("action", ""),
-            "across": request.POST.get("select_across", "0"),
-            "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
-            "selected_name": helpers.ACTION_CHECKBOX_NAME,
-        }
-        return TemplateResponse(request, "admin/petition/decide.html", context)
-
 
 def change(signatures: SignatureQuerySet, action: Action, reason: str) -> int:
-    """Do to these rows what the action says; return how many were in a state for it."""
+    """Hold, release, invalidate or restore these rows; return how many were in a state for it."""
     if action == Action.HELD:
         return signatures.hold(reason[:200])
     if action == Action.RELEASED:

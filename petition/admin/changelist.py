@@ -1,4 +1,4 @@
-"""Lists that are as fast among a million rows as among a hundred: nothing counts all of them, or reads past a bound."""
+"""Change lists that are as fast among a million rows as among a hundred: nothing counts all, or reads past a bound."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from django.utils.functional import cached_property
 
 # A page of a list by number looks through so many numbers at most, however few of them fit its filters.
 STRETCH = 200_000
-COUNTED = 5_000
+MAX_COUNT = 5_000
 BEFORE = "before"
 
 
 class CappedPaginator(Paginator):
-    """Counts no further than 5,000, which is as far back as somebody turns pages. Filters find the rest."""
+    """A paginator that counts 5,000 rows at most: nobody turns pages further back. Filters find the rest."""
 
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows.order_by()[:COUNTED].count()
+        return rows.order_by()[:MAX_COUNT].count()
 
 
 class ListByNumber(ChangeList):
-    """The newest rows first, page by page, each of which begins below a number (`?before=1234`)."""
+    """A change list with the newest rows first, whose pages begin below a number (`?before=1234`)."""
 
     own_parameters: tuple[str, ...] = (BEFORE,)
     older: int | None = None
@@ -45,7 +45,7 @@ class ListByNumber(ChangeList):
         return self.narrow(request, rows).filter(pk__lt=start, pk__gte=self.floor)
 
     def narrow(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Those that fit what else is in the URL, in `own_parameters`."""
+        """The rows that fit what else is in the URL, in `own_parameters`."""
         return rows
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
@@ -74,7 +74,7 @@ class ListByNumber(ChangeList):
 
 
 class ByNumber(admin.ModelAdmin):
-    """For a ModelAdmin whose table grows with the signatures."""
+    """A mixin for a ModelAdmin whose table grows with the signatures."""
 
     change_list_template = "admin/list_by_number.html"
     sortable_by = ()
@@ -86,5 +86,5 @@ class ByNumber(admin.ModelAdmin):
 
 
 def number(text: str) -> int:
-    """A number of a row; 0, which no row has, for anything else."""
+    """The number in a text from a request; 0, which no row has, for anything else."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0

@@ -1,17 +1,17 @@
-"""The numbers for organisers: a page, its downloads, and the letter for the addressee."""
+"""Counts for organisers: a page, its downloads, and the letter for the addressee."""
 
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -35,7 +35,7 @@ class Groupings(forms.CheckboxSelectMultiple):
 
 
 class CountsForm(forms.Form):
-    """What somebody asks of the counts; `question`, once it is valid. Without groupings it asks for the overview."""
+    """A question to the counts, as `question` once the form is valid. Without groupings it asks for the overview."""
 
     since = forms.CharField(label=gettext_lazy("First day"), required=False)
     until = forms.CharField(label=gettext_lazy("Last day"), required=False)
@@ -48,7 +48,7 @@ class CountsForm(forms.Form):
         super().__init__(data, label_suffix="")
         self.petition, self.may_see_exact = petition, may_see_exact
         for name in ("since", "until"):
-            # A field for days would throw away whatever else was typed.
+            # A date field of a browser shows nothing else that was typed, so a mistake could not be corrected.
             typed = self.data.get(name, "")
             kind = "date" if not typed or breakdown.is_day(typed) else "text"
             self.fields[name].widget = forms.TextInput(attrs={"type": kind, "size": 12})
@@ -75,14 +75,11 @@ class CountsAdmin(ReadOnlyAdmin):
     list_display_links = None
 
     def get_urls(self) -> list[URLPattern]:
-        def view(function: Any) -> Any:
-            return self.admin_site.admin_view(function)
-
         return [
-            path("", view(self.changelist_view), name="petition_counts_changelist"),
-            path("<slug:slug>/", view(self.page), name="petition_counts_page"),
-            path("<slug:slug>/download.<str:format_name>", view(self.download), name="petition_counts_download"),
-            path("<slug:slug>/letter-<str:language>.pdf", view(self.letter), name="petition_counts_letter"),
+            self.url("", self.changelist_view, "changelist"),
+            self.url("<slug:slug>/", self.counts, "page"),
+            self.url("<slug:slug>/download.<str:format_name>", self.download, "download"),
+            self.url("<slug:slug>/letter-<str:language>.pdf", self.letter, "letter"),
         ]
 
     @admin.display(description=gettext_lazy("petition"))
@@ -91,11 +88,11 @@ class CountsAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         slugs = list(Counts.objects.values_list("slug", flat=True)[:2])
-        if len(slugs) == 1 and self.has_view_permission(request):
+        if len(slugs) == 1:
             return HttpResponseRedirect(reverse("admin:petition_counts_page", args=slugs))
         return super().changelist_view(request, extra_context)
 
-    def page(self, request: HttpRequest, slug: str) -> HttpResponse:
+    def counts(self, request: HttpRequest, slug: str) -> HttpResponse:
         petition, form = self.asked(request, slug)
         is_valid = form.is_valid()
         with tally.snapshot():
@@ -107,26 +104,26 @@ class CountsAdmin(ReadOnlyAdmin):
             count, standing = tally.current(slug), tally.standing(petition.pk)
             if count is None:
                 raise Http404
-            context = {
-                **self.admin_site.each_context(request),
-                "title": _("Counts"),
-                "opts": self.opts,
-                "petition": petition,
-                "form": form,
-                "sections": shown,
-                "count": count,
-                "standing": standing,
-                "bar": counts_page.two_parts(count),
-                "rate": counts_page.rate(standing),
-                "formats": export.FORMATS,
-                "languages": self.languages(petition),
-                "small": SMALL,
-                "is_overview": is_valid and form.is_overview,
-            }
-        return TemplateResponse(request, "admin/petition/counts.html", context, status=200 if is_valid else 422)
+        return self.page(
+            request,
+            "counts",
+            _("Counts"),
+            status=HTTPStatus.OK if is_valid else HTTPStatus.UNPROCESSABLE_ENTITY,
+            petition=petition,
+            form=form,
+            sections=shown,
+            count=count,
+            standing=standing,
+            bar=counts_page.two_parts(count),
+            rate=counts_page.rate(standing),
+            formats=export.FORMATS,
+            languages=self.languages(petition),
+            small=SMALL,
+            is_overview=is_valid and form.is_overview,
+        )
 
     def download(self, request: HttpRequest, slug: str, format_name: str) -> HttpResponseBase:
-        """What the page shows for the same question; without groupings, what there is now."""
+        """The counts of the page as a file for the same question; without groupings, the present numbers."""
         petition, form = self.asked(request, slug)
         if format_name not in export.FORMATS:
             raise Http404
@@ -164,12 +161,10 @@ class CountsAdmin(ReadOnlyAdmin):
         return FileResponse(file, as_attachment=True, filename=name, content_type="application/pdf")
 
     def asked(self, request: HttpRequest, slug: str) -> tuple[Counts, CountsForm]:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         petition = get_object_or_404(Counts, slug=slug)
         may_see_exact = request.user.has_perm("petition.view_exact_counts")
         return petition, CountsForm(request.GET, petition, may_see_exact=may_see_exact)
 
     def languages(self, petition: Counts) -> list[dict[str, str]]:
-        """Those in which there is a letter."""
+        """The languages in which there is a letter."""
         return [{"code": code, "name": name} for code, name in languages.choices() if petition.has_translation(code)]

@@ -1,4 +1,4 @@
-"""What a page of counts shows: tables with their charts, in the words of its reader."""
+"""The sections of the page of counts: tables with their charts, in the language of the reader."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from petition.models.signature import this_hour
 
 from . import languages
 
-HOURS = 24
+HOURS_PER_DAY = 24
 SHOWN_ROWS = 1_000
 DRAWN_ROWS = 20_000
 FILLED_DAYS = 31
@@ -56,7 +56,7 @@ STEPS = {"day": timedelta(days=1), "hour": timedelta(hours=1)}
 
 @dataclass(frozen=True)
 class Section:
-    """`query` asks for the same again, as a page or as a file; `is_cut` says that the file has more rows."""
+    """A table with its chart. `query` is the URL query for the same rows; `is_cut` says that a file has more."""
 
     name: str
     title: str
@@ -69,10 +69,10 @@ class Section:
 
 
 def overview(question: Question) -> Iterator[Section]:
-    """Each grouping by itself, for the range that is asked."""
+    """One section for each grouping, for the range that is asked."""
     if question.since is None and question.before is None:
-        since = this_hour() - timedelta(hours=HOURS - 1)
-        last = replace(question, by=("hour",), since=since, before=since + timedelta(hours=HOURS))
+        since = this_hour() - timedelta(hours=HOURS_PER_DAY - 1)
+        last = replace(question, by=("hour",), since=since, before=since + timedelta(hours=HOURS_PER_DAY))
         yield section(last, _("The last 24 hours"))
     for name in ("day", *ORIGINS):
         yield section(replace(question, by=(name,)))
@@ -154,7 +154,7 @@ class Words:
 
 
 def _is_of_things(question: Question) -> bool:
-    """Whether one thing is counted that has no order in time, so that the largest comes first."""
+    """Whether the rows have no order in time, so that the largest comes first."""
     return len(question.by) == 1 and question.by[0] in ORIGINS
 
 

@@ -9,13 +9,13 @@ from django.utils.translation import gettext_lazy as _
 from petition.models import HeldReason, HeldSignature
 from petition.models.signature import SignatureQuerySet
 
-from .bulk_actions import Decisions, InLanguage
+from .bulk_actions import BulkActions, InLanguage
 
 BY_HAND = "hand"
 
 
 class WhyHeld(admin.SimpleListFilter):
-    """The reasons that we know. Asking the table for those that occur would read all of it."""
+    """Filter by the reasons that we know. Asking the table for those that occur would read all of it."""
 
     title = _("reason for holding")
     parameter_name = "why"
@@ -34,8 +34,10 @@ class WhyHeld(admin.SimpleListFilter):
 
 
 @admin.register(HeldSignature)
-class HeldSignatureAdmin(Decisions):
-    """What waits for a moderator to release or invalidate it, the longest held first."""
+class HeldSignatureAdmin(BulkActions):
+    """Held signatures, the longest held first. A moderator releases or invalidates them."""
+
+    permission = "petition.hold_signature"
 
     list_display = ["id", "reason", "held_at", "name", "country", "language", "source"]
     list_filter = [WhyHeld, "held_at", InLanguage]
@@ -43,12 +45,8 @@ class HeldSignatureAdmin(Decisions):
     sortable_by = ()
     list_per_page = 100
     show_facets = admin.ShowFacets.NEVER
-    show_full_result_count = False
     exclude = ["email_digest", "domain_digest", "network_digest"]
     actions = ["release", "invalidate"]
-
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return self.has_hold_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> SignatureQuerySet:
         return HeldSignature.objects.awaiting_release()

@@ -1,13 +1,13 @@
+"""Invalidation campaigns: the form that makes one, and the page that previews, applies, cancels and undoes it."""
+
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
-from django.utils.functional import Promise
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, reverse
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django_countries import countries
@@ -18,19 +18,14 @@ from petition.moderation import domains, invalidation
 from petition.postgres.timeouts import TimeLimitError
 from petition.staff import audit
 
-from .base import ReasonField, Traced
+from .base import HourField, ReadOnlyAdmin, ReasonField, ReasonForm
+from .changelist import number
 
-# Without one of these a campaign would be about everybody.
+# A campaign without any of these would be about everybody.
 CRITERIA = ("domain", "same_network_as", "country", "source", "signed_since", "signed_until", "name_pattern")
 
 
-class HourField(forms.DateTimeField):
-    """A time to the hour, in UTC, as signatures have it."""
-
-    widget = forms.DateTimeInput({"type": "datetime-local", "step": "3600"}, format="%Y-%m-%dT%H:%M")
-
-
-class CampaignForm(forms.ModelForm):
+class InvalidationForm(forms.ModelForm):
     same_network_as = forms.IntegerField(
         label=gettext_lazy("Same network as signature no."),
         required=False,
@@ -63,10 +58,12 @@ class CampaignForm(forms.ModelForm):
         help_text=gettext_lazy("* stands for anything, ? for one letter; capitals do not matter. As: test*, user ???"),
     )
     reason = ReasonField(
-        help_text=gettext_lazy("It is kept in the trace and with each signature. Name no signer, and write no address.")
+        help_text=gettext_lazy(
+            "It is kept in the audit log and with each signature. Name no signer, and write no address."
+        )
     )
 
-    # Named here, or the admin would put ways to edit the petition beside it.
+    # Declared here, because the admin puts links to edit the petition beside a field of its own making.
     petition = forms.ModelChoiceField(Petition.objects.order_by("-opened_at"), label=gettext_lazy("Petition"))
 
     class Meta:
@@ -104,15 +101,15 @@ class CampaignForm(forms.ModelForm):
         return pattern
 
     def clean_same_network_as(self) -> int | None:
-        number = self.cleaned_data["same_network_as"]
-        if number is not None:
-            row = Signature.objects.filter(pk=min(number, 2**63 - 1)).first()
+        pk = self.cleaned_data["same_network_as"]
+        if pk is not None:
+            row = Signature.objects.filter(pk=min(pk, 2**63 - 1)).first()
             if row is None or row.network_digest is None:
                 raise ValidationError(
                     _("There is no such signature, or its network is not known any more (that is kept for 30 days).")
                 )
             self.instance.network_digest = bytes(row.network_digest)
-        return number
+        return pk
 
     def clean_source(self) -> str:
         source = self.cleaned_data["source"]
@@ -130,55 +127,36 @@ class CampaignForm(forms.ModelForm):
         return cleaned
 
 
-class WhyForm(forms.Form):
-    reason = ReasonField()
-
-
 @admin.register(InvalidationCampaign)
-class InvalidationCampaignAdmin(Traced):
-    """Made with a reason, looked at, then applied, cancelled or undone; nobody edits one afterwards."""
+class InvalidationCampaignAdmin(ReadOnlyAdmin):
+    """Campaigns are made with a reason, looked at, then applied, cancelled or undone; nobody edits one afterwards."""
 
-    form = CampaignForm
-    list_display = ["id", "petition", "reason", "standing", "changed", "restored", "created_at"]
+    form = InvalidationForm
+    permission = "petition.invalidate_signature"
+    list_display = ["id", "petition", "reason", "status", "changed", "restored", "created_at"]
     list_select_related = ["petition"]
     ordering = ["-id"]
     list_per_page = 50
-    show_full_result_count = False
     actions = None
-    # Domains, networks and names may be somebody's, and stay out.
-    traced_values = ("state", "country", "source", "signed_since", "signed_until")
-
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return request.user.has_perm("petition.invalidate_signature")
+    # Domains, networks and names may be somebody's, and stay out of the audit log.
+    audited_values = ("state", "country", "source", "signed_since", "signed_until")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
     def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
-        criteria = [name for name in CampaignForm.Meta.fields if name not in ("petition", "reason")]
+        criteria = [name for name in InvalidationForm.Meta.fields if name not in ("petition", "reason")]
         return [
             (None, {"fields": ["petition", "reason"]}),
             (_("What to look for (all of it together)"), {"fields": criteria}),
         ]
 
     def get_urls(self) -> list[URLPattern]:
-        def view(function: Any) -> Any:
-            return self.admin_site.admin_view(function)
-
-        steps = [
-            path(f"<int:pk>/{name}/", view(step), name=f"petition_invalidationcampaign_{name}")
-            for name, step in (("apply", self.apply), ("cancel", self.cancel), ("undo", self.undo))
-        ]
-        return steps + super().get_urls()
+        steps = {"apply": self.apply, "cancel": self.cancel, "undo": self.undo}
+        return [*(self.url(f"<int:pk>/{name}/", step, name) for name, step in steps.items()), *super().get_urls()]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        # There is one way on: to its page.
+        # After saving, the only way on is to the page of the campaign.
         one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().add_view(request, form_url, one_button | (extra_context or {}))
 
@@ -188,46 +166,42 @@ class InvalidationCampaignAdmin(Traced):
     def back(self, pk: int) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:petition_invalidationcampaign_change", args=[pk]))
 
-    @admin.display(description=gettext_lazy("standing"))
-    def standing(self, campaign: InvalidationCampaign) -> Promise | str:
-        return standing(campaign)
+    @admin.display(description=gettext_lazy("status"))
+    def status(self, campaign: InvalidationCampaign) -> str:
+        return status(campaign)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Its criteria; and, as long as it is a draft, what applying it would do."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        campaign = self.get_object(request, object_id)
-        if campaign is None:
-            raise Http404
-        return self.page(request, campaign)
+        """The criteria of a campaign and, as long as it is a draft, a preview of what applying it would do."""
+        return self.show(request, self.row_or_404(request, object_id))
 
-    def page(self, request: HttpRequest, campaign: InvalidationCampaign, form: WhyForm | None = None) -> HttpResponse:
+    def show(
+        self, request: HttpRequest, campaign: InvalidationCampaign, form: ReasonForm | None = None
+    ) -> HttpResponse:
         preview, is_too_much = None, False
         if campaign.is_draft and not campaign.faded_at:
             try:
                 preview = invalidation.preview(campaign)
             except TimeLimitError:
                 is_too_much = True
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Campaign %(number)d") % {"number": campaign.pk},
-            "opts": self.opts,
-            "campaign": campaign,
-            "criteria": criteria(campaign),
-            "standing": standing(campaign),
-            "preview": preview,
-            "is_too_much": is_too_much,
-            "form": form or WhyForm(),
-            # Who is writing a reason must not lose it to a page that comes again.
-            "is_watching": campaign.is_running and not form and "cancel" not in request.GET,
-        }
-        return TemplateResponse(request, "admin/petition/campaign.html", context)
+        return self.page(
+            request,
+            "invalidation",
+            _("Campaign %(number)d") % {"number": campaign.pk},
+            campaign=campaign,
+            criteria=criteria(campaign),
+            status_text=status(campaign),
+            preview=preview,
+            is_too_much=is_too_much,
+            form=form or ReasonForm(),
+            # A page that reloads itself would lose a reason that is half written.
+            is_watching=campaign.is_running and not form and "cancel" not in request.GET,
+        )
 
     def apply(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The reason is the campaign's own."""
-        campaign = self.asked(request, pk)
+        """Let the worker begin. The audit log takes the campaign's own reason."""
+        campaign = self.row_or_404(request, pk)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         with transaction.atomic():
@@ -237,7 +211,7 @@ class InvalidationCampaignAdmin(Traced):
                     request.user,
                     Action.CAMPAIGN_APPLIED,
                     about=campaign,
-                    count=int(found) if found.isascii() and found.isdecimal() and len(found) < 12 else None,
+                    count=number(found) if found else None,
                     reason=campaign.reason,
                 )
             else:
@@ -252,12 +226,12 @@ class InvalidationCampaignAdmin(Traced):
 
     def step(self, request: HttpRequest, pk: int, action: Action) -> HttpResponse:
         """Cancel or undo, with a reason of its own."""
-        campaign = self.asked(request, pk)
+        campaign = self.row_or_404(request, pk)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        form = WhyForm(request.POST)
+        form = ReasonForm(request.POST)
         if not form.is_valid():
-            return self.page(request, campaign, form)
+            return self.show(request, campaign, form)
         this = InvalidationCampaign.objects.filter(pk=pk)
         with transaction.atomic():
             done = this.cancel() if action == Action.CAMPAIGN_CANCELLED else this.undo(request.user.pk)
@@ -269,20 +243,12 @@ class InvalidationCampaignAdmin(Traced):
                 messages.warning(request, too_late())
         return self.back(pk)
 
-    def asked(self, request: HttpRequest, pk: int) -> InvalidationCampaign:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        campaign = self.get_object(request, str(pk))
-        if campaign is None:
-            raise Http404
-        return campaign
-
 
 def too_late() -> str:
     return _("Somebody else was faster, or the worker: see below how it stands now.")
 
 
-def standing(campaign: InvalidationCampaign) -> str:
+def status(campaign: InvalidationCampaign) -> str:
     if campaign.is_undoing:
         return _("being undone")
     if campaign.undone_at:
@@ -297,7 +263,7 @@ def standing(campaign: InvalidationCampaign) -> str:
 
 
 def criteria(campaign: InvalidationCampaign) -> list[tuple[Any, Any]]:
-    """What it looks for, as rows to read."""
+    """The criteria of a campaign as pairs of label and value."""
     shown: list[tuple[Any, Any]] = [(_("Petition"), campaign.petition), (_("State"), campaign.get_state_display())]
     if campaign.faded_at:
         return [*shown, (_("What it looked for"), _("forgotten after 30 days, as far as it may be about a person"))]

@@ -5,7 +5,7 @@ from django.utils.translation import get_language_info
 
 
 def name(code: str) -> str:
-    """In the language of whoever reads; the code itself where Django knows no name."""
+    """The name in the language of the reader; the code itself where Django knows no name."""
     try:
         return str(get_language_info(code)["name_translated"])
     except KeyError:

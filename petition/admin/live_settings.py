@@ -1,3 +1,5 @@
+"""Live settings, which administrators change while the site runs, and the lists of networks and mail domains."""
+
 from typing import Any
 
 from django.contrib import admin
@@ -10,12 +12,12 @@ from parler.forms import TranslatableModelForm
 
 from petition.models import ListedDomain, ListedNetwork, Switches
 
-from .base import ReasonField, Traced
+from .base import Audited, ReasonField
 
 RATES = ("rate_per_network", "burst_per_network", "mails_per_address", "hold_per_network")
 
 
-class SwitchesForm(TranslatableModelForm):
+class LiveSettingsForm(TranslatableModelForm):
     reason = ReasonField()
 
 
@@ -24,12 +26,12 @@ class ListedForm(ModelForm):
 
 
 @admin.register(Switches)
-class SwitchesAdmin(Traced, TranslatableAdmin):
-    """One row, made by the migration, which is changed and never added or deleted."""
+class LiveSettingsAdmin(Audited, TranslatableAdmin):
+    """The one row of live settings, made by the migration. It is changed, and never added or deleted."""
 
-    form = SwitchesForm
+    form = LiveSettingsForm
     fields = ["banner", *RATES, "reason"]
-    traced_values = (*RATES, "banner")
+    audited_values = (*RATES, "banner")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if not self.has_view_permission(request):
@@ -43,12 +45,12 @@ class SwitchesAdmin(Traced, TranslatableAdmin):
         return False
 
 
-class ListedAdmin(Traced):
-    """Entries end by themselves. The trace names them by number: a network or a domain may be a person's."""
+class ListedAdmin(Audited):
+    """Entries end by themselves. The audit log names them by number: a network or a domain may be a person's."""
 
     form = ListedForm
     list_filter = ["verdict"]
-    traced_values = ("verdict", "ends_on")
+    audited_values = ("verdict", "ends_on")
 
 
 @admin.register(ListedNetwork)

@@ -1,20 +1,18 @@
-"""The way in: after the password the second factor, and setting it up for those who have none."""
+"""Login: after the password the second factor, and setting it up for those who have none."""
 
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import django_otp
 from django import forms
 from django.conf import settings
-from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +27,8 @@ from petition import rate_limits
 from petition.models import Action
 from petition.staff import audit
 from petition.staff import second_factor as factor
+
+from .base import page
 
 SETTING_UP = "second_factor_set_up"  # in the session: the number of the key that is being set up
 
@@ -50,20 +50,20 @@ class PasswordForm(forms.Form):
     )
 
 
-def is_through(request: HttpRequest) -> bool:
-    """Whether the one who has logged in has shown all that is asked for."""
+def is_fully_logged_in(request: HttpRequest) -> bool:
+    """Whether the login is complete: a second factor was given, or none is asked for."""
     return not settings.SECOND_FACTOR or factor.is_given(request.user)
 
 
 def next_step(request: HttpRequest) -> HttpResponse | None:
-    """Where somebody goes on who has given the password and no code yet."""
-    if not is_staff(request) or is_through(request):
+    """The way to the second factor for somebody who has given only the password; None for everybody else."""
+    if not is_staff(request) or is_fully_logged_in(request):
         return None
     return HttpResponseRedirect(reverse("admin:second_factor", query={REDIRECT_FIELD_NAME: destination(request)}))
 
 
 def for_staff(view: Callable[..., Any]) -> Callable[..., Any]:
-    """For those who have given their password, whether or not a code."""
+    """Decorator of views for staff who have given their password, whether or not a code."""
 
     @never_cache
     @csrf_protect
@@ -82,7 +82,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     if not factor.is_set_up(user):
         return redirect("admin:second_factor_set_up")
     if factor.is_given(user):
-        return page(request, "second_factor", _("Your second factor"), codes_left=factor.backup_codes_left(user))
+        return page(request, "login/second_factor", _("Your second factor"), codes_left=factor.backup_codes_left(user))
     form = CodeForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
@@ -90,37 +90,32 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         except factor.TooManyTriesError as error:
             return too_many_tries(request, "code", form, error.seconds)
         if device:
-            come_in(request, device)
+            log_in(request, device)
+            on_paper = isinstance(device, StaticDevice)
+            audit.record(user, Action.BACKUP_CODE_USED if on_paper else Action.LOGGED_IN)
             return HttpResponseRedirect(destination(request))
         refuse_code(request, form)
-    return page(request, "code", _("Second factor"), form=form)
+    return page(request, "login/code", _("Second factor"), form=form)
 
 
-def come_in(request: HttpRequest, device: Device) -> None:
-    user = staff(request)
-    let_in(request, device)
-    on_paper = isinstance(device, StaticDevice)
-    audit.record(user, Action.BACKUP_CODE_USED if on_paper else Action.LOGGED_IN)
-
-
-def let_in(request: HttpRequest, device: Device) -> None:
-    # Whoever knew the session before is left outside.
+def log_in(request: HttpRequest, device: Device) -> None:
+    # A new session key, so that one stolen before the login is useless.
     request.session.cycle_key()
     django_otp.login(request, device)
 
 
 def set_up(request: HttpRequest) -> HttpResponse:
-    """Ask for the password again: a session that somebody else took over gets no new key."""
+    """Make a new key, once the password is given again: somebody who took over a session gets none."""
     user = staff(request)
     if must_give_code_first(user):
         return redirect("admin:second_factor")
     form = PasswordForm(request.POST if request.method == "POST" else None)
-    if form.is_bound and (wait := rate_limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
-        return please_wait(request, wait)
-    if form.is_valid() and is_password_right(user, form):
+    if form.is_bound and (refusal := refuse_many_tries(request, user.get_username())):
+        return refusal
+    if form.is_valid() and check_password(user, form):
         request.session[SETTING_UP] = factor.begin(user).pk
         return redirect("admin:second_factor_scan")
-    return page(request, "set_up", _("Set up your second factor"), form=form)
+    return page(request, "login/set_up", _("Set up your second factor"), form=form)
 
 
 def scan(request: HttpRequest) -> HttpResponse:
@@ -135,13 +130,13 @@ def scan(request: HttpRequest) -> HttpResponse:
         try:
             if factor.finish(device, form.cleaned_data["code"].replace(" ", "")):
                 del request.session[SETTING_UP]
-                let_in(request, device)
+                log_in(request, device)
                 audit.record(user, Action.SECOND_FACTOR_SET_UP)
                 return show_backup_codes(request)
         except factor.TooManyTriesError as error:
             return too_many_tries(request, "scan", form, error.seconds, **context)
         refuse_code(request, form)
-    return page(request, "scan", _("Set up your second factor"), form=form, **context)
+    return page(request, "login/scan", _("Set up your second factor"), form=form, **context)
 
 
 def backup_codes(request: HttpRequest) -> HttpResponse:
@@ -149,25 +144,25 @@ def backup_codes(request: HttpRequest) -> HttpResponse:
     if not factor.is_given(user):
         return redirect("admin:second_factor")
     form = PasswordForm(request.POST if request.method == "POST" else None)
-    if form.is_bound and (wait := rate_limits.seconds_to_wait_for_login(request, user.get_username())) is not None:
-        return please_wait(request, wait)
-    if form.is_valid() and is_password_right(user, form):
+    if form.is_bound and (refusal := refuse_many_tries(request, user.get_username())):
+        return refusal
+    if form.is_valid() and check_password(user, form):
         audit.record(user, Action.BACKUP_CODES_MADE)
         return show_backup_codes(request)
-    return page(request, "new_backup_codes", _("New backup codes"), form=form)
+    return page(request, "login/new_backup_codes", _("New backup codes"), form=form)
 
 
 def show_backup_codes(request: HttpRequest) -> HttpResponse:
-    # Not a redirect: they are nowhere to be read again.
-    return page(request, "backup_codes", _("Your backup codes"), codes=factor.make_backup_codes(staff(request)))
+    # A redirect could not show them: only digests are stored.
+    return page(request, "login/backup_codes", _("Your backup codes"), codes=factor.make_backup_codes(staff(request)))
 
 
 def must_give_code_first(user: User) -> bool:
-    """Whether a key exists that this session has not shown: the password alone may not replace it."""
+    """Whether there is a key of which this session has given no code: the password alone may not replace it."""
     return factor.is_set_up(user) and not factor.is_given(user)
 
 
-def is_password_right(user: User, form: forms.Form) -> bool:
+def check_password(user: User, form: forms.Form) -> bool:
     if user.check_password(form.cleaned_data["password"]):
         return True
     audit.record(user, Action.PASSWORD_REFUSED)
@@ -180,9 +175,7 @@ def refuse_code(request: HttpRequest, form: forms.Form) -> None:
     form.add_error("code", _("This code is wrong, or was used before. The app shows a new one every 30 seconds."))
 
 
-def too_many_tries(
-    request: HttpRequest, template: str, form: forms.Form, seconds: int, **context: object
-) -> HttpResponse:
+def too_many_tries(request: HttpRequest, template: str, form: forms.Form, seconds: int, **context: Any) -> HttpResponse:
     seconds = max(seconds, 1)
     form.add_error(
         "code",
@@ -193,27 +186,26 @@ def too_many_tries(
         )
         % {"count": seconds},
     )
-    return wait(page(request, template, _("Second factor"), form=form, **context), seconds)
+    return retry_after(page(request, f"login/{template}", _("Second factor"), form=form, **context), seconds)
 
 
-def please_wait(request: HttpRequest, seconds: int) -> HttpResponse:
+def refuse_many_tries(request: HttpRequest, username: str) -> HttpResponse | None:
+    """Count a try of a password; None if it may go on, else the page that says how long to wait."""
+    seconds = rate_limits.seconds_to_wait_for_login(request, username)
+    if seconds is None:
+        return None
     minutes = -(-seconds // 60)
-    return wait(page(request, "wait", _("Too many tries"), minutes=minutes), seconds)
+    return retry_after(page(request, "login/wait", _("Too many tries"), minutes=minutes), seconds)
 
 
-def wait(response: HttpResponse, seconds: int) -> HttpResponse:
+def retry_after(response: HttpResponse, seconds: int) -> HttpResponse:
     response.status_code = HTTPStatus.TOO_MANY_REQUESTS
     response["Retry-After"] = str(seconds)
     return response
 
 
-def page(request: HttpRequest, template: str, title: object, **context: object) -> TemplateResponse:
-    values = {**admin.site.each_context(request), "title": title, **context}
-    return TemplateResponse(request, f"admin/entrance/{template}.html", values)
-
-
 def destination(request: HttpRequest) -> str:
-    """The page that was asked for, if it is ours."""
+    """The page that was asked for before the login, if it is ours; otherwise the start page."""
     url = request.GET.get(REDIRECT_FIELD_NAME, "")
     if url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
         return url
@@ -225,5 +217,5 @@ def is_staff(request: HttpRequest) -> bool:
 
 
 def staff(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101, `for_staff` has seen to it
-    return request.user
+    """The user of a request that `for_staff` or the admin site has let through, who is never anonymous."""
+    return cast(User, request.user)

@@ -15,7 +15,7 @@ from .changelist import ByNumber
 
 
 class LastStatus(admin.SimpleListFilter):
-    """By what kind of answer a mail waits. Asking the table for the codes that occur would read all of it."""
+    """Filter by the last answer of the mail server. Asking the table for the codes that occur would read all of it."""
 
     title = _("last status")
     parameter_name = "status"

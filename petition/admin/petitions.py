@@ -8,16 +8,16 @@ from parler.forms import TranslatableModelForm
 
 from petition.models import Petition, Source
 
-from .base import ReasonField, Traced
+from .base import Audited, ReasonField
 from .translations import TextsAdmin
 
-# Whose job each field is.
+# The permission that each field asks for.
 FIELDS = {
     "petition.change_petition": ["title", "addressee", "demand", "thanks", "pause_notice"],
     "petition.switch_petition": ["opened_at", "paused_at", "closed_at", "goal"],
     "petition.change_collected_before": ["collected_before", "collected_before_on", "collected_before_source"],
 }
-# What nobody changes without saying why.
+# Fields that nobody changes without a reason.
 EXPLAINED = {"opened_at", "paused_at", "closed_at", "goal", "collected_before", "collected_before_on"}
 
 
@@ -50,7 +50,7 @@ class PetitionAdmin(TextsAdmin):
         "collected_before_source",
         "reason",
     ]
-    traced_values = ("opened_at", "paused_at", "closed_at", "goal", "collected_before", "collected_before_on")
+    audited_values = ("opened_at", "paused_at", "closed_at", "goal", "collected_before", "collected_before_on")
 
     def preview(self, request: HttpRequest, row: Petition) -> HttpResponse:
         return render(request, "admin/petition/petition_preview.html", {"petition": row, "is_preview": True})
@@ -74,9 +74,9 @@ class PetitionAdmin(TextsAdmin):
 
 
 @admin.register(Source)
-class SourceAdmin(Traced):
+class SourceAdmin(Audited):
     list_display = ["slug", "title"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Source | None = None) -> list[str]:
-        # Another tag would be another source.
+        # The tag is the key: another one would be another source.
         return ["slug"] if obj else []

@@ -1,12 +1,12 @@
+"""Moderation of names and words: they wait here until somebody approves or hides them."""
+
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -22,26 +22,17 @@ from .changelist import number
 
 PER_PAGE = 25
 # Counting further would read the whole queue after an attack.
-COUNTED = 1_000
+MAX_COUNT = 1_000
 
 
 @admin.register(Review)
 class ReviewAdmin(ReadOnlyAdmin):
-    """The moderation desk: names and words wait here until somebody approves or hides them."""
-
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return request.user.has_perm("petition.review_signature")
+    permission = "petition.review_signature"
 
     def get_urls(self) -> list[URLPattern]:
-        desk, one = (self.admin_site.admin_view(view) for view in (self.changelist_view, self.one))
-        return [
-            path("", desk, name="petition_review_changelist"),
-            path("<int:pk>/", one, name="petition_review_change"),
-        ]
+        return [self.url("", self.changelist_view, "changelist"), self.url("<int:pk>/", self.one, "change")]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         if request.method == "POST":
             self.decide(request)
             return HttpResponseRedirect(request.get_full_path())
@@ -51,41 +42,34 @@ class ReviewAdmin(ReadOnlyAdmin):
             queue = queue.filter(language=language)
         else:
             language = ""
-        waiting = queue.order_by()[: COUNTED + 1].count()
-        # What is decided later is passed by; the number of the last one seen is where the next page begins.
-        page = list(oldest_first(queue, after)[: PER_PAGE + 1])
-        context = {
-            "title": _("Names and words to review"),
-            "entries": page[:PER_PAGE],
-            "waiting": min(waiting, COUNTED),
-            "is_more": waiting > COUNTED,
-            "next_page": f"?language={language}&after={page[PER_PAGE - 1].pk}" if len(page) > PER_PAGE else "",
-            "is_first_page": not after,
-            "language": language,
-            "languages": languages.choices(),
-        }
-        return self.page(request, "review", context)
+        waiting = queue.order_by()[: MAX_COUNT + 1].count()
+        # The next page begins after the last one seen, so that it leaves out those that are left for later.
+        rows = list(oldest_first(queue, after)[: PER_PAGE + 1])
+        return self.page(
+            request,
+            "review",
+            _("Names and words to review"),
+            entries=with_fingerprints(rows[:PER_PAGE]),
+            waiting=min(waiting, MAX_COUNT),
+            is_more=waiting > MAX_COUNT,
+            next_page=f"?language={language}&after={rows[PER_PAGE - 1].pk}" if len(rows) > PER_PAGE else "",
+            is_first_page=not after,
+            language=language,
+            languages=languages.choices(),
+        )
 
     def one(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """One signature, decided or not: a decision can be changed."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        """The page of one signature, decided or not, since a decision can be changed."""
         if request.method == "POST":
             self.decide(request)
             return HttpResponseRedirect(request.path)
         signature = Review.objects.confirmed().filter(SHOWABLE, pk=pk).first()
         if signature is None:
             raise Http404
-        return self.page(request, "review_one", {"title": _("Name and words"), "signature": signature})
-
-    def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> TemplateResponse:
-        for signature in [*context.get("entries", []), *filter(None, [context.get("signature")])]:
-            signature.fingerprint = review.fingerprint(signature)
-        context |= {**self.admin_site.each_context(request), "opts": self.opts}
-        return TemplateResponse(request, f"admin/petition/{template}.html", context)
+        return self.page(request, "review_one", _("Name and words"), signature=with_fingerprints([signature])[0])
 
     def decide(self, request: HttpRequest) -> None:
-        """Do what was pressed, for one signature or for many, and say what came of it."""
+        """Approve or hide one signature or many, by the button that was pressed, and say what came of it."""
         seen = seen_by(request)
         ticked = {number(pk) for pk in request.POST.getlist("selected")}
         selected = {pk: fingerprint for pk, fingerprint in seen.items() if pk in ticked}
@@ -143,12 +127,19 @@ class ReviewAdmin(ReadOnlyAdmin):
             )
 
 
+def with_fingerprints(signatures: list[Any]) -> list[Any]:
+    """These signatures, each with the fingerprint of the words that the page shows, which the form sends back."""
+    for signature in signatures:
+        signature.fingerprint = review.fingerprint(signature)
+    return signatures
+
+
 def oldest_first(queue: SignatureQuerySet, after: str) -> SignatureQuerySet:
-    # Nothing in the queue is held; the index that it is read by begins with that.
+    # Nothing in the queue is held, so `held_at` orders nothing; it is the first column of the index to read by.
     return queue.filter(pk__gt=number(after)).order_by("held_at", "pk")
 
 
 def seen_by(request: HttpRequest) -> dict[int, str]:
-    """What the page showed: the number of each signature, and the fingerprint of its words."""
+    """The numbers of the signatures that the page showed, each with the fingerprint of its words."""
     shown = (entry.partition(":") for entry in request.POST.getlist("seen"))
     return {number(pk): fingerprint for pk, _colon, fingerprint in shown}

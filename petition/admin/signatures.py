@@ -18,7 +18,8 @@ from petition.models.signature import SignatureQuerySet
 from petition.moderation import similar
 
 from . import languages
-from .bulk_actions import Decisions
+from .base import HourField
+from .bulk_actions import BulkActions
 from .changelist import BEFORE, ByNumber, ListByNumber, number
 
 ANY: list[tuple[str, Any]] = [("", _("any"))]
@@ -39,20 +40,15 @@ LIKE: dict[str, Any] = {
 }
 
 
-def hour_field(label: Any) -> forms.DateTimeField:
-    widget = forms.DateTimeInput({"type": "datetime-local", "step": 3600}, format="%Y-%m-%dT%H:%M")
-    return forms.DateTimeField(label=label, required=False, input_formats=["%Y-%m-%dT%H:%M"], widget=widget)
-
-
 class FilterForm(forms.Form):
-    """What to look for. What could name a person goes by the number of a signature that has it, since URLs are kept."""
+    """Filters. What could name a person goes by the number of a signature that has it, since URLs are kept."""
 
     state = forms.ChoiceField(label=_("State"), required=False)
     country = forms.ChoiceField(label=_("Country"), required=False)
     language = forms.ChoiceField(label=_("Language"), required=False)
     source = forms.ChoiceField(label=_("Source"), required=False)
-    since = hour_field(_("From (UTC)"))
-    until = hour_field(_("To (UTC)"))
+    since = HourField(label=_("From (UTC)"), required=False)
+    until = HourField(label=_("To (UTC)"), required=False)
     by = forms.ChoiceField(required=False, choices=[("", ""), *LIKE.items()], widget=forms.HiddenInput)
     of = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -67,7 +63,7 @@ class FilterForm(forms.Form):
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """What was asked for; a filter that cannot be read does not filter."""
+        """The filters that were asked for; one that cannot be read does not filter."""
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value}
 
@@ -104,8 +100,8 @@ class SignatureList(ListByNumber):
 
 
 @admin.register(Signature)
-class SignatureAdmin(ByNumber, Decisions):
-    """What is known of each signature; an address is not."""
+class SignatureAdmin(ByNumber, BulkActions):
+    """Signatures, with all that is known of them; an address is not."""
 
     list_display = ["id", "name", "shows_name", "country", "language", "source", "created_at", "confirmed_at", "state"]
     exclude = ["email_digest", "domain_digest", "network_digest"]
@@ -125,7 +121,7 @@ class SignatureAdmin(ByNumber, Decisions):
 
     @admin.display(description=_("name and words"))
     def review(self, signature: Signature) -> SafeString | str:
-        """The way to the decision on them, which can be changed."""
+        """A link to the decision on name and words, which can be changed."""
         if signature.is_pending or not signature.is_showable:
             return "–"
         if signature.approved_at:

@@ -1,3 +1,5 @@
+"""The admin site: who is let in, and the entries of the audit log about that."""
+
 from typing import Any
 
 from django.contrib import admin
@@ -15,43 +17,43 @@ from petition.models import Action, StaffAction
 from petition.staff import audit
 
 from . import login
-from .base import Traced
+from .base import Audited
 
-# What Django and django-otp would show: roles are fixed in the code, and the keys of second factors are for nobody.
+# Django and django-otp register these, too. Roles are fixed in the code, and nobody may see the keys of second factors.
 LEFT_OUT = {"auth.Group", "auth.User", "otp_static.StaticDevice", "otp_totp.TOTPDevice"}
-# For each account, and for all unknown names together: entries stay, so strangers must not be able to fill the table.
-FAILED_LOGINS_TRACED = "100/h"
+# For each account, and for all unknown names together. Entries stay, so strangers must not be able to fill the table.
+FAILED_LOGINS_AUDITED = "100/h"
 
 
 class StaffSite(admin.AdminSite):
-    """Django admin behind a second factor, with a trace of who came in."""
+    """Django admin behind a second factor. Logins are audited."""
 
     site_title = _("Staff")
     site_header = _("Staff")
     index_title = _("What you look after")
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        if admin_class is not None and issubclass(admin_class, Traced):
+        if admin_class is not None and issubclass(admin_class, Audited):
             super().register(model_or_iterable, admin_class, **options)
             return
         models = model_or_iterable if isinstance(model_or_iterable, list | tuple) else [model_or_iterable]
         for model in models:
             if model._meta.label not in LEFT_OUT:
-                raise ImproperlyConfigured(f"The admin of {model._meta.label} leaves no trace; derive it from Traced.")
+                raise ImproperlyConfigured(f"The admin of {model._meta.label} is not audited; derive it from Audited.")
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return super().has_permission(request) and login.is_through(request)
+        return super().has_permission(request) and login.is_fully_logged_in(request)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         ours = [
-            # Also for those who have given their password alone, and want to go.
+            # Django's own is only for complete logins; this one also for staff who have given no code yet.
             path("logout/", login.for_staff(self.logout), name="logout"),
             path("second-factor/", login.for_staff(login.second_factor), name="second_factor"),
             path("second-factor/set-up/", login.for_staff(login.set_up), name="second_factor_set_up"),
             path("second-factor/scan/", login.for_staff(login.scan), name="second_factor_scan"),
             path("second-factor/backup-codes/", login.for_staff(login.backup_codes), name="backup_codes"),
         ]
-        # Django's way from a row to its public page looks any row up, of any table, before it finds that it has none.
+        # Django's view of a row's public page looks up any row of any table before it finds that it has no such page.
         return ours + [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -63,13 +65,12 @@ class StaffSite(admin.AdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.method != "POST":
             return login.next_step(request) or super().login(request, extra_context)
-        wait = rate_limits.seconds_to_wait_for_login(request, request.POST.get("username", ""))
-        if wait is not None:
-            return login.please_wait(request, wait)
+        if refusal := login.refuse_many_tries(request, request.POST.get("username", "")):
+            return refusal
         response = super().login(request, extra_context)
         if response.status_code == 302:
-            through = login.is_through(request)
-            audit.record(request.user, Action.LOGGED_IN if through else Action.PASSWORD_ACCEPTED)
+            is_complete = login.is_fully_logged_in(request)
+            audit.record(request.user, Action.LOGGED_IN if is_complete else Action.PASSWORD_ACCEPTED)
         else:
             typed = getattr(response, "context_data", {})["form"].cleaned_data
             if "username" in typed and "password" in typed:
@@ -84,10 +85,8 @@ class StaffSite(admin.AdminSite):
         return response
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        if request.method == "POST":
-            wait = rate_limits.seconds_to_wait_for_login(request, request.user.get_username())
-            if wait is not None:
-                return login.please_wait(request, wait)
+        if request.method == "POST" and (refusal := login.refuse_many_tries(request, request.user.get_username())):
+            return refusal
         response = super().password_change(request, extra_context)
         if request.method == "POST" and response.status_code == 302:
             audit.record(request.user, Action.PASSWORD_CHANGED)
@@ -95,10 +94,10 @@ class StaffSite(admin.AdminSite):
 
 
 def record_failed_login(username: str) -> None:
-    """Trace a wrong password. For an account that does not exist, without what was typed: it may be anything.
+    """Audit a wrong password. What was typed for an account that does not exist is left out: it may be anything.
 
-    Known or not, the database does the same, so that the time of the answer tells nobody which names exist.
+    The database does the same for both, so that the time of the answer tells nobody which names exist.
     """
     user = User.objects.filter(username=username).first()
-    if rate_limits.over("login:failed", user.username if user else "", FAILED_LOGINS_TRACED) is None:
+    if rate_limits.over("login:failed", user.username if user else "", FAILED_LOGINS_AUDITED) is None:
         audit.record(user, Action.LOGIN_FAILED)

@@ -7,9 +7,8 @@ from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +17,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from petition.models import Action
 from petition.staff import audit, roles, second_factor
 
-from .base import ReasonField, Traced
+from .base import Audited, ReasonForm
 
 
 class RolesField(forms.ModelMultipleChoiceField):
@@ -38,10 +37,6 @@ class NewAccountForm(UserCreationForm):
     groups = RolesField(required=False)
 
 
-class ResetForm(forms.Form):
-    reason = ReasonField()
-
-
 class RoleFilter(admin.SimpleListFilter):
     title = _("role")
     parameter_name = "role"
@@ -54,7 +49,7 @@ class RoleFilter(admin.SimpleListFilter):
 
 
 @admin.register(User)
-class AccountAdmin(Traced, UserAdmin):
+class AccountAdmin(Audited, UserAdmin):
     """The accounts of staff: a name, a password, roles. Nobody makes a superuser here, or gives single permissions.
 
     What superusers may do is not for administrators to take: only a superuser changes the account of one.
@@ -68,7 +63,7 @@ class AccountAdmin(Traced, UserAdmin):
     fieldsets = [(None, {"fields": ["username", "password", "second_factor", "groups", "is_active", "last_login"]})]
     add_fieldsets = [(None, {"classes": ["wide"], "fields": ["username", "password1", "password2", "groups"]})]
     add_form = NewAccountForm
-    traced_values = ("groups", "is_active")
+    audited_values = ("groups", "is_active")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         has_one = Exists(TOTPDevice.objects.filter(user=OuterRef("pk"), confirmed=True))
@@ -86,7 +81,7 @@ class AccountAdmin(Traced, UserAdmin):
         return super().has_change_permission(request, obj) and may_touch(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        # Not one's own, by mistake.
+        # Nobody deletes the own account by mistake.
         return super().has_delete_permission(request, obj) and may_touch(request, obj) and obj != request.user
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:  # type: ignore[override]
@@ -96,32 +91,22 @@ class AccountAdmin(Traced, UserAdmin):
             super().log_change(request, obj, message)
 
     def get_urls(self) -> list[URLPattern]:
-        reset = self.admin_site.admin_view(self.reset_second_factor)
-        return [path("<int:pk>/second-factor/", reset, name="auth_user_second_factor"), *super().get_urls()]
+        return [self.url("<int:pk>/second-factor/", self.reset_second_factor, "second_factor"), *super().get_urls()]
 
     def reset_second_factor(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """For a lost phone: another administrator forgets it, and says why."""
-        user = self.get_object(request, str(pk))
-        if user is None:
-            raise Http404
+        """Forget the second factor of a lost phone. Another administrator does it, and says why."""
+        user = self.row_or_404(request, pk)
         if not self.has_change_permission(request, user) or user == request.user:
             raise PermissionDenied
-        form = ResetForm(request.POST if request.method == "POST" else None)
+        form = ReasonForm(request.POST if request.method == "POST" else None)
         account = reverse("admin:auth_user_change", args=[pk])
         if form.is_valid():
             second_factor.reset(user)
             audit.record(request.user, Action.SECOND_FACTOR_RESET, about=user, reason=form.cleaned_data["reason"])
             self.message_user(request, _("The next login of this account sets up a new second factor."))
             return HttpResponseRedirect(account)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Reset the second factor"),
-            "opts": self.opts,
-            "account": user,
-            "account_url": account,
-            "form": form,
-        }
-        return TemplateResponse(request, "admin/reset_second_factor.html", context)
+        title = _("Reset the second factor")
+        return self.page(request, "reset_second_factor", title, form=form, account=user, back=account)
 
     @admin.display(description=_("roles"))
     def role_names(self, user: User) -> str:

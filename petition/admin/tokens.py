@@ -1,4 +1,4 @@
-"""Tokens with which dashboards read the counts. Each is shown once, by the answer to the form that makes it."""
+"""Tokens for dashboards that read the counts. Each is shown once, by the answer to the form that makes it."""
 
 from typing import Any
 
@@ -7,7 +7,6 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -15,17 +14,17 @@ from django.utils.translation import gettext_lazy, ngettext
 from petition.models import Action, CountsToken, Petition
 from petition.staff import audit
 
-from .base import Traced
+from .base import Audited
 
 
 @admin.register(CountsToken)
-class CountsTokenAdmin(Traced):
+class CountsTokenAdmin(Audited):
     list_display = ["name", "created_by", "created_at", "last_used_on", "revoked_at"]
     list_select_related = ["created_by"]
     ordering = ["-id"]
     readonly_fields = ["created_by", "created_at", "last_used_on", "revoked_at"]
     actions = ["revoke"]
-    traced_values = ("name",)
+    audited_values = ("name",)
 
     def get_fields(self, request: HttpRequest, obj: CountsToken | None = None) -> Any:
         return ["name", *self.readonly_fields] if obj else ["name"]
@@ -51,14 +50,8 @@ class CountsTokenAdmin(Traced):
         # No redirect: the token would have to be kept somewhere until the next page shows it.
         petition = Petition.find()
         path = reverse("counts-json", args=[petition.slug]) if petition else ""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Token for counts"),
-            "opts": self.opts,
-            "token": obj,
-            "url": f"{settings.SITE_URL}{path}?by=day",
-        }
-        return TemplateResponse(request, "admin/petition/token_made.html", context)
+        url = f"{settings.SITE_URL}{path}?by=day"
+        return self.page(request, "token_made", _("Token for counts"), token=obj, url=url)
 
     @admin.action(description=gettext_lazy("Revoke the selected tokens"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, tokens: QuerySet[CountsToken]) -> None:

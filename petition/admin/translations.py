@@ -1,3 +1,5 @@
+"""Texts in every language: which are missing, and a preview before they are saved."""
+
 from typing import Any
 
 from django.contrib import admin
@@ -10,11 +12,11 @@ from parler.admin import TranslatableAdmin
 from parler.models import TranslatableModel
 
 from . import languages
-from .base import Traced
+from .base import Audited
 
 
 class Missing(admin.SimpleListFilter):
-    """What is left to translate."""
+    """Filter by a language that a row has no text in."""
 
     title = _("missing language")
     parameter_name = "missing"
@@ -29,14 +31,14 @@ class Missing(admin.SimpleListFilter):
         return queryset.exclude(pk__in=written.values("pk"))
 
 
-class TextsAdmin(Traced, TranslatableAdmin):
-    """What editors write in every language, and see as readers will see it.
+class TextsAdmin(Audited, TranslatableAdmin):
+    """Texts that editors write in every language, and preview as readers will see them.
 
     A preview is made of what stands in the form at that moment, saved or not, and saves nothing.
     """
 
     # django-parler puts its tabs of languages around it.
-    default_change_form_template = "admin/texts_form.html"
+    default_change_form_template = "admin/translations_form.html"
 
     @admin.display(description=_("missing language"))
     def missing(self, row: TranslatableModel) -> str:

@@ -149,8 +149,8 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(blank=True, max_length=500, verbose_name='reason')),
             ],
             options={
-                'verbose_name': 'entry of the trace',
-                'verbose_name_plural': 'trace',
+                'verbose_name': 'entry of the audit log',
+                'verbose_name_plural': 'audit log',
             },
         ),
         migrations.CreateModel(
@@ -163,8 +163,8 @@ class Migration(migrations.Migration):
                 ('hold_per_network', models.CharField(blank=True, default='', max_length=20, validators=[django.core.validators.RegexValidator('^(0|[1-9][0-9]*/[smhd])\\Z', 'Write it as 300/h, with s, m, h or d for the period; 0 is no limit.')], verbose_name='confirmations, per network, before the rest is held')),
             ],
             options={
-                'verbose_name': 'switches',
-                'verbose_name_plural': 'switches',
+                'verbose_name': 'live settings',
+                'verbose_name_plural': 'live settings',
             },
             bases=(parler.models.TranslatableModelMixin, models.Model),
         ),
@@ -176,7 +176,7 @@ class Migration(migrations.Migration):
                 ('banner', models.CharField(blank=True, help_text='One sentence, shown on top of every page.', max_length=300, verbose_name='banner')),
             ],
             options={
-                'verbose_name': 'switches Translation',
+                'verbose_name': 'live settings Translation',
                 'db_table': 'petition_switches_translation',
                 'db_tablespace': '',
                 'managed': True,

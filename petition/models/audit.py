@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Action(models.TextChoices):
-    """What leaves a trace. The key is stored for two years, so it is never given another meaning."""
+    """Actions that are audited. The key is stored for two years, so it is never given another meaning."""
 
     LOGGED_IN = "logged_in", _("login")
     PASSWORD_ACCEPTED = "password_accepted", _("right password, second factor asked")
@@ -62,7 +62,7 @@ class StaffActionQuerySet(models.QuerySet["StaffAction"]):
 
 
 class StaffAction(models.Model):
-    """An entry of the trace: what a member of staff did. It never changes, and stays for two years.
+    """An entry of the audit log about one action of staff. It never changes, and stays for two years.
 
     It says nothing about signers: `about` names a row by its number, and the texts hold no address.
     """
@@ -81,15 +81,15 @@ class StaffAction(models.Model):
     objects = StaffActionQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("entry of the trace")
-        verbose_name_plural = _("trace")
-        # That it only ever grows is a trigger's work: `petition/migrations/0002_tables_and_rules_in_sql.py`.
+        verbose_name = _("entry of the audit log")
+        verbose_name_plural = _("audit log")
+        # A trigger sees to it that the log only grows: `petition/migrations/0002_tables_and_rules_in_sql.py`.
         constraints = [
             models.CheckConstraint(
                 condition=~Q(detail__contains="@") & ~Q(reason__contains="@"), name="the_trace_holds_no_address"
             )
         ]
-        # One for each question of the page, which shows the latest first.
+        # One for each filter of the page, which shows the latest first.
         indexes = [
             models.Index("done_at", name="trace_by_time"),
             models.Index("user_id", "done_at", name="trace_by_account"),
@@ -99,4 +99,4 @@ class StaffAction(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"trace {self.pk}"
+        return f"entry {self.pk} of the audit log"

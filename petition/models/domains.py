@@ -7,14 +7,14 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-# So many mailboxes share a domain on one day before its name is kept.
+# The name of a domain is kept if at least so many mailboxes share it on one day.
 MAILBOXES = 20
-# So many signatures are looked at for that: somebody who signs again and again with one address gains nothing.
+# The most signatures of a day that are read to find them, so that a popular domain costs no more than another.
 LOOKED_AT = 100
 KEPT_DAYS = 30
 
-# How many mailboxes of a mail domain have signed on a day, up to MAILBOXES. The day is spelt out in its hours, which is
-# all that `created_at` tells, so that the index leads straight to the domain within each of them.
+# The number of mailboxes of a mail domain that signed on a day, as far as they are read. The day is spelt out in its
+# hours, which is all that `created_at` tells, so that the index leads straight to the domain within each of them.
 MAILBOXES_ON_DAY = """
     SELECT count(DISTINCT seen.email_digest)
     FROM (
@@ -48,7 +48,7 @@ class SeenDomain(models.Model):
 
     digest = models.BinaryField(max_length=32, unique=True)
     name = models.CharField(_("mail domain"), max_length=253)
-    # Only the last such day, which is what says when it goes.
+    # The last such day, from which its KEPT_DAYS run.
     shared_on = models.DateField(_("last shared by 20 on"))
 
     objects = SeenDomainQuerySet.as_manager()

@@ -15,7 +15,7 @@ DIGEST = 32  # bytes
 
 
 class InvalidationCampaignQuerySet(models.QuerySet["InvalidationCampaign"]):
-    """Each step of a campaign is one conditional UPDATE: who comes too late changes nothing."""
+    """Each change of state is one conditional UPDATE, so of two moderators the second changes nothing."""
 
     def drafts(self) -> Self:
         return self.filter(applied_at=None, cancelled_at=None)
@@ -27,7 +27,7 @@ class InvalidationCampaignQuerySet(models.QuerySet["InvalidationCampaign"]):
         return self.filter(undone_at__isnull=False, undo_finished_at=None)
 
     def running(self) -> Self:
-        """Those that a worker has to go on with."""
+        """The campaigns that the worker has to go on with."""
         return self.applying() | self.undoing()
 
     def apply(self, user_id: int | None) -> int:
@@ -66,7 +66,7 @@ class InvalidationCampaignQuerySet(models.QuerySet["InvalidationCampaign"]):
 
 
 class InvalidationCampaign(models.Model):
-    """One hunt for fakes: what to look for, and how far the worker has come with invalidating what it finds.
+    """An invalidation campaign: which signatures to look for, and how far the worker has come with invalidating them.
 
     Each signature remembers the campaign that invalidated it, until somebody decides otherwise. Undoing restores those
     that still do.
@@ -168,9 +168,9 @@ class InvalidationCampaign(models.Model):
         return self.changed - self.restored
 
     def signatures(self) -> SignatureQuerySet:
-        """What it finds at this moment: confirmed signatures that are not invalidated and fit all criteria."""
+        """The signatures it finds at this moment: confirmed, not invalidated, and fitting all criteria."""
         if self.faded_at:
-            # It no longer knows what it looked for.
+            # Without its criteria it would find everybody.
             return Signature.objects.none()
         found = Signature.objects.confirmed().filter(petition_id=self.petition_id, invalidated_at=None)
         if self.state == self.State.COUNTED:

@@ -28,7 +28,7 @@ def rate(label: Any) -> "models.CharField[str, str]":
 
 
 class Switches(TranslatableModel):
-    """What administrators change while the site runs: one row, which every process reads again after two seconds."""
+    """Live settings, changed by administrators while the site runs: one row, which processes read every two seconds."""
 
     rate_per_network = rate(_("signing and asking, per network"))
     burst_per_network = rate(_("the same, in a short time"))
@@ -41,8 +41,8 @@ class Switches(TranslatableModel):
     )
 
     class Meta:
-        verbose_name = _("switches")
-        verbose_name_plural = _("switches")
+        verbose_name = _("live settings")
+        verbose_name_plural = _("live settings")
         constraints = [models.CheckConstraint(condition=Q(id=1), name="there_is_one_row_of_switches")]
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class Verdict(models.TextChoices):
 
 
 class ListedQuerySet(models.QuerySet[Any]):
-    def standing(self) -> Self:
+    def active(self) -> Self:
         return self.filter(ends_on__gte=timezone.localdate())
 
     def ended(self) -> Self:

@@ -1,4 +1,4 @@
-"""The same signatures, as the parts of the admin see them that deal with them in their own way."""
+"""Proxy models of Signature, one for each page of the admin that shows signatures in its own way."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,7 +6,7 @@ from .signature import Signature
 
 
 class Review(Signature):
-    """A signature as the moderation desk sees it."""
+    """A signature whose name and words moderators approve or hide."""
 
     class Meta:
         proxy = True
@@ -26,7 +26,7 @@ class HeldSignature(Signature):
 
 
 class SoughtSignature(Signature):
-    """A signature as an administrator finds it for its signer."""
+    """A signature that an administrator looks up for its signer."""
 
     class Meta:
         proxy = True
@@ -36,7 +36,7 @@ class SoughtSignature(Signature):
 
 
 class Signals(Signature):
-    """The same signatures, as the page sees them on which fakes stand out. No row has a page of its own there."""
+    """Signatures on the page of anomalies, which shows groups of them. No row has a page of its own there."""
 
     class Meta:
         proxy = True

@@ -1,4 +1,4 @@
-"""Which groups of signatures stand out: more of them than is ordinary, or more alike than people are.
+"""Anomalies: groups of signatures that stand out, as more than is ordinary, or as more alike than people are.
 
 The rule, as a moderator is told it:
 
@@ -11,128 +11,54 @@ Shares, because in an hour when everybody signs every group grows, and none of t
 is no chance is the log-likelihood ratio of two proportions (T. Dunning, Accurate methods for the statistics of surprise
 and coincidence, Computational Linguistics 19, 1993), which holds for rare events, as chi squared does not; that it is
 large is the lift, with a minimum support. That people behind one address have a mix of mailboxes and hours, and fakes
-move in lockstep, is how large networks tell them apart (A. Beutel and others, CopyCatch, WWW 2013; Q. Cao and others,
+are alike, is how large networks tell them apart (A. Beutel and others, CopyCatch, WWW 2013; Q. Cao and others,
 Uncovering large groups of active malicious accounts, CCS 2014). Being alike is measured as total variation distance.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from math import log
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
-from psycopg2.errors import QueryCanceled
+from django.utils.translation import gettext_lazy, ngettext
 
 from petition.models.signature import this_hour
+from petition.moderation import anomaly_groups
+from petition.moderation.anomaly_groups import FEATURES, SUPPORT, Cell, Group, Observed, together
+from petition.postgres.timeouts import read_within
 
-# A cell is a group in one hour, or on one day of a month. Fewer in it are nobody's campaign.
-SUPPORT = 20
+# How many times its ordinary share a group must have.
 LIFT = 3
-# Beyond this, chance would make one cell in a billion.
+# The least log-likelihood ratio. Chance alone would exceed it once in a billion.
 SURPRISE = 40
-# So many at the same hours before are a time to compare with; else everything else is.
+# With fewer signatures than this, the same hours of the days before are no time to compare with, and all others are.
 ORDINARY = 1_000
-CROWD = 30
+# The share of a network that must be alike.
 ALIKE = 0.75
-# How far the mix of a country is trusted before there are many signatures from it.
-TRUST = 100
-SECONDS = 30
-MEMORY = "64MB"
-HOURS, DAYS = 3_600, 86_400
+# So many signatures of a country weigh as much as those of all the world, when its mix is estimated.
+WORLD_WEIGHT = 100
+LIMIT_SECONDS = 30
+SECONDS_PER_HOUR, SECONDS_PER_DAY = 3_600, 86_400
+HOURS_PER_DAY = 24
 
-# How a name is written, for names with more in them than letters: "Anna1984" and "olga_7" are a9 and a_9. Regular
-# expressions cost most of all that is done here, so letters are all that they look for.
-SHAPE = r"""CASE WHEN translate(name, '0123456789_*+=/#&~|<>^', '') <> name
-    THEN replace(replace(replace(
-        regexp_replace(translate(name, '012345678', '999999999'), '[[:alpha:]]+', 'a', 'g'),
-    '999', '9'), '99', '9'), '99', '9') END"""
-NAME = "nullif(lower(btrim(name)), '')"
-WORDS = "nullif(lower(btrim(words)), '')"
-# What signatures can have in common, and how that is written of a row.
-KEYS = {
-    "network": "network_digest",
-    "domain": "domain_digest",
-    "country": "nullif(country, '')",
-    "language": "nullif(language, '')",
-    "source": "nullif(source, '')",
-    "name": NAME,
-    "shape": SHAPE,
-    "words": WORDS,
+# The share of a value among signatures.
+Share = Callable[[Any], float]
+
+FEATURE_NAMES: dict[str, Any] = {
+    "hour": gettext_lazy("the hour"),
+    "domain": gettext_lazy("the mail domain"),
+    "name": gettext_lazy("the name"),
+    "shape": gettext_lazy("how the name is written"),
+    "words": gettext_lazy("the words"),
 }
-KINDS = [kind for kind in KEYS if kind != "network"]
-FEATURES = ["hour", "domain", "name", "shape", "words"]
-
-# Read once, then counted in several ways. Eight bytes of a digest, or of a hash, are as good as all, and smaller.
-READ = f"""
-    WITH seen AS MATERIALIZED (
-        SELECT id, created_at >= %(since)s AS is_new, extract(epoch FROM created_at)::bigint / 3600 AS hour,
-            CASE WHEN created_at >= %(since)s THEN extract(epoch FROM created_at)::bigint / %(slice)s
-                ELSE -1 - extract(hour FROM created_at AT TIME ZONE 'UTC')::bigint END AS slice,
-            substr(network_digest, 1, 8) AS network, substr(domain_digest, 1, 8) AS domain,
-            {KEYS["country"]} AS country, {KEYS["language"]} AS language, {KEYS["source"]} AS source,
-            hashtextextended({NAME}, 0) AS name, {SHAPE} AS shape, hashtextextended({WORDS}, 0) AS words,
-            confirmed_at IS NOT NULL AS confirmed, held_at IS NOT NULL AS held,
-            confirmed_at IS NOT NULL AND held_at IS NULL AND invalidated_at IS NULL AS counted
-        FROM petition_signature
-        WHERE created_at >= %(horizon)s AND (domain_digest IS NOT NULL OR network_digest IS NOT NULL)
-    ), crowded AS (
-        SELECT network FROM seen WHERE is_new AND network IS NOT NULL GROUP BY network HAVING count(*) >= {CROWD}
-    ), domains AS (
-        SELECT domain AS known FROM seen WHERE is_new GROUP BY domain HAVING count(*) >= {SUPPORT}
-    ), names AS (
-        SELECT name AS known FROM seen WHERE is_new GROUP BY name HAVING count(*) >= {SUPPORT}
-    ), phrases AS (
-        SELECT words AS known FROM seen WHERE is_new GROUP BY words HAVING count(*) >= {SUPPORT}
-    ), often AS (
-        -- What a few share is in no group, and would be most of all groups.
-        SELECT slice, country, language, source, shape, confirmed, held, counted, id,
-            domains.known AS domain, names.known AS name, phrases.known AS words
-        FROM seen LEFT JOIN domains ON domains.known = domain LEFT JOIN names ON names.known = name
-            LEFT JOIN phrases ON phrases.known = words
-    )
-    SELECT GROUPING(domain, country, language, source, name, shape, words), NULL, slice, country,
-        coalesce(domain::text, language, source, name::text, shape, words::text, country),
-        count(*), count(*) FILTER (WHERE confirmed), count(*) FILTER (WHERE held), count(*) FILTER (WHERE counted),
-        min(id), max(id)
-    FROM often
-    GROUP BY GROUPING SETS ((slice), (slice, domain), (slice, country), (slice, language), (slice, source),
-        (slice, name), (slice, shape), (slice, words))
-    HAVING count(*) >= 3
-    UNION ALL
-    SELECT 1000 + GROUPING(domain, country, hour), NULL, hour, country, domain::text, count(*), 0, 0, 0, 0, 0
-    FROM seen
-    WHERE is_new
-    GROUP BY GROUPING SETS ((hour), (hour, country), (country), (country, domain), (domain))
-    HAVING count(*) >= 3
-    UNION ALL
-    SELECT 2000 + GROUPING(hour, domain, country, name, shape, words), network::text, hour, country,
-        coalesce(domain::text, name::text, shape, words::text),
-        count(*), count(*) FILTER (WHERE confirmed), count(*) FILTER (WHERE held), count(*) FILTER (WHERE counted),
-        min(id), max(id)
-    FROM seen JOIN crowded USING (network)
-    WHERE is_new
-    GROUP BY GROUPING SETS ((network), (network, hour), (network, domain), (network, country), (network, name),
-        (network, shape), (network, words))
-    HAVING count(*) >= 2
-"""  # noqa: S608
-
-GROUPS = {127 - 2**bit: kind for bit, kind in enumerate(reversed(KINDS))}
-ALL_OF_SLICE, ALL_OF_NETWORK = 127, 2_063
-OF_NETWORK = {2_031: "hour", 2_047: "domain", 2_055: "country", 2_059: "name", 2_061: "shape", 2_062: "words"}
-HOUR, COUNTRY_HOUR, COUNTRY, COUNTRY_DOMAIN, DOMAIN = 1_006, 1_004, 1_005, 1_001, 1_003
-
-
-class TooMuch(Exception):  # noqa: N818  (it names what is the case)
-    """There are too many signatures in this time to look through them while somebody waits."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A time to look at, and the time before that it is compared with. Without one, its days are compared."""
+    """A time to look at, and the time before that it is compared with; if there is none, its days with each other."""
 
     name: str
     lasts: timedelta
@@ -140,7 +66,7 @@ class Span:
 
     @property
     def slice_seconds(self) -> int:
-        return HOURS if self.before else DAYS
+        return SECONDS_PER_HOUR if self.before else SECONDS_PER_DAY
 
     def since(self) -> datetime:
         """From here on, to the hour: that is all that a signature remembers."""
@@ -162,36 +88,11 @@ SPANS = {
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Some of the signatures of a group: how many, in which state, and the first and the last number among them."""
+class Anomaly:
+    """A group that stands out: `expected` of it would be ordinary. Of a network, `share` is alike, in `alike`.
 
-    count: int = 0
-    confirmed: int = 0
-    held: int = 0
-    counted: int = 0
-    first: int = 0
-    last: int = 0
-
-    def __add__(self, other: "Cell") -> "Cell":
-        if not (self.count and other.count):
-            return self if self.count else other
-        return Cell(
-            self.count + other.count,
-            self.confirmed + other.confirmed,
-            self.held + other.held,
-            self.counted + other.counted,
-            min(self.first, other.first),
-            max(self.last, other.last),
-        )
-
-
-def together(cells: Iterable[Cell]) -> Cell:
-    return sum(cells, Cell())
-
-
-@dataclass(frozen=True)
-class Signal:
-    """A group that stands out: `expected` of it would be ordinary. Of a network, `share` is alike, in `alike`."""
+    Of any other, its signatures were made in `hours` hours between `since` and `until`.
+    """
 
     kind: str
     value: str
@@ -199,6 +100,7 @@ class Signal:
     expected: float
     since: datetime
     until: datetime
+    hours: int = 0
     share: float = 0
     alike: tuple[str, ...] = ()
 
@@ -210,120 +112,98 @@ class Signal:
 @dataclass
 class Found:
     signatures: int
-    signals: list[Signal]
+    anomalies: list[Anomaly]
     # Whether there was anything to compare with: a site of an hour has no ordinary yet.
     compares: bool = True
 
 
 def find(span: Span) -> Found:
-    """What stands out in this time, first what has most beyond the ordinary.
+    """The anomalies of this time, first what has most beyond the ordinary.
 
-    Reads every signature of the time and of that before it, once. Raises TooMuch after 30 seconds.
+    Reads every signature of the time and of that before it, once. Raises TimeLimitError after 30 seconds.
     """
-    since = span.since()
-    values: dict[str, Any] = {"since": since, "horizon": span.horizon(), "slice": span.slice_seconds}
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            bounds = {"statement_timeout": f"{1000 * SECONDS:.0f}ms", "work_mem": MEMORY, "jit": "off"}
-            for name, value in bounds.items():
-                cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
-            cursor.execute(READ, values)
-            counts = Counts(cursor.fetchall())
-            for name in bounds:
-                cursor.execute(f"SET LOCAL {name} TO DEFAULT")
-    except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
-            raise TooMuch from error
-        raise
-    signals = [*bursts(counts, span), *lockstep(counts)]
-    signals.sort(key=lambda signal: (-signal.surplus, signal.kind, signal.value))
-    compares = not span.before or bool(counts.before().count) or len(counts.new_slices()) > 1
-    return Found(counts.new().count, signals, compares)
+    with read_within(LIMIT_SECONDS):
+        observed = anomaly_groups.read(span.since(), span.horizon(), span.slice_seconds)
+    everybody = observed.everybody
+    found = [*grown_groups(observed, span), *uniform_networks(observed)]
+    found.sort(key=lambda anomaly: (-anomaly.surplus, anomaly.kind, anomaly.value))
+    compares = not span.before or bool(everybody.before.count) or len(everybody.slices) > 1
+    return Found(everybody.new.count, found, compares)
 
 
-class Counts:
-    """What READ says, sorted by what it is about."""
-
-    def __init__(self, rows: Iterable[tuple]) -> None:
-        self.slices: dict[int, Cell] = {}
-        self.groups: dict[str, dict[str, dict[int, Cell]]] = {kind: defaultdict(dict) for kind in KINDS}
-        self.ordinary: dict[int, Counter] = defaultdict(Counter)
-        self.networks: dict[str, Cell] = {}
-        self.of_network: dict[str, dict[str, Counter]] = defaultdict(lambda: defaultdict(Counter))
-        for about, network, at, country, value, *counted in rows:
-            if about == ALL_OF_SLICE:
-                self.slices[at] = Cell(*counted)
-            elif about == ALL_OF_NETWORK:
-                self.networks[network] = Cell(*counted)
-            elif about in OF_NETWORK:
-                feature = OF_NETWORK[about]
-                # Where a network lacks a feature, its signatures have nothing in common by that.
-                key = at if feature == "hour" else country if feature == "country" else value
-                if key is not None or feature == "country":
-                    self.of_network[network][feature][key] = counted[0]
-            elif about in GROUPS:
-                if value is not None:
-                    self.groups[GROUPS[about]][value][at] = Cell(*counted)
-            else:
-                self.ordinary[about][self._key(about, at, country, value)] = counted[0]
-
-    @staticmethod
-    def _key(about: int, at: int, country: str, value: str) -> object:
-        return {
-            HOUR: at,
-            COUNTRY_HOUR: (country, at),
-            COUNTRY: country,
-            COUNTRY_DOMAIN: (country, value),
-            DOMAIN: value,
-        }[about]
-
-    @cached_property
-    def everybody(self) -> int:
-        return together(self.slices.values()).count
-
-    def new_slices(self) -> list[int]:
-        return sorted(at for at in self.slices if at >= 0)
-
-    def new(self) -> Cell:
-        return together(self.slices[at] for at in self.new_slices())
-
-    def before(self) -> Cell:
-        return together(cell for at, cell in self.slices.items() if at < 0)
+def reason(anomaly: Anomaly) -> str:
+    """The sentence that tells a moderator why this stands in the list."""
+    count = anomaly.cell.count
+    if anomaly.kind == "network":
+        text = ngettext(
+            "%(percent)d%% of %(count)d signature share what others from the same countries do not: %(features)s.",
+            "%(percent)d%% of %(count)d signatures share what others from the same countries do not: %(features)s.",
+            count,
+        )
+        features = ", ".join(str(FEATURE_NAMES[feature]) for feature in anomaly.alike)
+        return text % {"percent": int(100 * anomaly.share), "count": count, "features": features}
+    expected = round(anomaly.expected)
+    if expected:
+        text = ngettext(
+            "%(count)d signature in %(time)s; going by this group’s share at other times,"
+            " about %(expected)d would be expected.",
+            "%(count)d signatures in %(time)s; going by this group’s share at other times,"
+            " about %(expected)d would be expected.",
+            count,
+        )
+    else:
+        text = ngettext(
+            "%(count)d signature in %(time)s; going by this group’s share at other times, none would be expected.",
+            "%(count)d signatures in %(time)s; going by this group’s share at other times, none would be expected.",
+            count,
+        )
+    return text % {"count": count, "time": duration(anomaly.hours), "expected": expected}
 
 
-def bursts(counts: Counts, span: Span) -> Iterator[Signal]:
-    """Groups that have grown: in some hours, or over the whole time."""
-    new, before = counts.new(), counts.before()
-    for kind, groups in counts.groups.items():
-        for value, cells in groups.items():
-            mine = together(cell for at, cell in cells.items() if at >= 0)
-            if mine.count < SUPPORT:
+def duration(hours: int) -> str:
+    days, rest = divmod(hours, HOURS_PER_DAY)
+    if days and not rest:
+        return ngettext("%(count)d day", "%(count)d days", days) % {"count": days}
+    return ngettext("%(count)d hour", "%(count)d hours", hours) % {"count": hours}
+
+
+def grown_groups(observed: Observed, span: Span) -> Iterator[Anomaly]:
+    """Groups with a larger share than before: in some slices, or over the whole time."""
+    everybody = observed.everybody
+    for kind, groups in observed.groups.items():
+        for value, group in groups.items():
+            if group.new.count < SUPPORT:
                 continue
-            grown: dict[int, float] = {}
-            for at, cell in cells.items():
-                if at >= 0 and cell.count >= SUPPORT:
-                    ordinary = compared_with(counts, cells, at)
-                    expected = expected_of(cell.count, counts.slices[at].count, *ordinary)
-                    if expected is not None:
-                        grown[at] = expected
-            hot, usual = together(cells[at] for at in grown), sum(grown.values())
-            if before.count >= ORDINARY:
-                mine_before = sum(cell.count for at, cell in cells.items() if at < 0)
-                whole = expected_of(mine.count, new.count, mine_before, before.count)
-                if whole is not None and mine.count - whole > hot.count - usual:
-                    hot, usual, grown = mine, whole, {at: 0 for at in cells if at >= 0}
-            if hot.count:
-                start, end = (moment(at * span.slice_seconds) for at in (min(grown), max(grown) + 1))
-                yield Signal(kind, value, hot, usual, start, end)
+            cell, expected, slices = growth(group, everybody)
+            if cell.count:
+                start, end = moment(slices[0] * span.slice_seconds), moment((slices[-1] + 1) * span.slice_seconds)
+                hours = len(slices) * span.slice_seconds // SECONDS_PER_HOUR
+                yield Anomaly(kind, value, cell, expected, start, end, hours)
 
 
-def compared_with(counts: Counts, cells: dict[int, Cell], at: int) -> tuple[int, int]:
+def growth(group: Group, everybody: Group) -> tuple[Cell, float, Sequence[int]]:
+    """The signatures of this group by which it has grown, how many of them would be ordinary, and their slices."""
+    grown: dict[int, float] = {}
+    for at, cell in sorted(group.slices.items()):
+        if cell.count >= SUPPORT:
+            expected = expected_of(cell.count, everybody.slices[at].count, *compared_with(group, everybody, at))
+            if expected is not None:
+                grown[at] = expected
+    found, usual = together(group.slices[at] for at in grown), sum(grown.values())
+    if everybody.before.count >= ORDINARY:
+        whole = expected_of(group.new.count, everybody.new.count, group.before.count, everybody.before.count)
+        if whole is not None and group.new.count - whole > found.count - usual:
+            return group.new, whole, range(min(group.slices), max(group.slices) + 1)
+    return found, usual, list(grown)
+
+
+def compared_with(group: Group, everybody: Group, at: int) -> tuple[int, int]:
     """How many of a group, and of all, signed at the same hours of the days before; if few did, at any other time."""
-    then = -1 - at % 24
-    all_then = counts.slices.get(then, Cell()).count
+    hour = at % HOURS_PER_DAY
+    all_then = everybody.slices_before.get(hour, Cell()).count
     if all_then >= ORDINARY:
-        return cells.get(then, Cell()).count, all_then
-    return together(cells.values()).count - cells[at].count, counts.everybody - counts.slices[at].count
+        return group.slices_before.get(hour, Cell()).count, all_then
+    return group.count - group.slices[at].count, everybody.count - everybody.slices[at].count
 
 
 def expected_of(count: int, of: int, ordinary_count: int, ordinary_of: int) -> float | None:
@@ -352,33 +232,31 @@ def surprise(count: int, of: int, ordinary_count: int, ordinary_of: int) -> floa
     )
 
 
-def lockstep(counts: Counts) -> Iterator[Signal]:
+def uniform_networks(observed: Observed) -> Iterator[Anomaly]:
     """Networks whose signatures are more alike than those of other networks of the same countries."""
-    totals = {kind: {value: sum(cell.count for at, cell in cells.items() if at >= 0) for value, cells in groups.items()}
-              for kind, groups in counts.groups.items() if kind in FEATURES}  # fmt: skip
-    everybody = counts.new().count
-    for network, cell in counts.networks.items():
-        mixes = counts.of_network[network]
-        countries = {country: number / cell.count for country, number in mixes["country"].items()}
+    everybody = observed.everybody.new.count
+    for value, network in observed.networks.items():
+        count, mixes = network.cell.count, network.mixes
+        countries = {country: number / count for country, number in mixes["country"].items()}
         shares = {
-            "hour": beyond(mixes["hour"], cell.count, hours_elsewhere(counts, mixes["hour"], countries)),
-            "domain": most_beyond(mixes["domain"], cell.count, domains_elsewhere(counts, mixes, countries, everybody)),
+            "hour": beyond(mixes["hour"], count, hours_elsewhere(observed, mixes["hour"], countries)),
+            "domain": most_beyond(mixes["domain"], count, domains_elsewhere(observed, mixes, countries)),
         }
         for kind in ("name", "shape", "words"):
-            shares[kind] = most_beyond(
-                mixes[kind], cell.count, elsewhere(totals[kind], mixes[kind], everybody, cell.count)
-            )
+            others = elsewhere(observed.groups[kind], mixes[kind], everybody, count)
+            shares[kind] = most_beyond(mixes[kind], count, others)
         alike = tuple(feature for feature in FEATURES if shares[feature] >= ALIKE)
         if alike:
-            share = max(shares.values())
-            hours = mixes["hour"]
-            start, end = moment(min(hours, default=0) * HOURS), moment((max(hours, default=0) + 1) * HOURS)
-            yield Signal("network", network, cell, cell.count * (1 - share), start, end, share, alike)
+            share, hours = max(shares.values()), mixes["hour"]
+            # None, if it is spread so thinly over many days that no two signatures are of one hour.
+            first, last = min(hours, default=0), max(hours, default=0)
+            start, end = moment(first * SECONDS_PER_HOUR), moment((last + 1) * SECONDS_PER_HOUR)
+            yield Anomaly("network", value, network.cell, count * (1 - share), start, end, share=share, alike=alike)
 
 
-def elsewhere(everywhere: dict[str, int], own: Counter, everybody: int, owned: int) -> Callable[[object], float]:
+def elsewhere(groups: dict[str, Group], own: Counter[str], everybody: int, owned: int) -> Share:
     """The share of a name, a shape or words among all other signatures."""
-    return lambda value: rest(everywhere.get(str(value), 0), own[value], everybody, owned)
+    return lambda value: rest(groups[value].new.count if value in groups else 0, own[value], everybody, owned)
 
 
 def rest(all_with: int, own_with: int, everybody: int, own: int) -> float:
@@ -387,59 +265,62 @@ def rest(all_with: int, own_with: int, everybody: int, own: int) -> float:
     return max(all_with - own_with, 0) / others if others > 0 else 1.0
 
 
-def beyond(mix: Counter, count: int, elsewhere: Callable[[object], float]) -> float:
+def beyond(mix: Counter, count: int, elsewhere: Share) -> float:
     """How much of a mix is not explained by how it is elsewhere: 0 is the same, 1 is nothing in common."""
     return sum(max(number / count - elsewhere(key), 0) for key, number in mix.items())
 
 
-def most_beyond(mix: Counter, count: int, elsewhere: Callable[[object], float]) -> float:
+def most_beyond(mix: Counter, count: int, elsewhere: Share) -> float:
     """The same for the one value that is furthest from explained: of many it would be chance."""
     return max((number / count - elsewhere(key) for key, number in mix.items()), default=0)
 
 
-def hours_elsewhere(counts: Counts, own: Counter, countries: dict[str, float]) -> Callable[[object], float]:
+def hours_elsewhere(observed: Observed, own: Counter[int], countries: dict[str, float]) -> Share:
     """The share of an hour among the other signatures of its day: a network has a name for one day."""
-    days = {hour // 24 for hour in own}
-    hours = [day * 24 + hour for day in days for hour in range(24)]
-    by_hour, by_country = counts.ordinary[HOUR], counts.ordinary[COUNTRY_HOUR]
+    days = {hour // HOURS_PER_DAY for hour in own}
+    hours = [day * HOURS_PER_DAY + hour for day in days for hour in range(HOURS_PER_DAY)]
     owned = sum(own.values())
-    others = sum(by_hour[hour] for hour in hours) - owned
+    others = sum(observed.hours[None][hour] for hour in hours) - owned
     of_country = {
-        country: sum(by_country[country, hour] for hour in hours) - owned * part for country, part in countries.items()
+        country: sum(observed.hours[country][hour] for hour in hours) - owned * part
+        for country, part in countries.items()
     }
 
-    def of_hour(hour: object) -> float:
+    def of_hour(hour: int) -> float:
         if others <= 0:
             return 1.0
-        world = max(by_hour[hour] - own[hour], 0) / others
+        world = max(observed.hours[None][hour] - own[hour], 0) / others
         return sum(
-            part
-            * (max(by_country[country, hour] - own[hour] * part, 0) + TRUST * world)
-            / (max(of_country[country], 0) + TRUST)
+            part * estimated(observed.hours[country][hour] - own[hour] * part, of_country[country], world)
             for country, part in countries.items()
         )
 
     return of_hour
 
 
-def domains_elsewhere(
-    counts: Counts, mixes: dict[str, Counter], countries: dict[str, float], everybody: int
-) -> Callable[[object], float]:
+def domains_elsewhere(observed: Observed, mixes: dict[str, Counter], countries: dict[str, float]) -> Share:
     """The share of a mail domain among the other signatures of the countries of a network."""
     own, owned = mixes["domain"], sum(mixes["country"].values())
-    by_domain, by_country = counts.ordinary[DOMAIN], counts.ordinary[COUNTRY_DOMAIN]
-    all_of_country = counts.ordinary[COUNTRY]
+    everybody = observed.everybody.new.count
 
-    def of_domain(domain: object) -> float:
-        world = rest(by_domain[domain], own[domain], everybody, owned)
+    def of_domain(domain: str) -> float:
+        world = rest(observed.domains[None][domain], own[domain], everybody, owned)
         return sum(
             part
-            * (max(by_country[country, domain] - own[domain] * part, 0) + TRUST * world)
-            / (max(all_of_country[country] - owned * part, 0) + TRUST)
+            * estimated(
+                observed.domains[country][domain] - own[domain] * part,
+                observed.countries[country] - owned * part,
+                world,
+            )
             for country, part in countries.items()
         )
 
     return of_domain
+
+
+def estimated(number: float, of: float, world: float) -> float:
+    """The share of a country; where it has few signatures, nearer to that of all the world."""
+    return (max(number, 0) + WORLD_WEIGHT * world) / (max(of, 0) + WORLD_WEIGHT)
 
 
 def moment(seconds: int) -> datetime:

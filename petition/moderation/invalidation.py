@@ -1,4 +1,4 @@
-"""Invalidation campaigns: a look at what one would change, and the worker's part, which changes it in short steps."""
+"""Invalidation campaigns: the preview for a moderator, and the steps in which the worker applies or undoes one."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,10 @@ from django.utils import timezone
 from petition.counts import tally
 from petition.models import Action, InvalidationCampaign, Signature
 from petition.models.signature import SignatureQuerySet, this_hour
-from petition.postgres.timeouts import time_limit
+from petition.postgres.timeouts import read_within
 from petition.staff import audit
 
-# A step changes so many signatures at most, and looks at so many: its locks are gone in a moment, and whoever withdraws
-# one of these signatures waits no longer.
+# The most signatures that a step changes, and that it looks at. A signer who withdraws waits for the locks of a step.
 BATCH = 1_000
 WALK = 5_000
 SAMPLE = 20
@@ -38,7 +37,7 @@ def preview(campaign: InvalidationCampaign) -> Preview:
     Reads all that it must to be exact; raises TimeLimitError after 20 seconds.
     """
     found = campaign.signatures()
-    with time_limit(PREVIEW_SECONDS):
+    with read_within(PREVIEW_SECONDS):
         # Of confirmed signatures that are not invalidated, those that are not held count.
         numbers = found.aggregate(found=Count("pk"), counted=Count("pk", filter=Q(held_at=None)))
         # By a hash of their numbers: neither the first nor the last ones show what else is caught.
@@ -49,7 +48,7 @@ def preview(campaign: InvalidationCampaign) -> Preview:
 
 
 def advance() -> bool:
-    """Do one step of the oldest campaign that no other worker is busy with. False: there is none.
+    """Do one step of the oldest campaign that no other worker is busy with; return whether there was one.
 
     The step and how far it has come are one transaction: whoever goes on after a crash does nothing twice.
     """
@@ -79,7 +78,7 @@ def _invalidate(campaign: InvalidationCampaign) -> None:
 
 
 def _restore(campaign: InvalidationCampaign) -> None:
-    """Whatever somebody else decided on meanwhile has forgotten the campaign, and is left."""
+    """Signatures that somebody decided on meanwhile no longer belong to the campaign, and stay as they are."""
     ids = _step(campaign, Signature.objects.filter(campaign=campaign))
     campaign.restored += Signature.objects.filter(pk__in=ids).update(
         invalidated_at=None, invalidated_reason="", campaign=None
@@ -92,7 +91,7 @@ def _restore(campaign: InvalidationCampaign) -> None:
 def _step(campaign: InvalidationCampaign, signatures: SignatureQuerySet) -> list[int]:
     """The next of these signatures, locked in the order of their numbers; the campaign notes how far that is."""
     ahead = Signature.objects.filter(pk__gt=campaign.reached, pk__lte=campaign.last_id).order_by("pk")
-    # Not a number of numbers: there may be large gaps between them.
+    # So many rows, not so many numbers: there may be large gaps between those.
     end = next(iter(ahead.values_list("pk", flat=True)[WALK - 1 : WALK]), campaign.last_id)
     within = signatures.filter(pk__gt=campaign.reached, pk__lte=end).order_by("pk")
     ids = list(within.select_for_update().values_list("pk", flat=True)[:BATCH])
@@ -101,7 +100,7 @@ def _step(campaign: InvalidationCampaign, signatures: SignatureQuerySet) -> list
 
 
 def _tell(campaign: InvalidationCampaign, action: Action, count: int) -> None:
-    """Trace the end in the name of who asked for it."""
+    """Record the end in the audit log, in the name of the account that asked for it."""
     user = User.objects.filter(pk=campaign.asked_by or 0).first()
     left = f"{campaign.left} left as they are" if action == Action.CAMPAIGN_UNDO_FINISHED and campaign.left else ""
     audit.record(user, action, about=campaign, detail=left, count=count, reason=campaign.reason)

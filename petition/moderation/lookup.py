@@ -1,4 +1,4 @@
-"""Finding the signature of somebody who writes in and asks. The address is digested, and kept nowhere."""
+"""Look-up of the signatures of an address, for a signer who writes in. The address is digested, and kept nowhere."""
 
 from datetime import timedelta
 
@@ -14,18 +14,18 @@ PER_DAY = 10
 
 
 class TooOftenError(Exception):
-    """This account has looked for ten signatures within a day."""
+    """This account has made its ten look-ups within a day."""
 
 
 def find(user: User, address: str, reason: str) -> list[Signature]:
     """The signatures of this address, pending ones included.
 
-    The trace says who looked when and why: neither the address nor what was found. It is also what counts them, so that
-    nobody finds more than it tells of. Raises TooOftenError, and ValueError for what is no address.
+    The audit log says who looked when and why: neither the address nor what was found. It also serves as the limit, ten
+    look-ups a day. Raises TooOftenError, and ValueError for what is no address.
     """
     digest = identity.email_digest(address)
     with transaction.atomic():
-        # Whoever asks several times at once waits here for the entry of the time before.
+        # Several requests of one account wait here for each other, so that each counts the entries before it.
         User.objects.select_for_update().get(pk=user.pk)
         day = timezone.now() - timedelta(days=1)
         asked = StaffAction.objects.filter(user_id=user.pk, done_at__gt=day, action=Action.SIGNATURE_SOUGHT)

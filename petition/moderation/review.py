@@ -10,7 +10,7 @@ from petition.models.signature import SHOWABLE
 
 
 def fingerprint(signature: Signature) -> str:
-    """What a moderator saw: the words, and what had been decided on them. It tells neither."""
+    """A digest of all that a moderator saw: the words, and what had been decided on them. It tells neither."""
     decision = (signature.reviewed_at is not None, signature.approved_at is not None)
     seen = repr((signature.pk, signature.name, signature.words, signature.shows_name, decision))
     return salted_hmac("petition.review", seen, algorithm="sha256").hexdigest()[:20]

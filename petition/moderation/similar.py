@@ -13,8 +13,28 @@ from django.utils.crypto import salted_hmac
 from petition import identity
 from petition.models import SeenDomain, Signature
 from petition.models.signature import SignatureQuerySet, this_hour
-from petition.moderation.anomalies import KEYS
 
+# The shape of a name that has more in it than letters: of "Anna1984" it is a9, of "olga_7" a_9. Regular expressions are
+# what costs most in finding anomalies, so letters are all that they look for.
+SHAPE = r"""CASE WHEN translate(name, '0123456789_*+=/#&~|<>^', '') <> name
+    THEN replace(replace(replace(
+        regexp_replace(translate(name, '012345678', '999999999'), '[[:alpha:]]+', 'a', 'g'),
+    '999', '9'), '99', '9'), '99', '9') END"""
+NAME = "nullif(lower(btrim(name)), '')"
+WORDS = "nullif(lower(btrim(words)), '')"
+# All that signatures can share, as SQL over petition_signature.
+KEYS = {
+    "network": "network_digest",
+    "domain": "domain_digest",
+    "country": "nullif(country, '')",
+    "language": "nullif(language, '')",
+    "source": "nullif(source, '')",
+    "name": NAME,
+    "shape": SHAPE,
+    "words": WORDS,
+}
+
+# A text is looked for in so many signatures at a time, and in so many altogether.
 STRETCH = 100_000
 MOST_READ = 1_000_000
 
@@ -29,16 +49,16 @@ NEWEST_OF_DOMAIN = """
 
 
 def like(rows: SignatureQuerySet, kind: str, number: int) -> SignatureQuerySet:
-    """Those of these rows that share a network, a mail domain, a name, its shape or words with one signature.
+    """The rows that share a network, a mail domain, a name, its shape or words with the signature of this number.
 
-    None, if that one is gone or tells nothing of the kind, or no more.
+    No rows, if that signature is gone, or has nothing of the kind, or no more.
     """
     value = Signature.objects.filter(pk=number).values_list(key(kind), flat=True).first()
     return rows.none() if value is None else rows.filter(Exact(key(kind), Value(value, key(kind).output_field)))
 
 
 def key(kind: str) -> Func:
-    """What a signature has in common with others, as the database writes it."""
+    """One of KEYS as an expression for a query set."""
     is_digest = kind in ("network", "domain")
     return Func(template=KEYS[kind], output_field=BinaryField() if is_digest else TextField())
 
@@ -70,6 +90,6 @@ def find_text(kind: str, text: str) -> int | None:
 
 
 def handle(kind: str, value: str) -> str:
-    """A short name for a network or a domain, which means nothing outside of the page of signals."""
+    """A short name for a network or a domain, which means nothing outside of the page of anomalies."""
     made = salted_hmac("petition.similar", f"{kind} {value}", algorithm="sha256").digest()
     return b32encode(made).decode()[:6]

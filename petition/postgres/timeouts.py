@@ -8,34 +8,31 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from psycopg2.errors import QueryCanceled
 
-SET = "SELECT set_config('statement_timeout', %s, true)"
-
 
 class TimeLimitError(Exception):
     """PostgreSQL ended a statement because the time was up."""
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """A transaction whose statements may take so long, all of them together.
+def read_within(seconds: float) -> Iterator[None]:
+    """A transaction that reads, whose statements may take so long, all of them together.
 
-    Raises TimeLimitError, and undoes the transaction, when they take longer. Each statement costs one more, which sets
-    its `statement_timeout`; the one from before is set again at the end, even inside another transaction.
+    Raises TimeLimitError when they take longer. The transaction, or its part of one around it, is undone in the end,
+    and with it every setting and temporary table that it made. Each statement costs one more, which sets its
+    `statement_timeout`.
     """
     end = time.monotonic() + seconds
 
     def limited(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         milliseconds = max(1000 * (end - time.monotonic()), 1)  # 0 would mean no limit
-        context["cursor"].cursor.execute(SET, [f"{milliseconds:.0f}ms"])
+        context["cursor"].cursor.execute(f"SET LOCAL statement_timeout = {milliseconds:.0f}")
         return execute(sql, params, many, context)
 
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('statement_timeout')")
-            before = cursor.fetchone()
+        with transaction.atomic():
             with connection.execute_wrapper(limited):
                 yield
-            cursor.execute(SET, before)
+            transaction.set_rollback(True)
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
             raise TimeLimitError from error

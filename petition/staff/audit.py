@@ -1,4 +1,4 @@
-"""The trace: every action of staff leaves an entry, which nobody can change or delete for two years."""
+"""The audit log: every action of staff leaves an entry, which nobody can change or delete for two years."""
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Model
@@ -16,7 +16,7 @@ def record(
     count: int | None = None,
     reason: str = "",
 ) -> None:
-    """Say in the trace that this user did this, in the transaction of what was done. None is the command line.
+    """Record that this user did this, in the transaction of what was done. None is the command line.
 
     `about` is a row, or words of ours; `detail` says what of it, as in "goal: 1000 → 2000"; `count` how many rows.
     No address, name or words of a signer may be in any of them: addresses in `detail` and `reason` are an
@@ -37,8 +37,8 @@ def record(
 
 
 def name(row: Model) -> str:
-    """What the trace calls a row: "petition chechnya", "user anna", "signature 17"."""
+    """The name of a row in the audit log: "petition chechnya", "user anna", "signature 17"."""
     own = getattr(row, "slug", "") or getattr(row, "username", "") or row.pk
-    # Counts are another look at a petition, so they are named as one.
+    # A proxy model is named after its table: counts are another look at a petition.
     model = row._meta.concrete_model or type(row)
     return f"{model._meta.model_name} {own}"

@@ -1,4 +1,4 @@
-"""Who may do what: four groups, each with exactly the permissions of its job. One person may have several."""
+"""Roles of staff: four groups, each with exactly the permissions of its job. One person may have several."""
 
 from typing import Any
 

@@ -27,7 +27,7 @@ MINUTES_TO_SET_UP = 10
 
 
 class TooManyTriesError(Exception):
-    """`seconds` is how long to wait."""
+    """Too many wrong codes were given; the next try is allowed after `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
@@ -38,12 +38,12 @@ def is_set_up(user: User) -> bool:
 
 
 def is_given(user: User | AnonymousUser) -> bool:
-    """Whether this session has shown it."""
+    """Whether this session has given a code."""
     return getattr(user, "otp_device", None) is not None
 
 
 def begin(user: User) -> TOTPDevice:
-    """A new key for an app. It counts for nothing until a code of it was given, see `finish`."""
+    """Make a new key for an app. It lets nobody in until a code of it was given to `finish`."""
     TOTPDevice.objects.devices_for_user(user, confirmed=False).delete()
     return TOTPDevice.objects.create(user=user, name="app", confirmed=False)
 
@@ -65,7 +65,7 @@ def finish(device: TOTPDevice, code: str) -> bool:
 
 
 def give(user: User, code: str) -> TOTPDevice | StaticDevice | None:
-    """What the code, from the app or from paper, belongs to; None if it is wrong. Raises TooManyTriesError."""
+    """The app or paper that this code is from; None if it is wrong. Raises TooManyTriesError."""
     code = "".join(code.split()).replace("-", "").upper()
     if len(code) == BACKUP_CODE_LENGTH:
         device, token = StaticDevice.objects.filter(user=user).first(), _digest(code)
@@ -82,7 +82,7 @@ def _verified(device: TOTPDevice | StaticDevice, token: str) -> TOTPDevice | Sta
 
 
 def make_backup_codes(user: User) -> list[str]:
-    """Ten new codes in place of the old ones. Nobody can read them again."""
+    """Replace the backup codes by ten new ones, which only this call returns."""
     codes = ["".join(secrets.choice(CODE_LETTERS) for _ in range(BACKUP_CODE_LENGTH)) for _ in range(BACKUP_CODES)]
     with transaction.atomic():
         device, _created = StaticDevice.objects.get_or_create(user=user, defaults={"name": "paper"})
@@ -97,7 +97,7 @@ def backup_codes_left(user: User) -> int:
 
 
 def reset(user: User) -> bool:
-    """Forget it, so that the next login sets it up anew. False if there was none."""
+    """Forget the second factor, so that the next login sets it up anew. False if there was none."""
     with transaction.atomic():
         found = [*TOTPDevice.objects.filter(user=user), *StaticDevice.objects.filter(user=user)]
         for device in found:
@@ -108,7 +108,8 @@ def reset(user: User) -> bool:
 def qr_code(device: TOTPDevice) -> SafeString:
     """The key as a picture for the app, drawn with attributes alone: the page's policy allows no style."""
     picture = segno.make(device.config_url, error="m", micro=False)
-    return mark_safe(picture.svg_inline(scale=5, light="#fff", dark="#000", svgclass="qr-code", lineclass=None))  # noqa: S308
+    svg = picture.svg_inline(scale=5, light="#fff", dark="#000", svgclass="qr-code", lineclass=None)
+    return mark_safe(svg)  # noqa: S308, segno made it, and the key has no characters of markup
 
 
 def key_to_type(device: TOTPDevice) -> str:
@@ -117,5 +118,5 @@ def key_to_type(device: TOTPDevice) -> str:
 
 
 def _digest(code: str) -> str:
-    # As long as django-otp's column: 80 bits.
+    # 80 bits, because django-otp's column holds 16 letters.
     return base64.b32encode(hashlib.sha256(code.encode()).digest()[:10]).decode().lower()

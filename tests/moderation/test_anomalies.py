@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from petition import identity
 from petition.models import SeenDomain, Signature, StaffAction
 from petition.models.signature import this_hour
-from petition.moderation import anomalies, similar
+from petition.moderation import anomalies, anomaly_groups, similar
 from petition.moderation.anomalies import SPANS
 from tests.support import crowds
 from tests.support.crowds import HOUR, Crowd, digest, sign
@@ -118,12 +118,12 @@ ATTACKS = [
 ]
 
 
-def first_of(kind, signals):
-    return next((signal for signal in signals if signal.kind == kind), None)
+def first_of(kind, found):
+    return next((anomaly for anomaly in found if anomaly.kind == kind), None)
 
 
 def described(found):
-    return [(signal.kind, signal.value, round(signal.surplus)) for signal in found.signals]
+    return [(anomaly.kind, anomaly.value, round(anomaly.surplus)) for anomaly in found.anomalies]
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_planted_attack_ranks_first_and_no_honest_network_is_listed(petition, 
                 found = anomalies.find(SPANS[name])
                 transaction.set_rollback(True)
             assert_first_of_its_kind(attack, found)
-            assert found.signals[0].surplus == first_of(attack[0], found.signals).surplus, described(found)
+            assert found.anomalies[0].surplus == first_of(attack[0], found.anomalies).surplus, described(found)
             assert_no_honest_network(found)
 
     # All at once. There can be one first network alone.
@@ -168,13 +168,14 @@ def test_a_planted_attack_ranks_first_and_no_honest_network_is_listed(petition, 
 
 def assert_first_of_its_kind(attack, found):
     kind, value = attack
-    best = first_of(kind, found.signals)
+    best = first_of(kind, found.anomalies)
     assert best is not None, (attack, described(found))
     assert value in (None, best.value), (attack, described(found))
 
 
 def assert_no_honest_network(found):
-    assert {signal.value for signal in found.signals if signal.kind == "network"} <= {key("attacker")}, described(found)
+    networks = {anomaly.value for anomaly in found.anomalies if anomaly.kind == "network"}
+    assert networks <= {key("attacker")}, described(found)
 
 
 def test_an_hour_that_goes_round_the_world_is_no_signal(petition):
@@ -187,7 +188,7 @@ def test_an_hour_that_goes_round_the_world_is_no_signal(petition):
     found = anomalies.find(SPANS["hour"])
 
     assert found.signatures >= 3_000
-    assert [signal for signal in found.signals if signal.kind in ("network", "domain", "source", "language")] == []
+    assert [anomaly for anomaly in found.anomalies if anomaly.kind in ("network", "domain", "source", "language")] == []
 
 
 def test_each_signal_says_in_which_state_its_signatures_are(petition):
@@ -200,11 +201,11 @@ def test_each_signal_says_in_which_state_its_signatures_are(petition):
     Signature.objects.filter(pk__in=confirmed[:20]).hold("a test")
     Signature.objects.filter(pk__in=confirmed[20:30]).invalidate("a test")
 
-    signal = first_of("domain", anomalies.find(SPANS["day"]).signals)
+    anomaly = first_of("domain", anomalies.find(SPANS["day"]).anomalies)
 
     ids = list(of_domain.values_list("pk", flat=True))
-    assert signal.cell == anomalies.Cell(100, 70, 20, 40, ids[0], ids[-1])
-    assert (signal.since, signal.until) == (at, at + HOUR)
+    assert anomaly.cell == anomalies.Cell(100, 70, 20, 40, ids[0], ids[-1])
+    assert (anomaly.since, anomaly.until) == (at, at + HOUR)
 
 
 def test_nothing_stands_out_where_there_is_nothing_to_compare_with(petition):
@@ -213,12 +214,68 @@ def test_nothing_stands_out_where_there_is_nothing_to_compare_with(petition):
 
     found = anomalies.find(SPANS["hour"])
 
-    assert (found.signals, found.compares) == ([], False)
+    assert (found.anomalies, found.compares) == ([], False)
 
 
 def test_nobody_at_all_is_no_error(petition):
     for span in SPANS.values():
-        assert anomalies.find(span).signals == []
+        assert anomalies.find(span).anomalies == []
+
+
+def anomaly(kind="name", count=42, **values):
+    at = this_hour()
+    values = {"expected": 3.2, "hours": 1} | values
+    return anomalies.Anomaly(kind, "x", anomalies.Cell(count), since=at, until=at + HOUR, **values)
+
+
+AT_OTHER_TIMES = "going by this group’s share at other times"
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (anomaly(), f"42 signatures in 1 hour; {AT_OTHER_TIMES}, about 3 would be expected."),
+        (anomaly(expected=0.4), f"42 signatures in 1 hour; {AT_OTHER_TIMES}, none would be expected."),
+        (anomaly(count=1, hours=5), f"1 signature in 5 hours; {AT_OTHER_TIMES}, about 3 would be expected."),
+        (anomaly(hours=23), f"42 signatures in 23 hours; {AT_OTHER_TIMES}, about 3 would be expected."),
+        (anomaly(hours=24), f"42 signatures in 1 day; {AT_OTHER_TIMES}, about 3 would be expected."),
+        (anomaly(hours=72), f"42 signatures in 3 days; {AT_OTHER_TIMES}, about 3 would be expected."),
+        (
+            anomaly("network", share=0.809, alike=("hour", "words")),
+            "80% of 42 signatures share what others from the same countries do not: the hour, the words.",
+        ),
+    ],
+    ids=str,
+)
+def test_the_reason_is_a_sentence_with_its_numbers(found, sentence):
+    assert anomalies.reason(found) == sentence
+
+
+def test_hours_in_between_are_not_counted_in_the_reason(petition):
+    crowd = Crowd(900, days=5)
+    hours = [this_hour() - ago * HOUR for ago in (3, 9)]
+    fakes = [crowd.row(hours[n % 2], "throwaway.example", f"proxy {n}") for n in range(100)]
+    sign(petition, crowd.rows + fakes)
+
+    found = first_of("domain", anomalies.find(SPANS["day"]).anomalies)
+
+    assert (found.since, found.until, found.hours) == (hours[1], hours[0] + HOUR, 2)
+
+
+def test_the_transaction_around_it_keeps_its_settings_and_no_table(petition):
+    def state():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT to_regclass('anomaly_signatures'), current_setting('work_mem'), current_setting('jit')"
+            )
+            return cursor.fetchone()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '5MB'; SET LOCAL jit = on")
+    for _ in range(2):
+        anomalies.find(SPANS["day"])
+
+    assert state() == (None, "5MB", "on")
 
 
 counts = st.integers(min_value=0, max_value=10_000)
@@ -285,8 +342,9 @@ def links(page):
 def test_each_signal_leads_to_its_signatures_and_no_others(moderator, attacked):
     page = moderator.get(PAGE)
 
-    found = {entry.signal.kind: entry for entry in page.context["entries"]}
+    found = {entry.anomaly.kind: entry for entry in page.context["entries"]}
     assert {"domain", "name", "words"} <= set(found)
+    assert f"100 signatures in 1 hour; {AT_OTHER_TIMES}, none would be expected." in text(page)
     for kind in ("domain", "name", "words"):
         listed = moderator.get(found[kind].url)
         assert listed.context["cl"].result_count == 50
@@ -360,8 +418,8 @@ def test_what_is_not_found_is_said_where_it_was_typed(moderator, attacked, kind,
 
 
 def test_too_much_to_look_through_is_said_plainly(moderator, petition, monkeypatch):
-    monkeypatch.setattr(anomalies, "READ", "SELECT pg_sleep(5), %(since)s, %(horizon)s, %(slice)s")
-    monkeypatch.setattr(anomalies, "SECONDS", 0.1)
+    monkeypatch.setattr(anomaly_groups, "READ", "SELECT pg_sleep(5), %(since)s, %(horizon)s, %(slice_seconds)s")
+    monkeypatch.setattr(anomalies, "LIMIT_SECONDS", 0.1)
 
     assert "Choose a shorter time." in text(moderator.get(PAGE + "?span=month"))
 

@@ -267,7 +267,9 @@ def plans_of(action):
     found = []
     with connection.cursor() as cursor:
         for query in queries.captured_queries:
-            if query["sql"].lstrip().split()[0] in ("SELECT", "WITH"):
+            # A temporary table is gone by now. What was in it was read by the statement that made it.
+            is_temporary = "FROM anomaly_signatures" in query["sql"] and "petition_signature" not in query["sql"]
+            if query["sql"].split()[0] in ("SELECT", "WITH", "CREATE") and not is_temporary:
                 cursor.execute("EXPLAIN " + query["sql"])
                 found.append(query["sql"][:300] + "\n" + "\n".join(line for (line,) in cursor.fetchall()))
     return found
@@ -316,7 +318,8 @@ def test_no_list_and_no_filter_reads_every_row(staff, many, monkeypatch):
 
 
 def test_the_page_of_signals_finds_its_time_by_the_index(many):
-    (plan,) = [plan for plan in plans_of(lambda: anomalies.find(anomalies.SPANS["month"])) if "WITH seen" in plan]
+    plans = plans_of(lambda: anomalies.find(anomalies.SPANS["month"]))
+    (plan,) = [plan for plan in plans if "TABLE anomaly_signatures" in plan]
 
     assert len(re.findall(r"on petition_signature", plan)) == 1
     assert "signatures_by_hour_and_domain" in plan
@@ -334,7 +337,7 @@ def test_a_domain_is_counted_by_the_hour_and_not_by_the_day(make_signature, many
 
 
 def test_a_stock_list_counts_no_further_than_five_thousand(make_mails, monkeypatch):
-    monkeypatch.setattr(changelist, "COUNTED", 10)
+    monkeypatch.setattr(changelist, "MAX_COUNT", 10)
     make_mails(30)
 
     paginator = changelist.CappedPaginator(OutgoingMail.objects.order_by("due_at"), 4)

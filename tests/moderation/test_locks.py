@@ -83,7 +83,7 @@ def test_withdrawing_takes_signatures_in_their_order(petition, make_signature, c
 
 
 def test_withdrawing_deletes_nothing_before_it_has_locked_everything(petition, make_signature):
-    """Whoever confirms another row of the address at that moment would wait for the place of the first to be free."""
+    """A confirmation of another row of the address at that moment would wait for the place of the first to be free."""
     make_signature(email=ANNA, confirmed=True)
     second = make_signature(email=ANNA)
 

@@ -1,4 +1,4 @@
-"""What a moderator does on a day, in a real browser and with real processes, with scripts and without."""
+"""The day of a moderator, in a real browser and with real processes, with scripts and without."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -36,7 +36,7 @@ def test_a_moderator_approves_and_undoes_a_campaign(browser, tmp_path, make_sign
         page.fill("#id_password", PASSWORD)
         page.locator("#login-form [type=submit]").click()
         page.fill("#id_code", f"{totp(phone.bin_key):06}")
-        page.locator(".entrance [type=submit]").click()
+        page.locator(".login-form [type=submit]").click()
         page.wait_for_selector("#content-main")
 
         page.click("#content-main >> text=Names and words to review")

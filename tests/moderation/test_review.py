@@ -1,4 +1,4 @@
-"""The moderation desk: names and words wait until somebody approves or hides them, and the count does not move."""
+"""Moderation: names and words wait until somebody approves or hides them, and the count does not move."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -322,7 +322,7 @@ def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_
         page.fill("#id_username", "vera")
         page.fill("#id_password", "a long password for a test")
         page.keyboard.press("Enter")
-        page.wait_for_selector(".desk")
+        page.wait_for_selector(".moderation")
         if scripts:
             page.keyboard.press("a")
             page.wait_for_selector("text=1 approved.")

@@ -1,4 +1,4 @@
-"""The trace of what staff do: it grows, nothing that the application can do makes it shrink, and a page shows it."""
+"""The audit log of what staff do: it grows, nothing that the application can do shrinks it, and a page shows it."""
 
 import re
 from datetime import timedelta

@@ -205,9 +205,9 @@ def test_a_figure_without_value_or_date_is_refused_in_words(editor, wrong):
 
 
 @pytest.mark.parametrize(
-    ("action", "stays", "traced"), [("leave", True, Action.CHANGED), ("hide", False, Action.HIDDEN)]
+    ("action", "stays", "audited"), [("leave", True, Action.CHANGED), ("hide", False, Action.HIDDEN)]
 )
-def test_settling_reports_leaves_the_count_alone(make_staff, make_signature, counted_rows, action, stays, traced):
+def test_settling_reports_leaves_the_count_alone(make_staff, make_signature, counted_rows, action, stays, audited):
     hour = this_hour()
     signature = make_signature(words="Doubtful", shows_name=True, confirmed=True, reviewed_at=hour, approved_at=hour)
     Report.objects.add(signature)
@@ -223,5 +223,5 @@ def test_settling_reports_leaves_the_count_alone(make_staff, make_signature, cou
     assert not Report.objects.exists()
     assert counted_rows() == 1
     entry = StaffAction.objects.get()
-    assert (entry.action, entry.about, entry.count) == (traced, f"signature {signature.pk}", 1)
+    assert (entry.action, entry.about, entry.count) == (audited, f"signature {signature.pk}", 1)
     assert "Doubtful" not in entry.detail

@@ -1,4 +1,4 @@
-"""What administrators change while the site runs holds on every process seconds later."""
+"""Live settings: administrators change them while the site runs, and every process knows seconds later."""
 
 from datetime import timedelta
 from ipaddress import ip_address
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def throw():
-    """Set switches, and know it at once."""
+    """Change live settings, and know it at once."""
 
     def throw(**values):
         row = Switches.objects.get_or_create(id=1)[0]

@@ -1,4 +1,4 @@
-"""How staff come in: a password, then a code from the phone or from paper; and how strangers do not."""
+"""Login of staff: a password, then a code from the phone or from paper; and how strangers are kept out."""
 
 import base64
 import html
@@ -66,7 +66,7 @@ def phone(user):
 
 
 def shown_by(device, steps=0):
-    """What the phone shows, so many half minutes from now."""
+    """The code on the phone, so many half minutes from now."""
     return code_of(device.bin_key, steps)
 
 
@@ -74,7 +74,7 @@ def code_of(key, steps=0):
     return f"{totp(key, t0=-30 * steps):06}"
 
 
-def traced():
+def audited():
     return list(StaffAction.objects.order_by("id").values_list("username", "action"))
 
 
@@ -83,7 +83,7 @@ def is_in(client):
 
 
 def in_production(expression, **variables):
-    """What a process that runs as in production prints for this."""
+    """The output of a process that runs this as in production."""
     script = f"""
 import django; django.setup()
 from django.conf import settings
@@ -120,7 +120,7 @@ def test_setting_it_up_takes_the_password_anew(client, anna):
     assert "This is not your password" in as_shown(page)
     assert client.get(SCAN)["Location"] == SET_UP
     assert not TOTPDevice.objects.exists()
-    assert traced()[-1] == ("anna", "password_refused")
+    assert audited()[-1] == ("anna", "password_refused")
 
 
 def test_setting_it_up_shows_a_key_then_backup_codes_and_lets_in(client, anna):
@@ -140,7 +140,7 @@ def test_setting_it_up_shows_a_key_then_backup_codes_and_lets_in(client, anna):
     codes = re.findall(r"<code>([0-9A-Z-]{19})</code>", as_shown(page))
     assert len(set(codes)) == 10
     assert is_in(client)
-    assert traced() == [("anna", "password_accepted"), ("anna", "second_factor_set_up")]
+    assert audited() == [("anna", "password_accepted"), ("anna", "second_factor_set_up")]
 
 
 def test_what_the_app_shows_names_no_cause(client, anna):
@@ -234,7 +234,7 @@ def test_a_password_and_a_code_let_in(client, anna):
 
     assert response["Location"] == INDEX
     assert is_in(client)
-    assert traced() == [("anna", "password_accepted"), ("anna", "logged_in")]
+    assert audited() == [("anna", "password_accepted"), ("anna", "logged_in")]
 
 
 def test_who_asked_for_a_page_gets_there(client, anna):
@@ -293,7 +293,7 @@ def test_wrong_codes_make_wait_longer_and_longer(client, anna):
     assert waits == [1, 2, 4, 8]
     client.post(CODE, {"code": shown_by(device)})
     assert is_in(client)
-    assert traced().count(("anna", "code_refused")) == 4
+    assert audited().count(("anna", "code_refused")) == 4
 
 
 def test_a_backup_code_lets_in_once(client, anna):
@@ -302,7 +302,7 @@ def test_a_backup_code_lets_in_once(client, anna):
     log_in(client)
     client.post(CODE, {"code": code.lower().replace("-", " ")})
     assert is_in(client)
-    assert traced()[-1] == ("anna", "backup_code_used")
+    assert audited()[-1] == ("anna", "backup_code_used")
     assert "You have 9 backup codes left" in as_shown(client.get(CODE))
 
     other = Client()
@@ -327,7 +327,7 @@ def test_new_backup_codes_take_the_password_and_replace_the_old_ones(client, ann
     assert len(new) == 10
     assert set(new).isdisjoint(old)
     assert second_factor.give(anna, old[0]) is None
-    assert traced()[-1] == ("anna", "backup_codes_made")
+    assert audited()[-1] == ("anna", "backup_codes_made")
 
 
 def test_the_codes_of_another_person_do_not_help(client, anna, make_staff):
@@ -363,7 +363,7 @@ def test_who_has_no_code_at_hand_can_leave(client, anna):
     client.post(LOGOUT)
 
     assert client.get(CODE)["Location"].startswith(LOGIN)
-    assert traced()[-1] == ("anna", "logged_out")
+    assert audited()[-1] == ("anna", "logged_out")
 
 
 def test_a_trial_on_one_machine_asks_for_no_second_factor(client, anna, settings):
@@ -372,7 +372,7 @@ def test_a_trial_on_one_machine_asks_for_no_second_factor(client, anna, settings
     log_in(client)
 
     assert is_in(client)
-    assert traced() == [("anna", "logged_in")]
+    assert audited() == [("anna", "logged_in")]
 
 
 @pytest.mark.parametrize("wished", ["0", "no", ""])
@@ -514,7 +514,7 @@ def test_a_new_password_is_traced_and_ends_other_sessions(client, anna, settings
         reverse("admin:password_change"), {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
     )
 
-    assert traced()[-1] == ("anna", "password_changed")
+    assert audited()[-1] == ("anna", "password_changed")
     assert is_in(client)
     assert not is_in(other)
 
@@ -688,19 +688,19 @@ def test_a_failed_login_is_traced_and_what_a_stranger_typed_is_not(client, anna)
     log_in(client, "", "wrong")
     log_in(client, "anna", "")
 
-    assert traced() == [("anna", "login_failed"), ("", "login_failed")]
+    assert audited() == [("anna", "login_failed"), ("", "login_failed")]
     assert "maria" not in str(list(StaffAction.objects.values()))
     assert "wrong" not in str(list(StaffAction.objects.values()))
 
 
 def test_strangers_do_not_fill_the_trace(client, anna, monkeypatch):
-    monkeypatch.setattr("petition.admin.site.FAILED_LOGINS_TRACED", "3/h")
+    monkeypatch.setattr("petition.admin.site.FAILED_LOGINS_AUDITED", "3/h")
     for number in range(6):
         log_in(client, f"name{number}", "wrong")
     for _ in range(6):
         log_in(client, password="wrong")
 
-    assert traced() == [("", "login_failed")] * 3 + [("anna", "login_failed")] * 3
+    assert audited() == [("", "login_failed")] * 3 + [("anna", "login_failed")] * 3
 
 
 @pytest.mark.parametrize("username", ["\x00", "a" * 10_000, "ﬁ", "😀", "anna\n"])
@@ -746,12 +746,12 @@ def test_setting_up_and_coming_in_with_a_browser(browser, tmp_path, make_staff, 
 
         def give(code):
             page.fill("#id_code", code)
-            page.locator(".entrance [type=submit]").click()
+            page.locator(".login-form [type=submit]").click()
 
         password_typed()
         page.wait_for_url(f"**{SET_UP}")
         page.fill("#id_password", PASSWORD)
-        page.locator(".entrance [type=submit]").click()
+        page.locator(".login-form [type=submit]").click()
         page.wait_for_url(f"**{SCAN}")
         assert page.locator(".qr svg").bounding_box()["width"] > 150
         key = base64.b32decode("".join(page.locator(".key").inner_text().split()))

@@ -1,4 +1,4 @@
-"""Who may do what in the admin. The tables cover every URL and every action: a new one fails until it has a row."""
+"""Permissions in the admin. The tables cover every URL and every action: a new one fails until it has a row."""
 
 from dataclasses import dataclass, field
 
@@ -48,7 +48,7 @@ def only(*names):
 
 @dataclass(frozen=True)
 class Route:
-    """Who gets in by GET and by POST, and what those are answered who do. Other staff get 403, others the login."""
+    """The roles that get in by GET and by POST, and their answers. Other staff get 403, everybody else the login."""
 
     get: set
     post: set
@@ -394,10 +394,10 @@ def test_an_action_is_done_by_those_whom_the_table_names_and_leaves_a_trace(rows
             before = type(row).objects.filter(pk=row.pk).values().first()
             client.post(url, {"action": action, "_selected_action": [row.pk], "post": "yes", "reason": "a test"})
             after = type(row).objects.filter(pk=row.pk).values().first()
-            traced = StaffAction.objects.filter(username=who).count()
+            audited = StaffAction.objects.filter(username=who).count()
             transaction.set_rollback(True)
         done = who in ACTIONS[key]
-        assert (after != before, traced) == (done, int(done)), who
+        assert (after != before, audited) == (done, int(done)), who
 
 
 def test_no_page_shows_an_address_or_a_digest(rows, clients):
@@ -428,7 +428,7 @@ def test_the_log_of_django_stays_empty(rows, clients):
 
 
 def test_what_has_no_page_cannot_be_edited_by_anyone():
-    """Tallies, marks, salts, the keys of second factors, groups and the entries of the trace, one by one."""
+    """Tallies, marks, salts, the keys of second factors, groups and the entries of the audit log, one by one."""
     shown = {model._meta.label for model in admin.site._registry}
 
     assert shown == {

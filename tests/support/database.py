@@ -6,10 +6,10 @@ from django.db import connection, transaction
 SMALL_BYTES = 1_000_000
 ACTIONS = "petition_staffaction"
 
-tables = {}
+tables: dict[str, bool] = {}
 
 
-def keep():
+def keep() -> None:
     """Remember what the tables hold now, in copies that the search path does not show."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
@@ -20,7 +20,7 @@ def keep():
         cursor.execute("; ".join(["CREATE SCHEMA kept", *kept]))
 
 
-def restore():
+def restore() -> None:
     """Bring that back. Only tables that have changed are written."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(map(_size_if_changed, tables)))
@@ -42,7 +42,7 @@ def restore():
             cursor.execute(f"ALTER TABLE {ACTIONS} ENABLE ALWAYS TRIGGER trace_is_never_truncated")
 
 
-def _size_if_changed(name):
+def _size_if_changed(name: str) -> str:
     changed = f"EXISTS (SELECT FROM {name})"
     if tables[name]:
         changed = f"EXISTS (TABLE {name} EXCEPT TABLE kept.{name}) OR EXISTS (TABLE kept.{name} EXCEPT TABLE {name})"

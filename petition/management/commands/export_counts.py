@@ -71,12 +71,12 @@ class Command(BaseCommand):
                 written = export.write(export.table(petition, question), format_name, file, progress)
         except BrokenPipeError:
             # Whoever had enough has read some of it.
-            self.trace(petition, question, format_name, None)
+            self.record(petition, question, format_name, None)
             raise
-        self.trace(petition, question, format_name, written)
+        self.record(petition, question, format_name, written)
         return written
 
-    def trace(self, petition: Petition, question: Question, format_name: str, written: int | None) -> None:
+    def record(self, petition: Petition, question: Question, format_name: str, written: int | None) -> None:
         detail = f"{format_name} {question.query()}"
         audit.record(None, Action.COUNTS_DOWNLOADED, about=petition, detail=detail, count=written)
 

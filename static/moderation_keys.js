@@ -1,7 +1,7 @@
-// Keys for the moderation desk. Without this script the Tab key does, and every button works.
+// Keys for moderating names and words. Without this script the Tab key does, and every button works.
 "use strict";
 
-const cards = [...document.querySelectorAll(".desk .card")];
+const cards = [...document.querySelectorAll(".moderation .card")];
 let current = -1;
 
 function go(to) {
