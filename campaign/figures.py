@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.utils.formats import date_format
-from django.utils.translation import get_language, gettext, pgettext
+from django.utils.translation import get_language, gettext
 from django.utils.translation.trans_real import translation
 
 from campaign.models import Figure
+from petition.dates import long_day, season
 from petition.models import Petition
-from petition.templatetags.petition_tags import season
 
 NAMED = re.compile(r"\{([a-z0-9-]+)( when)?(?:: ([^{}]+))?\}")
 COLLECTED_BEFORE = "collected-before"
@@ -58,12 +57,6 @@ class Fact:
         return f"{self.shown}{GAP}{forms[min(number, len(forms) - 1)]}"
 
 
-def long_day(day: date) -> str:
-    # Translators: how a day is written in a sentence, in the letters of Django's filter "date": 28 March 2017. In place
-    # of "E" stands the name of the month as it goes with a day. Letters that mean themselves have a "\" before them.
-    return date_format(day, pgettext("format of a day", "j E Y")).replace(" ", GAP)
-
-
 def fact(figure: Figure) -> Fact:
     """The figure in the language of the page, or in another one that it has."""
     return Fact(
@@ -84,7 +77,7 @@ def current() -> dict[str, Fact]:
 
 
 def collected_before() -> Fact | None:
-    petition = Petition.objects.order_by("-opened_at").prefetch_related("translations").first()
+    petition = Petition.find()
     if petition is None or not petition.collected_before:
         return None
     return Fact(

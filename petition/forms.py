@@ -1,20 +1,16 @@
 import difflib
 import re
 import unicodedata
-from functools import cache, lru_cache
-from typing import Any
+from functools import lru_cache
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.forms.utils import flatatt
 from django.utils.functional import lazy
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
 from petition import consent, identity
+from petition.countries import CountrySelect
 from petition.models import Source
 
 # Where a slip of the finger is likely to end. What is listed is never doubted, so near misses that exist are in it.
@@ -40,24 +36,6 @@ def likely_domain(domain: str) -> str | None:
     if domain in COMMON_DOMAINS:
         return None
     return next(iter(difflib.get_close_matches(domain, COMMON_DOMAINS, n=1, cutoff=LIKENESS)), None)
-
-
-@cache
-def countries_by_name(language: str) -> list[tuple[str, str]]:
-    """Codes and names, sorted as a reader of this language expects."""
-    return [(code, name) for code, name in countries]
-
-
-class CountrySelect(forms.Select):
-    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        # Django renders a template for each of 250 options, which took most of the time of a page.
-        named = [("", _("Prefer not to say")), *countries_by_name(get_language() or "en")]
-        options = format_html_join(
-            "\n",
-            '<option value="{}"{}>{}</option>',
-            ((code, mark_safe(" selected") if code == value else "", label) for code, label in named),
-        )
-        return format_html("<select{}>{}</select>", flatatt(self.build_attrs({"name": name}, attrs)), options)
 
 
 # The mark of a broken encoding, and those that write what follows in the other direction.

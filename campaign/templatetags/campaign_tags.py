@@ -1,5 +1,3 @@
-from datetime import date
-
 from django import template
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
@@ -7,9 +5,11 @@ from django.utils.translation import get_language, gettext
 from campaign import figures, markdown, page_context, words_of_support
 from campaign.models import Page, Update
 from campaign.share import pictures
+from petition import dates
 from petition.models import Signature, Source
 
 register = template.Library()
+register.filter("long_day", dates.long_day)
 
 
 @register.simple_tag(takes_context=True, name="markdown")
@@ -41,11 +41,6 @@ def outcome() -> Page | None:
     """What came of the petition, once somebody has written it."""
     page = Page.objects.published().filter(slug="outcome").first()
     return page_context.in_a_language(page) if page else None
-
-
-@register.filter
-def long_day(day: date) -> str:
-    return figures.long_day(day)
 
 
 @register.simple_block_tag
