@@ -1,6 +1,7 @@
 from http import HTTPStatus
 
 from django.conf import settings
+from django.contrib.sitemaps import views as sitemap_views
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -100,7 +101,7 @@ def feed(request: HttpRequest) -> HttpResponse:
 @public_page
 @require_safe
 def sitemap(request: HttpRequest) -> HttpResponse:
-    return render(request, "sitemap.xml", {"entries": sitemaps.entries()}, content_type="application/xml")
+    return sitemap_views.sitemap(request, sitemaps.SECTIONS)
 
 
 @public_page
