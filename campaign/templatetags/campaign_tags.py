@@ -1,5 +1,5 @@
 from django import template
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
 from campaign import figures, markdown, page_context, words_of_support
@@ -45,8 +45,8 @@ def outcome() -> Page | None:
 
 @register.simple_block_tag
 def captured(content: str) -> str:
-    """`{% captured as name %}…{% endcaptured %}`: what is inside, to be said twice."""
-    return content
+    """`{% captured as name %}…{% endcaptured %}`: what is inside, without the space around it, to be said twice."""
+    return mark_safe(content.strip())  # noqa: S308  (escaped already, as a part of the template)
 
 
 @register.simple_tag
