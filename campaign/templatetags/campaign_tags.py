@@ -20,7 +20,7 @@ def to_html(context: template.Context, value: str) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def facts(context: template.Context) -> list[figures.Fact]:
-    """The figures with their sources; in a preview, as they would be."""
+    """Figures with their sources; in a preview of the admin, as they would be."""
     return list((context.get("facts") or figures.known()).values())
 
 
@@ -31,14 +31,14 @@ def latest_words(number: int) -> list[Signature]:
 
 @register.simple_tag
 def latest_update() -> Update | None:
-    """In the language of the page, where there is one."""
+    """Newest update in the language of the page, or else the newest in any."""
     newest = Update.objects.published().latest_first()
     return newest.in_language(get_language() or "").first() or newest.first()
 
 
 @register.simple_tag
 def outcome() -> Page | None:
-    """What came of the petition, once somebody has written it."""
+    """Page about the result of the petition; None until it is published."""
     page = Page.objects.published().filter(slug="outcome").first()
     return page_context.in_a_language(page) if page else None
 
@@ -51,7 +51,7 @@ def captured(content: str) -> str:
 
 @register.simple_tag
 def picture_alt() -> str:
-    """What the campaign's picture shows, for who cannot see it."""
+    """Alternative text of the campaign's picture."""
     return gettext("A hundred tally marks, the last one in orange. Below them #100forjustice, and: %(words)s") % {
         "words": pictures.demand()
     }
@@ -59,6 +59,6 @@ def picture_alt() -> str:
 
 @register.simple_tag(takes_context=True)
 def from_partner(context: template.Context) -> str:
-    """The end of a link that keeps the partner whose link brought the reader here."""
+    """Query that keeps the partner whose link brought the reader here: `?from=partner`, or nothing."""
     source = Source.known(context["request"].GET.get("from", ""))
     return f"?from={source}" if source else ""

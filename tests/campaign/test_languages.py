@@ -44,7 +44,7 @@ def pseudo(text):
 
 @pytest.fixture
 def _arabic(tmp_path, settings, monkeypatch):
-    """What docs/translating.md asks of a translator, done by a machine."""
+    """Do by machine as docs/translating.md asks translators to do."""
     folder = tmp_path / "ar" / "LC_MESSAGES"
     folder.mkdir(parents=True)
     catalogue = polib.pofile(str(CATALOGUE))

@@ -1,4 +1,4 @@
-"""What search engines find, and what they must not."""
+"""Search engines: the pages they may find, and those they must not."""
 
 import re
 from datetime import UTC, datetime, timedelta

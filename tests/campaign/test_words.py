@@ -29,7 +29,7 @@ TEMPLATES = Path(settings.BASE_DIR) / "templates"
 
 
 def plain(html):
-    """What a reader sees, in one line, with ordinary spaces."""
+    """The text as a reader sees it, in one line, with ordinary spaces."""
     text = re.sub(r"<(script|style|title|head).*?</\1>", " ", html, flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
