@@ -10,7 +10,7 @@ from campaign.share import text_layout
 
 @register
 def letters_can_be_shaped(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """No reason to refuse a start: words that need it are refused with a message of their own."""
+    """A warning, not an error: without FriBiDi the form refuses Arabic and Hebrew words, and says so."""
     if text_layout.can_shape():
         return []
     return [
@@ -24,7 +24,7 @@ def letters_can_be_shaped(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
 
 @register
 def links_away_are_safe(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
-    """Such a link stands on every page: over http, whoever listens would see who has just left which page."""
+    """Links to other sites use https: over http, anybody on the line would see who came from here."""
     for name, number in (("DONATE_URL", "campaign.E001"), ("EXIT_URL", "campaign.E002")):
         parts = urlsplit(getattr(settings, name))
         if any(parts) and not (parts.scheme == "https" and parts.hostname) and not settings.LOCAL:

@@ -15,12 +15,12 @@ ENTRIES = 20
 
 class Feed(Atom1Feed):
     def latest_post_date(self) -> datetime:
-        """The same whenever nothing has changed, so that a reader can be told so. Django's empty feed is as of now."""
+        """When the feed last changed. Django says "now" for an empty feed, and caches would take it for a new one."""
         return super().latest_post_date() if self.items else datetime.fromtimestamp(0, UTC)
 
 
 def updates(language: str) -> bytes:
-    """What is published in this language, the newest first."""
+    """Atom feed of the newest updates in this language."""
     with override(language):
         feed = Feed(
             title=gettext("Updates of #100forjustice"),

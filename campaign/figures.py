@@ -1,8 +1,8 @@
-"""Figures in texts: `{evacuated}` becomes the number that stands in the table of figures, so it is written once.
+"""Figures in texts: `{evacuated}` becomes the number of that name in the table of figures.
 
-`{evacuated: person, people}` is the number with the form of the word that goes with it, in the order of the plural
-forms of the language: one and many in English; 1, 2 and 5 in Russian. `{evacuated when}` says when it was right.
-`{collected-before}` is what the petition collected before this site opened.
+`{evacuated: person, people}` adds the word in the plural form for the number; the forms come in the order of the
+language: one and many in English; 1, 2 and 5 in Russian. `{evacuated when}` is the date that the number is from.
+`{collected-before}` is the number of signatures that the petition had before this site opened.
 """
 
 import re
@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.utils.formats import date_format
-from django.utils.translation import get_language, gettext, pgettext
+from django.utils.translation import get_language, gettext
 from django.utils.translation.trans_real import translation
 
 from campaign.models import Figure
+from petition.dates import long_day, season
 from petition.models import Petition
-from petition.templatetags.petition_tags import season
 
 NAMED = re.compile(r"\{([a-z0-9-]+)( when)?(?:: ([^{}]+))?\}")
 COLLECTED_BEFORE = "collected-before"
@@ -25,7 +24,7 @@ GAP = "\u00a0"
 
 @dataclass(frozen=True)
 class Fact:
-    """What readers see of a figure, in the language of the page."""
+    """A figure as readers see it, in the language of the page."""
 
     name: str
     value: int | date
@@ -41,7 +40,7 @@ class Fact:
 
     @property
     def when(self) -> str:
-        """When it was right: spring 2018. Empty for a day, which is right for ever."""
+        """The date of the number, as exact as it is known: spring 2018. Empty if the value is itself a day."""
         if self.as_of is None:
             return ""
         if self.precision == Figure.Precision.SEASON:
@@ -51,21 +50,15 @@ class Fact:
         return long_day(self.as_of)
 
     def with_word(self, forms: list[str]) -> str:
-        """The number and the form of the word that goes with it; the last form where the language has more of them."""
+        """The number with its plural form; the last of `forms` if the language has more of them."""
         if isinstance(self.value, date):
             return self.shown
         number = int(translation(get_language() or "en").plural(self.value))
         return f"{self.shown}{GAP}{forms[min(number, len(forms) - 1)]}"
 
 
-def long_day(day: date) -> str:
-    # Translators: how a day is written in a sentence, in the letters of Django's filter "date": 28 March 2017. In place
-    # of "E" stands the name of the month as it goes with a day. Letters that mean themselves have a "\" before them.
-    return date_format(day, pgettext("format of a day", "j E Y")).replace(" ", GAP)
-
-
 def fact(figure: Figure) -> Fact:
-    """The figure in the language of the page, or in another one that it has."""
+    """Fact of a figure in the language of the page, or in another one that the figure has."""
     return Fact(
         figure.slug,
         figure.value,
@@ -78,13 +71,13 @@ def fact(figure: Figure) -> Fact:
 
 
 def current() -> dict[str, Fact]:
-    """Every figure by its name, as it is published now. The oldest name comes first."""
+    """Published figures by name, the last published value of each. Names come in the order of their first value."""
     rows = Figure.objects.published().order_by("published_at", "pk").prefetch_related("translations")
     return {row.slug: fact(row) for row in rows}
 
 
 def collected_before() -> Fact | None:
-    petition = Petition.objects.order_by("-opened_at").prefetch_related("translations").first()
+    petition = Petition.find()
     if petition is None or not petition.collected_before:
         return None
     return Fact(
@@ -98,12 +91,13 @@ def collected_before() -> Fact | None:
 
 
 def known() -> dict[str, Fact]:
+    """Every figure that texts can name, `{collected-before}` included."""
     before = collected_before()
     return current() | ({before.name: before} if before else {})
 
 
 def fill(text: str, facts: dict[str, Fact] | None = None) -> str:
-    """The text with its figures. An unknown name is left as it is: the admin refuses it before it gets here."""
+    """The text with its figures filled in. Unknown names stay as they are; the admin refuses to save them."""
     if not NAMED.search(text):
         return text
     facts = known() if facts is None else facts
@@ -125,7 +119,7 @@ def names_in(text: str) -> list[str]:
 
 
 def unknown_names(text: str) -> list[str]:
-    """The names in a text that stand for no figure yet, published or not."""
+    """Names in the text for which there is no figure, published or not."""
     names = names_in(text)
     there = {COLLECTED_BEFORE, *Figure.objects.filter(slug__in=names).values_list("slug", flat=True)}
     return [name for name in names if name not in there]

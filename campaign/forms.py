@@ -3,9 +3,11 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from campaign.share import links, text_layout
+from petition.form_fields import PublicForm
 from petition.forms import refuse_broken_text
 
 WORDS_LENGTH = 280
+POST_LENGTH = 500
 TYPED_LENGTH = 5_000  # before spaces and invisible characters are taken out
 
 FORMATS = [
@@ -16,13 +18,15 @@ FORMATS = [
 TOO_LONG = _("Please shorten your words to %(limit_value)d characters. Now there are %(show_value)d.")
 
 
-class WordsForm(forms.Form):
+class WordsForm(PublicForm):
     """A supporter's own words for the picture."""
 
     words = forms.CharField(
         label=_("Your words"),
+        help_text=_("Up to 280 characters in Latin, Cyrillic, Greek, Arabic or Hebrew letters."),
         max_length=TYPED_LENGTH,
         strip=False,
+        widget=forms.Textarea(attrs={"rows": 5, "dir": "auto", "data-limit": WORDS_LENGTH}),
         error_messages={"required": _("Write your words first."), "max_length": TOO_LONG},
     )
     size = forms.ChoiceField(
@@ -52,15 +56,31 @@ class WordsForm(forms.Form):
         return words
 
 
-class PostForm(forms.Form):
+class PostForm(PublicForm):
     """The words that go along with the link."""
 
     text = forms.CharField(
         label=_("Your text"),
-        max_length=500,
+        help_text=_("Copy them, or change them as you like. The link to the petition goes along."),
+        max_length=POST_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 5, "dir": "auto", "data-limit": POST_LENGTH}),
         error_messages={"required": _("Write your text first."), "max_length": TOO_LONG},
     )
-    host = forms.CharField(label=_("Your Mastodon server"), required=False)
+    host = forms.CharField(
+        label=_("Your Mastodon server"),
+        help_text=_("For example mastodon.social. Each server has a page of its own to post on."),
+        required=False,
+        # It stands below the form that it belongs to.
+        widget=forms.TextInput(
+            attrs={
+                "form": "post",
+                "inputmode": "url",
+                "autocomplete": "off",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+            }
+        ),
+    )
 
     def clean_text(self) -> str:
         refuse_broken_text(self.cleaned_data["text"])

@@ -12,7 +12,7 @@ from parler.models import TranslatableModel, TranslatedFields
 
 from petition.models import Signature
 
-# Addresses that lead elsewhere, so that a page of that name would never be seen.
+# Paths of other views, which a page of that name would never be reached under.
 TAKEN = {"confirm", "petitions", "share", "updates", "withdraw", "words"}
 
 
@@ -23,7 +23,7 @@ def refuse_taken(slug: str) -> None:
 
 class PublishedQuerySet(TranslatableQuerySet):
     def published(self) -> Self:
-        """What readers may see by now."""
+        """Rows that readers may see by now."""
         return self.filter(published_at__lte=timezone.now())
 
     def latest_first(self) -> Self:
@@ -34,7 +34,7 @@ class PublishedQuerySet(TranslatableQuerySet):
 
 
 class Published(TranslatableModel):
-    """What readers see from a moment on that its editor chooses. Without one it is a draft."""
+    """Content that readers see from `published_at` on. Without that time it is a draft."""
 
     published_at = models.DateTimeField(
         _("published at"),
@@ -100,7 +100,7 @@ class Update(Published):
 class Figure(Published):
     """A number or a day that texts use by its name, with its source.
 
-    A newer value is a newer row of the same name: the one published last counts, and the older ones remain.
+    A new value is a new row of the same name: the row published last is shown, and older ones remain.
     """
 
     class Precision(models.TextChoices):
@@ -150,15 +150,15 @@ class Figure(Published):
 
 class ReportManager(models.Manager["Report"]):
     def add(self, signature: Signature) -> None:
-        """Count one more reader who finds these words wrong."""
+        """Count one more report of these words."""
         self.get_or_create(signature=signature)
         self.filter(signature=signature).update(times=F("times") + 1, reported_on=timezone.now().date())
 
 
 class Report(models.Model):
-    """Words of support that readers find wrong. Who they are is not kept."""
+    """Reports of words of support, counted. Nothing is stored about the readers who reported them."""
 
-    # Deleted by the database together with the signature (migration 0003): a key that Django followed would make every
+    # Deleted by the database together with the signature (migration 0002): a key that Django followed would make every
     # deletion of signatures read them first.
     signature = models.OneToOneField(
         Signature,

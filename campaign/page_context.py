@@ -1,4 +1,4 @@
-"""What a page or an update is shown with: its template, its language, and where else it stands."""
+"""Context of pages and updates: the template, the language shown, and the languages there are."""
 
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ TEMPLATES = {
     "press": "campaign/press.html",
     "what-happened": "campaign/timeline.html",
 }
-# They are part of the home page.
+# Parts of the home page, with no address of their own.
 WITHOUT_ADDRESS = ("home", "outcome")
 
 
@@ -27,24 +27,27 @@ def template(page: Page) -> str:
 
 
 def in_a_language(row: Row) -> Row:
-    """The row in the language of the page, or else in one that it has: the first of ours."""
+    """The row in the language of the page, or else in the first of our languages that it has."""
     if not row.has_translation(get_language()):
         row.set_current_language(languages(row)[0])
     return row
 
 
 def languages(row: Page | Update) -> list[str]:
-    """The languages it is written in, in the order of ours."""
+    """Languages that the row is written in, in the order of settings.LANGUAGES."""
     there = set(row.get_available_languages())
     return [code for code, _name in settings.LANGUAGES if code in there]
 
 
 def context(row: Page | Update, request: HttpRequest) -> dict[str, object]:
-    """For a template that extends `page.html`. Where the text is missing, search engines are sent to where it is."""
+    """Context for a template that extends `page.html`.
+
+    A row that is not written in the language of the page has the address of its first translation as canonical.
+    """
     language, there = get_language() or "", languages(row)
-    row = in_a_language(row)
-    found: dict[str, object] = {"page": row, "is_translated": language in there, "there": there}
-    if language not in there:
+    is_translated = language in there
+    found: dict[str, object] = {"page": in_a_language(row), "is_translated": is_translated, "there": there}
+    if not is_translated:
         path = request.path_info.replace(f"/{language}/", f"/{there[0]}/", 1)
         found["canonical_url"] = settings.SITE_URL + path
     return found

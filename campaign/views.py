@@ -1,6 +1,7 @@
 from http import HTTPStatus
 
 from django.conf import settings
+from django.contrib.sitemaps import views as sitemap_views
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -24,7 +25,7 @@ UPDATES_ON_A_PAGE = 20
 @never_cache
 @require_safe
 def start(request: HttpRequest) -> HttpResponse:
-    """The one address without a language: it sends people to the one their browser asks for."""
+    """Redirect from the address without a language to the home page in the language of the browser."""
     with override(get_language_from_request(request)):
         return redirect("campaign:home")
 
@@ -56,7 +57,7 @@ def words(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @rate_limits.limited
 def report(request: HttpRequest, number: int) -> HttpResponse:
-    """A reader tells the moderators that these words should not stand here. Nothing is kept of her."""
+    """Form by which a reader reports words of support to the moderators. Nothing is stored about the reader."""
     signature = get_object_or_404(words_of_support.shown(), pk=number)
     if request.method == "POST":
         Report.objects.add(signature)
@@ -100,19 +101,20 @@ def feed(request: HttpRequest) -> HttpResponse:
 @public_page
 @require_safe
 def sitemap(request: HttpRequest) -> HttpResponse:
-    return render(request, "sitemap.xml", {"entries": sitemaps.entries()}, content_type="application/xml")
+    return sitemap_views.sitemap(request, sitemaps.SECTIONS)
 
 
 @public_page
 @require_safe
 def robots(request: HttpRequest) -> HttpResponse:
-    # What nobody should find says so itself, which a robot must be let in for. Nothing here tells where the admin is.
+    # Pages that should not be found carry "noindex", which robots have to be let in to read. A "Disallow" for the admin
+    # would tell everybody where it is.
     text = f"User-agent: *\nDisallow:\n\nSitemap: {settings.SITE_URL}/sitemap.xml\n"
     return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
 def page_number(request: HttpRequest) -> int:
-    """As caches read it: what is no number is the first page."""
+    """Number in `?page=`, read as the caches do: anything else is page 1."""
     typed = request.GET.get("page", "")
     return (int(typed) or 10_000) if PAGE.match(typed) else 1
 
@@ -125,9 +127,9 @@ def neighbours(number: int, is_more: bool) -> dict[str, object]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @rate_limits.limited
 def share(request: HttpRequest) -> HttpResponse:
-    """The picture, the words and where to post them; after a POST, links that carry her own text.
+    """Pictures, texts, and links to post them; after a POST, links that carry the text that was typed.
 
-    The policy of our pages lets no form lead to another site, so a form of ours ends at links of ours.
+    Our content security policy lets no form lead to another site, so the form leads to a page of links.
     """
     if request.method == "POST":
         return post_links(request)
@@ -166,19 +168,19 @@ def partner(request: HttpRequest) -> str:
 @require_POST
 @rate_limits.limited
 def own_picture(request: HttpRequest) -> HttpResponse:
-    """Her own words on the picture. They are drawn, sent and forgotten."""
+    """Picture with words that a supporter typed. They are neither stored nor logged."""
     form = WordsForm(request.POST)
     context = {"own": form, "source": partner(request)}
     if not form.is_valid():
         return render(request, "campaign/own_words.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         drawn = pictures.with_words(form.cleaned_data["size"], form.cleaned_data["words"])
-    except pictures.Busy:
+    except pictures.BusyError:
         context["is_busy"] = True
         response = render(request, "campaign/own_words.html", context, status=HTTPStatus.SERVICE_UNAVAILABLE)
         response["Retry-After"] = str(BUSY_SECONDS)
         return response
-    # A name that says nothing to whoever sees her downloads.
+    # The name tells nothing to a person who looks into her downloads.
     return HttpResponse(drawn, "image/png", headers={"Content-Disposition": 'attachment; filename="picture.png"'})
 
 

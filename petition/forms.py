@@ -1,118 +1,33 @@
+"""Forms of signers: to sign, to confirm with a code, to withdraw; and the rules for what may be typed into them."""
+
 import difflib
 import re
 import unicodedata
-from functools import cache, lru_cache
-from typing import Any
+from functools import lru_cache
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.forms.utils import flatatt
 from django.utils.functional import lazy
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
-from petition import consent, identity
+from petition import consent
+from petition.countries import CountrySelect
+from petition.form_fields import AddressField, HoneypotField, PublicForm
 from petition.models import Source
 
-# Where a slip of the finger is likely to end. What is listed is never doubted, so near misses that exist are in it.
-COMMON_DOMAINS = """
-    gmail.com googlemail.com mail.com email.com ymail.com yahoo.com yahoo.co.uk yahoo.de yahoo.fr yahoo.es yahoo.it
-    hotmail.com hotmail.co.uk hotmail.fr hotmail.de hotmail.es hotmail.it outlook.com outlook.de outlook.fr outlook.es
-    live.com live.de live.fr live.nl msn.com icloud.com me.com mac.com aol.com gmx.de gmx.net gmx.at gmx.ch gmx.com
-    web.de t-online.de freenet.de posteo.de posteo.net mailbox.org orange.fr free.fr laposte.net wanadoo.fr libero.it
-    tiscali.it ziggo.nl hetnet.nl telenet.be skynet.be wp.pl onet.pl interia.pl seznam.cz centrum.cz ukr.net i.ua
-    mail.ru list.ru bk.ru inbox.ru internet.ru yandex.ru yandex.com ya.ru rambler.ru proton.me protonmail.com pm.me
-    tutanota.com tuta.com tuta.io riseup.net fastmail.com hey.com zoho.com comcast.net verizon.net att.net
-""".split()
-LIKENESS = 0.85  # gmial.com and gmail.com; below it unrelated names are taken for slips
-
-LINK = re.compile(
-    r"https?:|www\.|://|\b[\w-]+\.(com|net|org|ru|info|biz|io|me|рф|su|top|xyz|site|online|shop)\b", re.IGNORECASE
-)
+TICK = "petition/tick.html"
 
 
-@lru_cache(maxsize=1_000)
-def likely_domain(domain: str) -> str | None:
-    """The common mail domain that this one was probably meant to be; None if it is common itself or like none."""
-    if domain in COMMON_DOMAINS:
-        return None
-    return next(iter(difflib.get_close_matches(domain, COMMON_DOMAINS, n=1, cutoff=LIKENESS)), None)
+class SignForm(PublicForm):
+    """Answers of a signer. `cleaned_data` holds the fields of `signing.Answers`, and the honeypot `website`."""
 
-
-@cache
-def countries_by_name(language: str) -> list[tuple[str, str]]:
-    """Codes and names, sorted as a reader of this language expects."""
-    return [(code, name) for code, name in countries]
-
-
-class CountrySelect(forms.Select):
-    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        # Django renders a template for each of 250 options, which took most of the time of a page.
-        named = [("", _("Prefer not to say")), *countries_by_name(get_language() or "en")]
-        options = format_html_join(
-            "\n",
-            '<option value="{}"{}>{}</option>',
-            ((code, mark_safe(" selected") if code == value else "", label) for code, label in named),
+    email = AddressField(
+        help_text=_(
+            "We send one email to this address, with a link to confirm. It is never published, and not kept in readable"
+            " form."
         )
-        return format_html("<select{}>{}</select>", flatatt(self.build_attrs({"name": name}, attrs)), options)
-
-
-# The mark of a broken encoding, and those that write what follows in the other direction.
-REFUSED = "\ufffd\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
-
-def refuse_broken_text(text: str) -> None:
-    """Control characters, turned writing and what is left of broken encodings belong in no name and no words."""
-    if any(
-        unicodedata.category(letter) in ("Cc", "Cs", "Cn", "Co") or letter in REFUSED
-        for letter in text
-        if letter not in "\r\n\t"
-    ):
-        raise ValidationError(_("This contains characters that cannot be shown. Please remove them."))
-
-
-class AddressField(forms.EmailField):
-    """An address that a digest can be made of."""
-
-    default_error_messages = {
-        "required": _("Enter your email address."),
-        "invalid": _("Enter an email address like name@example.org."),
-    }
-
-    def __init__(self) -> None:
-        super().__init__(
-            label=_("Email address"),
-            max_length=254,
-            error_messages={"max_length": _("This is too long for an email address. Please check it.")},
-            widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false", "autocapitalize": "none"}),
-        )
-
-    def clean(self, value: object) -> str:
-        address = super().clean(value)
-        if not isinstance(address, str) or not address:
-            return ""
-        try:
-            identity.normalise(address)
-        except ValueError as error:
-            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
-        local, _at, domain = address.rpartition("@")
-        # Quotes, encoded words and letters that only look ASCII when folded are other spellings of a mailbox: each
-        # would count as one more, or lead to somebody else's.
-        if not local.isascii() or '"' in local or "=?" in local:
-            raise ValidationError(self.error_messages["invalid"], code="invalid")
-        # Our own machines are no mailbox, and these letters are another domain in the older of two standards.
-        if "." not in domain or "[" in domain or set(domain.lower()) & set("ßς\u200c\u200d"):
-            raise ValidationError(self.error_messages["invalid"], code="invalid")
-        return address
-
-
-class SignForm(forms.Form):
-    """What a supporter may type. `cleaned_data` holds the fields of `signing.Answers`, and the honeypot."""
-
-    email = AddressField()
+    )
     name = forms.CharField(
         label=_("Your name"),
         required=False,
@@ -120,22 +35,29 @@ class SignForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
         error_messages={"max_length": _("Please shorten your name to %(limit_value)d characters.")},
     )
-    shows_name = forms.BooleanField(label=_("Show my name and my words on this site"), required=False)
     words = forms.CharField(
         label=_("Words of support"),
         required=False,
         max_length=500,
-        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("Up to 500 characters."),
+        widget=forms.Textarea(attrs={"rows": 4, "dir": "auto", "data-limit": 500}),
         error_messages={
             "max_length": _("Please shorten your words to %(limit_value)d characters. Now there are %(show_value)d.")
         },
     )
+    shows_name = forms.BooleanField(
+        template_name=TICK,
+        label=_("Show my name and my words on this site"),
+        help_text=_("Only after a moderator has read them. Without this tick nothing about you is shown."),
+        required=False,
+    )
     country = forms.CharField(label=_("Country"), required=False, widget=CountrySelect)
     consent = forms.BooleanField(
+        template_name=TICK,
         label=lazy(consent.wording, str)(),
         error_messages={"required": _("Tick the box to agree. Without your consent we may not store your signature.")},
     )
-    website = forms.CharField(required=False)
+    website = HoneypotField()
     source = forms.CharField(required=False, widget=forms.HiddenInput)
     email_as_typed = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -174,18 +96,20 @@ class SignForm(forms.Form):
         return self.cleaned_data["source"] if Source.is_tag(self.cleaned_data["source"]) else ""
 
     @property
-    def doubts_address(self) -> bool:
-        """Whether the only thing to say about the address is that it looks like a slip."""
-        return self.has_error("email", "likely_typo")
+    def doubted_address(self) -> str:
+        """The address, if now or the last time it looked like a slip, else empty. Sent along, it is believed."""
+        is_doubted = self.has_error("email", "likely_typo") or self["email_as_typed"].value()
+        return self["email"].value() if is_doubted else ""
 
 
-class WithdrawForm(forms.Form):
+class WithdrawForm(PublicForm):
     email = AddressField()
 
 
-class CodeForm(forms.Form):
+class CodeForm(PublicForm):
     code = forms.CharField(
         label=_("Code"),
+        help_text=_("Ten digits, like 1234-567-890."),
         max_length=200,
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
         error_messages={
@@ -193,3 +117,43 @@ class CodeForm(forms.Form):
             "max_length": _("The code has ten digits, like 1234-567-890."),
         },
     )
+
+
+LINK = re.compile(
+    r"https?:|www\.|://|\b[\w-]+\.(com|net|org|ru|info|biz|io|me|рф|su|top|xyz|site|online|shop)\b", re.IGNORECASE
+)
+
+
+# The mark of a broken encoding, and those that write what follows in the other direction.
+REFUSED = "\ufffd\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def refuse_broken_text(text: str) -> None:
+    """Control characters, turned writing and what is left of broken encodings belong in no name and no words."""
+    if any(
+        unicodedata.category(letter) in ("Cc", "Cs", "Cn", "Co") or letter in REFUSED
+        for letter in text
+        if letter not in "\r\n\t"
+    ):
+        raise ValidationError(_("This contains characters that cannot be shown. Please remove them."))
+
+
+# Where a slip of the finger is likely to end. What is listed is never doubted, so near misses that exist are in it.
+COMMON_DOMAINS = """
+    gmail.com googlemail.com mail.com email.com ymail.com yahoo.com yahoo.co.uk yahoo.de yahoo.fr yahoo.es yahoo.it
+    hotmail.com hotmail.co.uk hotmail.fr hotmail.de hotmail.es hotmail.it outlook.com outlook.de outlook.fr outlook.es
+    live.com live.de live.fr live.nl msn.com icloud.com me.com mac.com aol.com gmx.de gmx.net gmx.at gmx.ch gmx.com
+    web.de t-online.de freenet.de posteo.de posteo.net mailbox.org orange.fr free.fr laposte.net wanadoo.fr libero.it
+    tiscali.it ziggo.nl hetnet.nl telenet.be skynet.be wp.pl onet.pl interia.pl seznam.cz centrum.cz ukr.net i.ua
+    mail.ru list.ru bk.ru inbox.ru internet.ru yandex.ru yandex.com ya.ru rambler.ru proton.me protonmail.com pm.me
+    tutanota.com tuta.com tuta.io riseup.net fastmail.com hey.com zoho.com comcast.net verizon.net att.net
+""".split()
+LIKENESS = 0.85  # gmial.com and gmail.com; below it unrelated names are taken for slips
+
+
+@lru_cache(maxsize=1_000)
+def likely_domain(domain: str) -> str | None:
+    """The common mail domain that this one was probably meant to be; None if it is common itself or like none."""
+    if domain in COMMON_DOMAINS:
+        return None
+    return next(iter(difflib.get_close_matches(domain, COMMON_DOMAINS, n=1, cutoff=LIKENESS)), None)

@@ -1,4 +1,4 @@
-"""What people post, and the addresses that carry it there. Nothing here loads anything from those networks."""
+"""Texts to post, and links that carry them to social networks. Our pages load nothing from those networks."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -9,7 +9,7 @@ from django.core.validators import DomainNameValidator
 from django.utils.encoding import punycode
 from django.utils.translation import get_language, gettext, gettext_noop, pgettext
 
-# Each fits a post on X and on Bluesky together with the link.
+# Short enough for a post on X or Bluesky together with the link.
 SUGGESTIONS = [
     gettext_noop(
         "The crimes against LGBT people in Chechnya must be investigated, and all those responsible brought to justice."
@@ -25,13 +25,13 @@ SUGGESTIONS = [
     ),
 ]
 
-# `{text}` and `{link}` stand where a network takes them.
+# Address of each network's own form, with places for the text and the link.
 NETWORKS = {
     "Telegram": "https://t.me/share/url?url={link}&text={text}",
     "WhatsApp": "https://wa.me/?text={text}%20{link}",
     "Bluesky": "https://bsky.app/intent/compose?text={text}%20{link}",
     "X": "https://x.com/intent/post?text={text}&url={link}",
-    # It takes no words, only the link.
+    # Facebook takes the link alone, without a text.
     "Facebook": "https://www.facebook.com/sharer/sharer.php?u={link}",
 }
 MASTODON = "https://{host}/share?text={text}%20{link}"
@@ -43,14 +43,14 @@ def suggestions() -> list[str]:
 
 
 def with_suggestion(typed: dict[str, str]) -> dict[str, str]:
-    """What was typed, or in its place the suggestion whose button was pressed."""
+    """The data of the form, with the suggestion as text if its button was pressed."""
     numbered = {str(number): text for number, text in enumerate(suggestions())}
     return typed | {"text": numbered.get(typed.get("suggestion", ""), typed.get("text", ""))}
 
 
 @dataclass(frozen=True)
 class Link:
-    """An address that carries words. In its pattern a script finds where they stand."""
+    """A link to a network. In `pattern` the script of the page puts the text that is typed in place of `{text}`."""
 
     name: str
     pattern: str
@@ -66,12 +66,12 @@ class Link:
 
 
 def address(source: str) -> str:
-    """The link that goes along: the campaign's home, counted for the partner whose link brought her here."""
+    """Address of the home page to post, tagged with the partner whose link brought the reader here."""
     return f"{settings.SITE_URL}/{get_language()}/" + (f"?from={source}" if source else "")
 
 
 def links(text: str, source: str) -> list[Link]:
-    # A mailbox shows subjects to whoever looks over a shoulder, so this one names no cause.
+    # Anyone who looks over a shoulder can read the subjects in a mailbox, so this one names no cause.
     subject = gettext("Please read this")
     patterns = {**NETWORKS, pgettext("a way to share", "Email"): EMAIL.replace("{subject}", quote(subject))}
     return [Link(name, filled(pattern, source), text) for name, pattern in patterns.items()]
@@ -94,7 +94,7 @@ def mastodon_host(typed: str) -> str:
         name = punycode(host)
     except UnicodeError:
         name = ""
-    # These letters are another domain in the older of two standards, which makes the name.
+    # `punycode` follows the older standard for domain names, in which these letters lead to another domain.
     if not name or set(host) & set("ßς"):
         raise ValidationError("")
     return name

@@ -1,6 +1,6 @@
-"""The campaign's picture: a hundred marks on a wall, the last of which is the one that somebody adds.
+"""Pictures to share: a hundred tally marks, the last one in orange, with the demand or a supporter's own words.
 
-Drawn by code, for a language or around a supporter's own words, which are neither stored nor logged.
+They are drawn by code. A supporter's words are neither stored nor logged.
 """
 
 import math
@@ -22,17 +22,17 @@ MARKS = 100
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
-# Of static/site.css.
+# The colours of static/site.css.
 NIGHT = (0x21, 0x1A, 0x16)
 PALE = (0xFB, 0xF6, 0xEF)
 STONE = (0x8F, 0x7D, 0x6E)
 EMBER = (0xFF, 0x8A, 0x66)
 
 FONT = "NotoSerif-Bold"
-SIZES = [round(240 * 0.94**step) for step in range(48)]  # down to 13 pixels
-READABLE = 44  # words are broken only when the whole would be smaller than this
-SHARPNESS = 4  # marks are drawn so many times larger, then reduced
-SHADES = 4  # of each colour: thirteen in all make a small file
+SIZES = [round(240 * 0.94**step) for step in range(48)]  # of letters, in pixels: 240 to 13
+READABLE = 44  # pixels; words are broken only if the text would have to be smaller than this
+SHARPNESS = 4  # marks are drawn so many times larger, then reduced to smooth their edges
+SHADES = 4  # of each colour; with the ground the palette has thirteen, which keeps the file small
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Format:
     own: Layout
 
 
-# On a tall picture apps put their own buttons over the top and the bottom.
+# Apps lay their buttons over the top and the bottom of the tall format, so nothing stands there.
 FORMATS = {
     "1200x630": Format(
         1200,
@@ -82,24 +82,24 @@ FORMATS = {
 }
 
 WAIT_SECONDS = 5.0
-# FreeType is not for two threads at once, and drawing takes a processor of ours for a fifth of a second.
+# FreeType must not be used by two threads at once, and drawing takes a processor for a fifth of a second.
 drawing = threading.Lock()
-# One draws and one waits: with more, a crowd of pictures would hold every thread of the process.
+# One thread draws and one waits. More would let a crowd that wants pictures take every thread of the process.
 places = threading.BoundedSemaphore(2)
 
 
-class Busy(Exception):  # noqa: N818  (a state, and no mistake)
-    """So many pictures are wanted at once that this one would keep other people waiting."""
+class BusyError(Exception):
+    """Too many pictures are wanted at once; the supporter may try again in a few seconds."""
 
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Wait for the turn to draw. Raises Busy when another one waits already, or after WAIT_SECONDS."""
+    """Wait for the turn to draw. Raises BusyError if another thread waits already, or after WAIT_SECONDS."""
     if not places.acquire(blocking=False):
-        raise Busy
+        raise BusyError
     try:
         if not drawing.acquire(timeout=WAIT_SECONDS):
-            raise Busy
+            raise BusyError
         try:
             yield
         finally:
@@ -115,13 +115,13 @@ def demand() -> str:
 
 @cache
 def of_campaign(name: str, language: str) -> bytes:
-    """The picture as PNG: one of FORMATS, drawn once in each process and kept."""
+    """Picture with the demand, as PNG in one of FORMATS. It is drawn once in each process and kept."""
     with drawing, override(language):
         return png(draw(FORMATS[name], FORMATS[name].campaign, demand()), optimize=True)
 
 
 def with_words(name: str, words: str) -> bytes:
-    """The picture around words that `lettering` has checked, as PNG. Raises Busy."""
+    """Picture with a supporter's words, which `WordsForm` has checked, as PNG. Raises BusyError."""
     with one_at_a_time():
         return png(draw(FORMATS[name], FORMATS[name].own, words))
 
@@ -139,7 +139,7 @@ def draw(size: Format, layout: Layout, words: str) -> Image.Image:
 
 @cache
 def hashtag(width: int, height: int) -> text_layout.Block:
-    """To the pixel, since it is as wide as the marks."""
+    """The hashtag in the largest size that fits, tried pixel by pixel, so that it is as wide as the marks."""
     return text_layout.fit(HASHTAG, FONT, width, height, range(200, 20, -1))
 
 
@@ -149,7 +149,7 @@ def write(picture: Image.Image, box: Box, block: text_layout.Block, colour: Colo
 
 
 def png(picture: Image.Image, *, optimize: bool = False) -> bytes:
-    """Small, and with nothing beside the picture in it. Optimising saves a tenth more and takes ten times as long."""
+    """PNG with a small palette and no metadata. Optimising saves another tenth and takes ten times as long."""
     shades = [NIGHT, *(shade for colour in (PALE, STONE, EMBER) for shade in towards(colour))]
     palette = Image.new("P", (1, 1))
     palette.putpalette([part for shade in shades for part in shade])
@@ -159,7 +159,7 @@ def png(picture: Image.Image, *, optimize: bool = False) -> bytes:
 
 
 def towards(colour: Colour) -> list[Colour]:
-    """From the ground to a colour, so that edges stay smooth."""
+    """Shades between the ground and a colour, for smooth edges."""
 
     def mixed(step: int) -> Colour:
         red, green, blue = (dark + (light - dark) * step // SHADES for dark, light in zip(NIGHT, colour, strict=True))
@@ -179,13 +179,13 @@ class Stroke:
     number: int
 
     def outline(self) -> list[Point]:
-        """As a hand scratches it: a little bowed, and thinner towards its end."""
+        """Polygon of a stroke made by hand: slightly bowed, and thinner towards its end."""
         length = math.dist(self.start, self.end)
         along = ((self.end[0] - self.start[0]) / length, (self.end[1] - self.start[1]) / length)
         one, other = [], []
         for step in range(-3, 18):
             way = min(max(step / 14, 0), 1)
-            # Beyond its ends the stroke closes in half a circle.
+            # Beyond both ends of the line, half a circle closes the stroke.
             beyond = min(max(-step / 3, (step - 14) / 3, 0), 1)
             half = self.width / 2 * (1 - 0.28 * way + 0.1 * chance(self.number * 7 + step))
             ahead = way * length + math.copysign(half * math.sin(beyond * math.pi / 2), step - 7)
@@ -199,7 +199,7 @@ class Stroke:
 
 
 def strokes(box: Box, columns: int) -> Iterator[Stroke]:
-    """A hundred marks in bundles of five, in the order in which they are made."""
+    """A hundred tally marks in bundles of five, four upright and one across, in the order of counting."""
     rows = MARKS // 5 // columns
     high = box.height / (rows + (rows - 1) * 0.28)
     wide = box.width / (columns + (columns - 1) * 0.3)
@@ -227,7 +227,7 @@ def strokes(box: Box, columns: int) -> Iterator[Stroke]:
 
 
 def chance(number: int) -> float:
-    """Between -0.5 and 0.5. No two strokes of a hand are alike, but two drawings of the picture are."""
+    """Pseudo-random number between -0.5 and 0.5, the same for the same input: strokes differ, drawings do not."""
     return (math.sin(number * 12.9898) * 43758.5453) % 1 - 0.5
 
 

@@ -1,4 +1,4 @@
-"""What is printed: the poster, and the code that leads from paper to the petition."""
+"""Poster to print as PDF, and the QR code that leads from paper to the petition."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -19,13 +19,13 @@ from reportlab.pdfgen.canvas import Canvas
 from campaign.share import pictures, text_layout
 from campaign.share.pictures import Box
 
-SOURCE = "poster"  # what the signatures that came from paper are counted under
+SOURCE = "poster"  # the source that signatures from paper are counted under
 
 BOLD, REGULAR = "NotoSerif-Bold", "NotoSerif-Regular"
-# Printers leave a rim of up to five millimetres white.
+# Wide enough for printers that leave up to five millimetres at the edge white.
 MARGIN = 18 * mm
 INK = HexColor("#000000")
-# The last mark is thicker than the others as well, so it shows on a printer without colours.
+# The last mark is also thicker than the others, so that it stands out on a printer without colours.
 RED = HexColor("#a3311a")
 GREY = HexColor("#8a8a8a")
 
@@ -35,7 +35,7 @@ def address(language: str) -> str:
 
 
 def code(language: str) -> segno.QRCode:
-    # A quarter of it may be dirty, torn or badly printed.
+    # Error correction "q": it is still read if a quarter is dirty, torn or badly printed.
     return segno.make(address(language), error="q", micro=False, boost_error=False)
 
 
@@ -55,8 +55,8 @@ def code_png(language: str) -> bytes:
 
 @cache
 def a4(language: str) -> bytes:
-    """The poster as PDF, made once in each process and kept."""
-    # Fonts are measured here too, and they are not for two threads at once.
+    """Poster as PDF, made once in each process and kept."""
+    # It measures fonts, which two threads must not do at once.
     with pictures.drawing, override(language):
         return draw()
 
@@ -66,7 +66,7 @@ def draw() -> bytes:
         if name not in pdfmetrics.getRegisteredFontNames():
             pdfmetrics.registerFont(TTFont(name, text_layout.FONTS / f"{name}.ttf"))
     file = BytesIO()
-    # Invariant: no time and no name of a machine in it.
+    # `invariant` leaves the time and the name of the machine out of the file.
     page = Canvas(file, pagesize=A4, invariant=True, lang=get_language())
     page.setTitle(pictures.HASHTAG)
     width, height = (int(side) for side in A4)
@@ -135,7 +135,7 @@ def write(page: Canvas, text: str, name: str, box: Box, sizes: Sequence[int]) ->
 
 
 def paint(page: Canvas, text: str, name: str, box: Box, sizes: Sequence[int]) -> None:
-    """As a picture of 288 dots to the inch: reportlab neither joins Arabic letters nor turns a line."""
+    """Write by an image of 288 dots per inch: reportlab neither joins Arabic letters nor sets right-to-left lines."""
     width, height = box.width * 4, box.height * 4
     picture = Image.new("L", (width, height), 255)
     block = text_layout.fit(text, name, width, height, [size * 4 for size in sizes])
@@ -144,7 +144,7 @@ def paint(page: Canvas, text: str, name: str, box: Box, sizes: Sequence[int]) ->
 
 
 def qr(page: Canvas, x: float, y: float, side: float) -> None:
-    """Its white rim is the paper's."""
+    """Draw the QR code. The white margin that readers need is that of the paper around it."""
     rows = list(code(get_language()).matrix)
     module = side / len(rows)
     path = page.beginPath()

@@ -1,4 +1,4 @@
-"""Words set to fit a box: which letters there are, where lines end, and how large they can be."""
+"""Text layout on pictures: the letters our fonts have, line breaks, and the largest size that fits a box."""
 
 import re
 import unicodedata
@@ -11,11 +11,11 @@ from PIL import ImageDraw, ImageFont, features
 
 FONTS = Path(__file__).resolve().parent / "fonts"
 
-LEADING = 1.16  # from one line to the next, in sizes; more where marks need it
-MARKS_IN_A_ROW = 4  # a Hebrew letter may carry so many; more of them climb into other lines
+LEADING = 1.16  # from one baseline to the next, as a multiple of the size; more where accents need it
+MARKS_IN_A_ROW = 4  # as many as a Hebrew letter carries; more would climb into other lines
 
-# Invisible, and mostly left there by programs: what turns the direction of writing, what joins words, what chooses
-# the look of a sign. Letters themselves say which way they run.
+# Characters that programs leave in texts and nobody sees: they turn the direction of writing, join words, or choose
+# the look of a sign. The direction of a text follows from its letters.
 INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 LINE_ENDS = re.compile("\r\n|[\r\n\v\f\x85\u2028\u2029]")
 HARD_SPACES = re.compile("[\u2007\u202f]")
@@ -24,7 +24,7 @@ JOINERS = "\u200c\u200d"
 
 
 def tidy(text: str) -> str:
-    """The text without what cannot be seen; its lines, without empty ones, end in a plain line feed."""
+    """The text without invisible characters, surplus spaces and empty lines, its lines separated by "\\n"."""
     visible = INVISIBLE.sub("", unicodedata.normalize("NFC", text))
     lines = [SPACES.sub(" ", HARD_SPACES.sub("\u00a0", line)).strip() for line in LINE_ENDS.split(visible)]
     return "\n".join(line for line in lines if line)
@@ -32,28 +32,28 @@ def tidy(text: str) -> str:
 
 @cache
 def alphabet() -> frozenset[str]:
-    """What the fonts can show: Latin, Cyrillic, Greek, Arabic, Hebrew, digits, and what stands between them."""
+    """Characters that the fonts have: Latin, Cyrillic, Greek, Arabic, Hebrew, digits and punctuation."""
     ranges = [line.split("-") for line in (FONTS / "alphabet.txt").read_text().split()]
     return frozenset(chr(number) for first, last in ranges for number in range(int(first, 16), int(last, 16) + 1))
 
 
 def unknown(text: str) -> str | None:
-    """The first character of a tidy text that the fonts do not have; None if they have all."""
+    """The first character of a tidy text that the fonts lack; None if they have all of them."""
     return next((letter for letter in text if letter != "\n" and letter not in alphabet()), None)
 
 
 def shown(letter: str) -> str:
-    """A character for a message: itself, or its number where it would not be seen."""
+    """A character as an error message shows it: itself, or U+… if it would not be seen."""
     return letter if unicodedata.category(letter)[0] in "LNPS" else f"U+{ord(letter):04X}"
 
 
 def can_shape() -> bool:
-    """Whether Arabic letters can be joined and lines turned, which takes the library FriBiDi."""
+    """Whether Pillow can write Arabic and Hebrew, for which it needs the library FriBiDi."""
     return bool(features.check("raqm"))
 
 
 def is_right_to_left(text: str) -> bool:
-    """As Unicode has it, the first letter with a direction decides."""
+    """Whether the first letter that has a direction runs from right to left, which is the rule of Unicode."""
     return next(
         (kind in ("R", "AL") for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")), False
     )
@@ -82,7 +82,7 @@ def has_something_to_see(text: str) -> bool:
 
 @lru_cache(maxsize=128)
 def font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    """Not for two threads at once: callers draw one at a time."""
+    """Font in one size. Two threads must not use it at once: callers draw one at a time."""
     engine = ImageFont.Layout.RAQM if can_shape() else ImageFont.Layout.BASIC
     return ImageFont.truetype(FONTS / f"{name}.ttf", size, layout_engine=engine)
 
@@ -108,7 +108,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Block:
-    """Lines of one size. It is as wide and high as its ink, whatever leans or climbs out of its letters included."""
+    """Lines in one size. Width and height are those of the ink, accents and slanted strokes included."""
 
     font: ImageFont.FreeTypeFont
     lines: tuple[Line, ...]
@@ -122,7 +122,7 @@ class Block:
         return self.lines[-1].baseline + self.lines[-1].bottom
 
     def draw(self, canvas: ImageDraw.ImageDraw, x: int, y: int, width: int, fill: int | tuple[int, int, int]) -> None:
-        """Each line starts where readers of its direction look for it: at x, or so that it ends at x + width."""
+        """Draw each line from x, or if it runs from right to left, so that it ends at x + width."""
         for line in self.lines:
             start = x + width - line.right if line.direction == "rtl" else x - line.left
             canvas.text(
@@ -136,10 +136,10 @@ class Block:
 
 
 def fit(words: str, name: str, width: int, height: int, sizes: Iterable[int], readable: int = 0) -> Block:
-    """The words as large as the box allows.
+    """The words in the largest of `sizes` that fits the box.
 
-    Words are broken only if the text does not fit at the size `readable` without; line feeds are given up only if it
-    does not fit at the smallest size with them.
+    Words are broken only if the text would have to be smaller than `readable` otherwise, and line breaks are given up
+    only if it does not fit with them at the smallest size.
     """
     sizes = list(sizes)
     flowing = words.replace("\n", " ")
@@ -152,7 +152,7 @@ def fit(words: str, name: str, width: int, height: int, sizes: Iterable[int], re
 
 
 def set_in(text: str, face: ImageFont.FreeTypeFont, width: int, height: int, breaks: bool) -> Block | None:
-    """The text in lines of this width; None if it does not fit."""
+    """Block of lines no wider than `width`; None if it is higher than `height` or a word is too long."""
     lines: list[Line] = []
     for paragraph in text.split("\n"):
         way = direction(paragraph)
@@ -167,7 +167,7 @@ def set_in(text: str, face: ImageFont.FreeTypeFont, width: int, height: int, bre
 
 
 def stacked(lines: list[Line], size: float) -> tuple[Line, ...]:
-    """The lines below each other, with room for what climbs above and hangs below."""
+    """The lines with their baselines, further apart where accents or descenders would touch."""
     placed: list[Line] = []
     for line in lines:
         if placed:
@@ -181,7 +181,7 @@ def stacked(lines: list[Line], size: float) -> tuple[Line, ...]:
 
 
 def balanced(text: str, block: Block, width: int, height: int, breaks: bool) -> Block:
-    """The same number of lines in the narrowest column, so that no last line holds a single word."""
+    """The text in the narrowest column that keeps the number of lines, so that no last line is a single word."""
     narrow, wide = 0, width
     while wide - narrow > 4:
         middle = (narrow + wide) // 2
@@ -200,7 +200,7 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: int, way: str | None, b
         if face.getlength(longer, direction=way) <= width:
             line = longer
             continue
-        # One by one: whoever asks stops as soon as there are too many lines.
+        # A generator, since the caller stops as soon as there are too many lines.
         for piece in pieces(word, face, width, way) if breaks else [word]:
             if line:
                 yield line
@@ -209,7 +209,7 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: int, way: str | None, b
 
 
 def pieces(word: str, face: ImageFont.FreeTypeFont, width: int, way: str | None) -> Iterator[str]:
-    """A word in as few pieces as fit, a letter with all its marks at least."""
+    """A word in as few pieces as fit the width. A piece is at least one letter with its accents."""
     rest = list(clusters(word))
     while rest:
         low, high = 1, len(rest)

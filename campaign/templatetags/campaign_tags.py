@@ -1,15 +1,15 @@
-from datetime import date
-
 from django import template
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
 from campaign import figures, markdown, page_context, words_of_support
 from campaign.models import Page, Update
 from campaign.share import pictures
+from petition import dates
 from petition.models import Signature, Source
 
 register = template.Library()
+register.filter("long_day", dates.long_day)
 
 
 @register.simple_tag(takes_context=True, name="markdown")
@@ -20,7 +20,7 @@ def to_html(context: template.Context, value: str) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def facts(context: template.Context) -> list[figures.Fact]:
-    """The figures with their sources; in a preview, as they would be."""
+    """Figures with their sources; in a preview of the admin, as they would be."""
     return list((context.get("facts") or figures.known()).values())
 
 
@@ -31,32 +31,27 @@ def latest_words(number: int) -> list[Signature]:
 
 @register.simple_tag
 def latest_update() -> Update | None:
-    """In the language of the page, where there is one."""
+    """Newest update in the language of the page, or else the newest in any."""
     newest = Update.objects.published().latest_first()
     return newest.in_language(get_language() or "").first() or newest.first()
 
 
 @register.simple_tag
 def outcome() -> Page | None:
-    """What came of the petition, once somebody has written it."""
+    """Page about the result of the petition; None until it is published."""
     page = Page.objects.published().filter(slug="outcome").first()
     return page_context.in_a_language(page) if page else None
 
 
-@register.filter
-def long_day(day: date) -> str:
-    return figures.long_day(day)
-
-
 @register.simple_block_tag
 def captured(content: str) -> str:
-    """`{% captured as name %}…{% endcaptured %}`: what is inside, to be said twice."""
-    return content
+    """`{% captured as name %}…{% endcaptured %}`: what is inside, without the space around it, to be said twice."""
+    return mark_safe(content.strip())  # noqa: S308  (escaped already, as a part of the template)
 
 
 @register.simple_tag
 def picture_alt() -> str:
-    """What the campaign's picture shows, for who cannot see it."""
+    """Alternative text of the campaign's picture."""
     return gettext("A hundred tally marks, the last one in orange. Below them #100forjustice, and: %(words)s") % {
         "words": pictures.demand()
     }
@@ -64,6 +59,6 @@ def picture_alt() -> str:
 
 @register.simple_tag(takes_context=True)
 def from_partner(context: template.Context) -> str:
-    """The end of a link that keeps the partner whose link brought the reader here."""
+    """Query that keeps the partner whose link brought the reader here: `?from=partner`, or nothing."""
     source = Source.known(context["request"].GET.get("from", ""))
     return f"?from={source}" if source else ""

@@ -11,7 +11,7 @@ from django.urls import URLPattern, reverse
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
-from petition.forms import countries_by_name
+from petition.countries import countries_by_name
 from petition.models import Action, SeenDomain, Signals, Signature
 from petition.moderation import anomalies, similar
 from petition.moderation.anomalies import SPANS, Anomaly, Span

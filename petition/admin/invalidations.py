@@ -12,7 +12,7 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django_countries import countries
 
-from petition.forms import countries_by_name
+from petition.countries import countries_by_name
 from petition.models import Action, InvalidationCampaign, Petition, Signature, Source
 from petition.moderation import domains, invalidation
 from petition.postgres.timeouts import TimeLimitError
@@ -64,7 +64,7 @@ class InvalidationForm(forms.ModelForm):
     )
 
     # Declared here, because the admin puts links to edit the petition beside a field of its own making.
-    petition = forms.ModelChoiceField(Petition.objects.order_by("-opened_at"), label=gettext_lazy("Petition"))
+    petition = forms.ModelChoiceField(Petition.objects.latest_first(), label=gettext_lazy("Petition"))
 
     class Meta:
         model = InvalidationCampaign
@@ -85,7 +85,7 @@ class InvalidationForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
         fields["country"].choices = [("", "---------"), *countries_by_name(get_language() or "en")]
-        fields["petition"].initial = Petition.objects.order_by("-opened_at").values_list("pk", flat=True).first()
+        fields["petition"].initial = Petition.objects.latest_first().values_list("pk", flat=True).first()
         fields["state"].choices = InvalidationCampaign.State.choices
 
     def clean_domain(self) -> str:

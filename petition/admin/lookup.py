@@ -9,7 +9,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from petition.forms import AddressField
+from petition.form_fields import AddressField
 from petition.models import SoughtSignature
 from petition.moderation import lookup
 

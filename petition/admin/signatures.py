@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from petition.forms import countries_by_name
+from petition.countries import countries_by_name
 from petition.models import Signature, Source
 from petition.models.signature import SignatureQuerySet
 from petition.moderation import similar

@@ -28,8 +28,8 @@ from reportlab.platypus import CondPageBreak, Flowable, HRFlowable, KeepTogether
 
 from petition.counts import breakdown, tally
 from petition.counts.breakdown import OTHER, SMALL, TOTAL, Question
+from petition.dates import season
 from petition.models import Petition
-from petition.templatetags.petition_tags import season
 
 FONTS = Path(__file__).resolve().parent / "fonts"
 FONT, BOLD, ITALIC = "NotoSerif-Regular", "NotoSerif-Bold", "NotoSerif-Italic"

@@ -7,9 +7,17 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from parler.managers import TranslatableManager, TranslatableQuerySet
 from parler.models import TranslatableModel, TranslatedFields
 
 SOURCE_PATTERN = r"[a-z0-9-]{1,24}"
+
+
+class PetitionQuerySet(TranslatableQuerySet):
+    def latest_first(self) -> Self:
+        """The first one is the petition that the site is about."""
+        latest: Self = self.order_by("-opened_at")
+        return latest
 
 
 class Petition(TranslatableModel):
@@ -42,6 +50,8 @@ class Petition(TranslatableModel):
         ),
     )
 
+    objects = TranslatableManager.from_queryset(PetitionQuerySet)()
+
     class Meta:
         verbose_name = _("petition")
         verbose_name_plural = _("petitions")
@@ -55,8 +65,8 @@ class Petition(TranslatableModel):
 
     @classmethod
     def find(cls, slug: str | None = None) -> Self | None:
-        """The one of this name; without a name the one that the site is about, which is the one opened last."""
-        petitions: models.QuerySet[Self] = cls.objects.order_by("-opened_at")
+        """The petition of this name; without a name the one that the site is about, which is the one opened last."""
+        petitions: models.QuerySet[Self] = cls.objects.latest_first()
         return petitions.filter(slug=slug).first() if slug else petitions.first()
 
     @property

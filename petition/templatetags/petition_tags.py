@@ -1,14 +1,12 @@
-from datetime import date
-
 from django import template
-from django.utils.translation import pgettext
 
-from petition import live_settings
+from petition import dates, live_settings
 from petition.counts import tally
 from petition.forms import SignForm
 from petition.models import Petition, Source
 
 register = template.Library()
+register.filter("season", dates.season)
 
 
 @register.simple_tag
@@ -33,15 +31,3 @@ def sign_form(context: template.Context, petition: Petition, form: SignForm | No
     """The form, empty or with what was typed; in its place a word when the petition is closed or paused."""
     tag = context["request"].GET.get("from", "") if form is None else ""
     return {"petition": petition, "form": form or SignForm(initial={"source": Source.known(tag)})}
-
-
-@register.filter
-def season(day: date) -> str:
-    """A day as people remember it: spring 2018."""
-    names = (
-        pgettext("season", "winter %(year)s"),
-        pgettext("season", "spring %(year)s"),
-        pgettext("season", "summer %(year)s"),
-        pgettext("season", "autumn %(year)s"),
-    )
-    return names[day.month % 12 // 3] % {"year": day.year}

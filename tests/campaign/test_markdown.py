@@ -1,4 +1,4 @@
-"""What editors write becomes HTML that can do nothing but be read."""
+"""Markdown of editors becomes HTML that can do nothing but be read."""
 
 import re
 from html.parser import HTMLParser

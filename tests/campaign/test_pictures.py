@@ -398,7 +398,7 @@ def test_one_draws_one_waits_and_a_third_is_sent_away():
         waiting = threading.Thread(target=lambda: drew.append(pictures.with_words("1200x630", "Justice")))
         waiting.start()
         server.wait_until(lambda: not pictures.places._value)
-        with pytest.raises(pictures.Busy):
+        with pytest.raises(pictures.BusyError):
             pictures.with_words("1200x630", "Justice")
         assert drew == []
     waiting.join()
@@ -409,7 +409,7 @@ def test_one_draws_one_waits_and_a_third_is_sent_away():
 
 def test_waiting_has_an_end(monkeypatch):
     monkeypatch.setattr(pictures, "WAIT_SECONDS", 0.01)
-    with pictures.drawing, pytest.raises(pictures.Busy):
+    with pictures.drawing, pytest.raises(pictures.BusyError):
         pictures.with_words("1200x630", "Justice")
 
     assert pictures.with_words("1200x630", "Justice")

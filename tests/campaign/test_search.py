@@ -1,7 +1,7 @@
-"""What search engines find, and what they must not."""
+"""Search engines: the pages they may find, and those they must not."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from xml.etree import ElementTree
 
@@ -91,6 +91,18 @@ def test_a_page_is_in_the_map_in_its_own_languages_alone(client):
 
     assert sitemap(client)["/ru/news/"] == {"ru": "/ru/news/"}
     assert "/en/news/" not in sitemap(client)
+
+
+def test_the_day_of_a_page_is_that_of_its_text_in_the_language(client):
+    page = Page.objects.language("en").create(slug="news", title="News", body="Text")
+    page.create_translation("ru", title="Новости", body="Текст")
+    page.translations.filter(language_code="ru").update(updated_at=datetime(2026, 3, 1, tzinfo=UTC))
+    root = ElementTree.fromstring(client.get("/sitemap.xml").content)
+    days = {url.find(f"{SITEMAP}loc").text: url.findtext(f"{SITEMAP}lastmod") for url in root}
+
+    assert days[f"{settings.SITE_URL}/ru/news/"] == "2026-03-01"
+    assert days[f"{settings.SITE_URL}/en/news/"] == f"{timezone.now():%Y-%m-%d}"
+    assert days[f"{settings.SITE_URL}/en/"] is None
 
 
 @pytest.mark.parametrize(

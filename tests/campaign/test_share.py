@@ -30,8 +30,8 @@ def _site(petition):
 def links_of(response):
     """Where the links of a page lead, by their text."""
     html = response.content.decode()
-    found = re.findall(r'<a class="button[^"]*" href="([^"]+)"([^>]*)>([^<]+)</a>', html)
-    return {text: (unescape(address), attributes) for address, attributes, text in found}
+    found = re.findall(r'<a\s+class="button[^"]*"\s+href="([^"]+)"([^>]*)>([^<]+)</a>', html)
+    return {text.strip(): (unescape(address), attributes) for address, attributes, text in found}
 
 
 def written(response):

@@ -44,7 +44,7 @@ def test_words_are_shown_with_the_name_in_their_own_language(client, speak, lang
 def test_who_gave_no_name_is_a_supporter(client, speak):
     speak(country="ES")
 
-    assert "<footer>A supporter, Spain</footer>" in entries(client)[0]
+    assert "<bdi>A supporter</bdi>, Spain" in entries(client)[0]
 
 
 @pytest.mark.parametrize(

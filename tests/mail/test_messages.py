@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from petition.forms import AddressField
+from petition.form_fields import AddressField
 from petition.mail import messages
 from petition.models import OutgoingMail, Signature
 

@@ -159,7 +159,7 @@ def test_a_country_is_one_of_the_list_or_none(client, petition, sign_data, count
 def test_countries_are_named_in_the_language_of_the_page(client, petition, sign_data, language, name):
     page = client.post(f"/{language}/petitions/chechnya/sign/", sign_data(email="", country="DE")).content.decode()
 
-    assert f'<option value="DE" selected>{name}</option>' in page
+    assert f'<option value="DE" selected>{name}<' in page
 
 
 def test_a_likely_slip_is_offered_back_once(client, petition, sign_data):
