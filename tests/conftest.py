@@ -1,14 +1,14 @@
 import os
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
-from django.contrib.auth.models import Group, User
 from django.core.management.commands import flush
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -16,7 +16,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from petition import identity, live_settings
 from petition.models import Petition, Signature
 from petition.models.signature import this_hour
-from tests.support import database
+from tests.support import accounts, database
 from tests.support.browser import chromium
 
 numbers = count(1)
@@ -59,6 +59,14 @@ def django_db_setup(django_db_setup, django_db_blocker):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush.Command, "handle", lambda command, **options: database.restore())
         yield
+
+
+@pytest.fixture(scope="module")
+def shared_transaction(django_db_setup, django_db_blocker):
+    """For rows that all tests of a module find: made once, where each of its tests has a transaction within."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 @pytest.fixture(autouse=True)
@@ -113,32 +121,25 @@ def make_petition(**overrides):
 @pytest.fixture
 def make_signature(petition):
     """Signatures whose values decide nothing; spell out those that do."""
+    return partial(create_signature, petition)
 
-    def make(*, email=None, confirmed=False, **overrides):
-        values = {
-            "petition": petition,
-            "email_digest": identity.email_digest(email or f"signer{next(numbers)}@example.org"),
-            "language": "en",
-            "consent_version": 1,
-            **overrides,
-        }
-        if confirmed:
-            values.setdefault("confirmed_at", this_hour())
-        return Signature.objects.create(**values)
 
-    return make
+def create_signature(petition, *, email=None, confirmed=False, **overrides):
+    values = {
+        "petition": petition,
+        "email_digest": identity.email_digest(email or f"signer{next(numbers)}@example.org"),
+        "language": "en",
+        "consent_version": 1,
+        **overrides,
+    }
+    if confirmed:
+        values.setdefault("confirmed_at", this_hour())
+    return Signature.objects.create(**values)
 
 
 @pytest.fixture
 def make_staff(db):
-    """Accounts of staff with the roles named; the password is for tests that log in by hand."""
-
-    def make(*names, username=None, **overrides):
-        user = User.objects.create_user(username or f"staff{next(numbers)}", is_staff=True, **overrides)
-        user.groups.set(Group.objects.filter(name__in=names))
-        return user
-
-    return make
+    return accounts.make_staff
 
 
 @pytest.fixture
