@@ -20,8 +20,10 @@ from tests.support import accounts, database
 from tests.support.browser import chromium
 
 numbers = count(1)
-# What `make soak` looks at for longer.
-hypothesis_settings.register_profile("soak")
+# A busy machine is slow, which is no fault of the code. `soak` is what `make soak` looks at for longer.
+for profile in ("soak", "tests"):
+    hypothesis_settings.register_profile(profile, deadline=None)
+hypothesis_settings.load_profile("tests")
 
 
 def pytest_configure():
