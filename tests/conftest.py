@@ -90,7 +90,12 @@ def _no_page_cache(settings):
     settings.PAGE_CACHE_ENTRIES = 0
 
 
-@pytest.fixture(scope="module")
+def pytest_collection_modifyitems(items):
+    """Tests in the browser come last: it is started once, and no other test shares the process with its loop."""
+    items.sort(key=lambda item: "browser" in item.fixturenames)
+
+
+@pytest.fixture(scope="session")
 def browser():
     """Starting it takes longer than a test; each visitor has a profile of her own."""
     with chromium() as browser:

@@ -24,7 +24,7 @@ from petition.models.signature import this_hour
 from tests.conftest import make_petition
 from tests.counts.test_tally import HOUR
 from tests.support import server
-from tests.support.browser import chromium, needs_chromium
+from tests.support.browser import needs_chromium
 
 pytestmark = pytest.mark.django_db
 
@@ -433,9 +433,9 @@ def test_the_page_asks_few_questions_and_reads_no_signature(organiser, make_sign
 
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
-def test_an_organiser_reads_chooses_and_downloads_in_a_browser_without_scripts(tmp_path, petition, signed):
+def test_an_organiser_reads_chooses_and_downloads_in_a_browser_without_scripts(browser, tmp_path, petition, signed):
     make_organiser("view_counts")
-    with server.web(tmp_path / "web.log") as port, chromium() as browser:
+    with server.web(tmp_path / "web.log") as port:
         context = browser.new_context(base_url=f"http://127.0.0.1:{port}", java_script_enabled=False)
         page = context.new_page()
         complaints = []
