@@ -93,6 +93,9 @@ def _no_page_cache(settings):
 def pytest_collection_modifyitems(items):
     """Tests in the browser come last: it is started once, and no other test shares the process with its loop."""
     items.sort(key=lambda item: "browser" in item.fixturenames)
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.user_properties.append(("browser", "needed"))  # told to JUnit, for `.ci/run`
 
 
 @pytest.fixture(scope="session")
