@@ -18,8 +18,15 @@ run: venv ## Run the product on http://127.0.0.1:8000 (PORT=…), with database,
 	@$(python) -m config.local run
 
 test: export LOCAL := 1
-test: venv ## Run the test suite (ARGS="-k name")
+test: venv ## Run the test suite, side by side (ARGS=tests/counts)
 	@$(python) -m config.local test $(ARGS)
+
+coverage: export LOCAL := 1
+coverage: export COVERAGE_FILE := $(CURDIR)/var/coverage/data
+coverage: venv ## Run the test suite and tell which lines of the product it does not reach (ARGS=tests/counts)
+	@rm -rf var/coverage && mkdir -p var/coverage
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(python) -m config.local test $(ARGS)
+	@$(python) -m coverage combine --quiet && $(python) -m coverage report
 
 check: lint $(SUITE) ## Run everything that CI runs: style, types, migrations, deployment settings, tests
 
@@ -28,7 +35,7 @@ lint: venv
 	$(python) -m ruff format --check .
 	$(python) -m mypy .
 	$(python) -m djhtml --tabwidth 2 --check $$(find templates -name '*.html' -not -path 'templates/admin/*')
-	LOCAL=1 VAR_DIR=var/test $(python) -m config.local manage makemigrations --check --dry-run
+	LOCAL=1 VAR_DIR=var/lint $(python) -m config.local manage makemigrations --check --dry-run
 	@echo manage.py check --deploy; $(deployed) $(python) manage.py check --deploy --fail-level WARNING
 
 manage: export LOCAL := 1
@@ -46,12 +53,12 @@ spike: venv ## Simulate the busiest afternoon (ARGS="--minutes 1"); needs wrk an
 soak: export LOCAL := 1
 soak: venv ## Prove the count under load and against a model (ARGS="--minutes 1 --operations 1000")
 	@$(python) -m bench.soak $(ARGS)
-	@$(python) -m config.local test tests/counts/test_state_machine.py --hypothesis-profile=soak
+	@$(python) -m config.local test tests/counts/test_state_machine.py --hypothesis-profile=soak --numprocesses 0
 
 lighthouse: export LOCAL := 1
 lighthouse: export LIGHTHOUSE_SPEED := 1
 lighthouse: venv tests/web/lighthouse/node_modules ## Have Lighthouse judge every page, speed too; needs npm and Chromium
-	@$(python) -m config.local test tests/web/test_lighthouse.py -s
+	@$(python) -m config.local test tests/web/test_lighthouse.py --numprocesses 0 -s
 
 tests/web/lighthouse/node_modules: tests/web/lighthouse/package-lock.json
 	npm ci --prefix tests/web/lighthouse --ignore-scripts --no-audit --no-fund
@@ -78,4 +85,4 @@ venv:
 		cp deploy/requirements-dev.txt .venv/installed.txt; \
 	fi
 
-.PHONY: help run test check lint manage bench spike soak lighthouse messages lock venv
+.PHONY: help run test coverage check lint manage bench spike soak lighthouse messages lock venv

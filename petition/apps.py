@@ -8,6 +8,7 @@ class PetitionConfig(AppConfig):
     verbose_name = _("Petition")
 
     def ready(self) -> None:
+        from petition import checks  # noqa: F401  (registers them)
         from petition.staff import roles
 
         # As Django makes permissions: whoever migrates has the roles of this version.

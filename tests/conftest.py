@@ -2,14 +2,14 @@ import os
 import secrets
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
-from django.contrib.auth.models import Group, User
 from django.core.management.commands import flush
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -19,12 +19,14 @@ from petition.mail import keys
 from petition.mail.keys import Keyring
 from petition.models import Petition, Signature
 from petition.models.signature import this_hour
-from tests.support import database
+from tests.support import accounts, database
 from tests.support.browser import chromium
 
 numbers = count(1)
-# What `make soak` looks at for longer.
-hypothesis_settings.register_profile("soak")
+# A busy machine is slow, which is no fault of the code. `soak` is what `make soak` looks at for longer.
+for profile in ("soak", "tests"):
+    hypothesis_settings.register_profile(profile, deadline=None)
+hypothesis_settings.load_profile("tests")
 
 
 def pytest_configure():
@@ -65,6 +67,14 @@ def django_db_setup(django_db_setup, django_db_blocker):
         yield
 
 
+@pytest.fixture(scope="module")
+def shared_transaction(django_db_setup, django_db_blocker):
+    """For rows that all tests of a module find: made once, where each of its tests has a transaction within."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_salt_and_switches():
     """Each test has a database of its own, so what processes remember of another is forgotten."""
@@ -92,7 +102,15 @@ def _no_page_cache(settings):
     settings.PAGE_CACHE_ENTRIES = 0
 
 
-@pytest.fixture(scope="module")
+def pytest_collection_modifyitems(items):
+    """Tests in the browser come last: it is started once, and no other test shares the process with its loop."""
+    items.sort(key=lambda item: "browser" in item.fixturenames)
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.user_properties.append(("browser", "needed"))  # told to JUnit, for `.ci/run`
+
+
+@pytest.fixture(scope="session")
 def browser():
     """Starting it takes longer than a test; each visitor has a profile of her own."""
     with chromium() as browser:
@@ -125,33 +143,26 @@ def make_petition(**overrides):
 @pytest.fixture
 def make_signature(petition):
     """Signatures whose values decide nothing; spell out those that do."""
+    return partial(create_signature, petition)
 
-    def make(*, email=None, confirmed=False, **overrides):
-        values = {
-            "petition": petition,
-            # A digest is slow, and whose it is seldom matters.
-            "email_digest": identity.email_digest(email) if email else secrets.token_bytes(32),
-            "language": "en",
-            "consent_version": 1,
-            **overrides,
-        }
-        if confirmed:
-            values.setdefault("confirmed_at", this_hour())
-        return Signature.objects.create(**values)
 
-    return make
+def create_signature(petition, *, email=None, confirmed=False, **overrides):
+    values = {
+        "petition": petition,
+        # A digest is slow, and whose it is seldom matters.
+        "email_digest": identity.email_digest(email) if email else secrets.token_bytes(32),
+        "language": "en",
+        "consent_version": 1,
+        **overrides,
+    }
+    if confirmed:
+        values.setdefault("confirmed_at", this_hour())
+    return Signature.objects.create(**values)
 
 
 @pytest.fixture
 def make_staff(db):
-    """Accounts of staff with the roles named; the password is for tests that log in by hand."""
-
-    def make(*names, username=None, **overrides):
-        user = User.objects.create_user(username or f"staff{next(numbers)}", is_staff=True, **overrides)
-        user.groups.set(Group.objects.filter(name__in=names))
-        return user
-
-    return make
+    return accounts.make_staff
 
 
 @pytest.fixture

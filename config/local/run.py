@@ -99,10 +99,12 @@ def run(var: Path) -> NoReturn:
 
 
 def test(var: Path, arguments: list[str]) -> int:
-    """Run pytest on a cluster and with files of its own; its exit code. Without arguments, tests run side by side."""
+    """Run pytest, side by side unless it is told otherwise, on a cluster and with files of its own; its exit code."""
     settings = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "400"}
     # Tests wait for servers and browsers, so twice as many of them as cores keep those busy.
-    arguments = arguments or ["--numprocesses", str(2 * (os.cpu_count() or 1))]
+    arguments = ["--numprocesses", str(2 * (os.cpu_count() or 1)), *arguments]
+    # They start hundreds of processes, of which each would have to compile the product for itself.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with _only_one(var, "test"), _database(var, **settings):
         # The tests play the worker too.
         name, keys = (var / "worker.env").read_text().strip().split("=")

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from petition.models import Source
 from tests.support import server
-from tests.support.browser import chromium, needs_chromium
+from tests.support.browser import needs_chromium
 
 pytestmark = pytest.mark.django_db
 EMBED = "/en/petitions/chechnya/embed/"
@@ -130,10 +130,10 @@ def partner(html):
 
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
-def test_another_site_can_frame_it_and_run_the_example(tmp_path, petition, settings):
+def test_another_site_can_frame_it_and_run_the_example(browser, tmp_path, petition, settings):
     """The snippet and the example as they stand on our page, on a page of another origin."""
     call_command("load_campaign", verbosity=0)
-    with ExitStack() as stack, server.web(tmp_path / "web.log") as port, chromium() as browser:
+    with ExitStack() as stack, server.web(tmp_path / "web.log") as port:
         site = f"http://127.0.0.1:{port}"
         context = browser.new_context()
         page = context.new_page()

@@ -1,5 +1,6 @@
 """Leaving in a hurry: on every public page, with and without a script, and without promising too much."""
 
+from contextlib import contextmanager
 from html import unescape
 
 import pytest
@@ -7,7 +8,7 @@ from django.core.management import call_command
 
 from campaign.checks import links_away_are_safe
 from tests.support import server
-from tests.support.browser import chromium, needs_chromium
+from tests.support.browser import needs_chromium
 
 pytestmark = pytest.mark.django_db
 PATHS = ["/en/", "/ru/", "/en/privacy/", "/en/share/", "/en/words/", "/en/updates/", "/en/petitions/chechnya/sign/"]
@@ -55,22 +56,22 @@ def site(tmp_path, petition):
         yield f"http://127.0.0.1:{port}"
 
 
+@contextmanager
 def open_pages(browser, site, **options):
     """A visitor who has come from a search, read one page and opened another."""
-    context = browser.new_context(**options)
-    context.route("http://*.test/**", lambda route: route.fulfill(content_type="text/html", body="<h1>Sun</h1>"))
-    page = context.new_page()
-    page.goto("http://search.test/")
-    page.goto(f"{site}/en/")
-    return page
+    with browser.new_context(**options) as context:
+        context.route("http://*.test/**", lambda route: route.fulfill(content_type="text/html", body="<h1>Sun</h1>"))
+        page = context.new_page()
+        page.goto("http://search.test/")
+        page.goto(f"{site}/en/")
+        yield page
 
 
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("way", ["click", "keys"])
-def test_with_a_script_the_page_is_gone_from_behind_the_back_button(site, way):
-    with chromium() as browser:
-        page = open_pages(browser, site)
+def test_with_a_script_the_page_is_gone_from_behind_the_back_button(browser, site, way):
+    with open_pages(browser, site) as page:
         if way == "click":
             page.locator(".exit").click()
         else:
@@ -84,18 +85,16 @@ def test_with_a_script_the_page_is_gone_from_behind_the_back_button(site, way):
 
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
-def test_without_a_script_it_is_a_link(site):
-    with chromium() as browser:
-        page = open_pages(browser, site, java_script_enabled=False)
+def test_without_a_script_it_is_a_link(browser, site):
+    with open_pages(browser, site, java_script_enabled=False) as page:
         page.locator(".exit").click()
         page.wait_for_url(HARMLESS)
 
 
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
-def test_capital_letters_do_not_lead_away_and_the_way_there_is_announced(site):
-    with chromium() as browser:
-        page = open_pages(browser, site)
+def test_capital_letters_do_not_lead_away_and_the_way_there_is_announced(browser, site):
+    with open_pages(browser, site) as page:
         page.locator("#id_name").press_sequentially("ABCDEF")
         for letter in "ABCDE":
             page.keyboard.press(f"Shift+{letter}")

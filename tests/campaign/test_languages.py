@@ -15,7 +15,7 @@ from campaign.management.commands.load_campaign import PAGES
 from campaign.models import Figure, Page, Update
 from petition import consent
 from petition.models import Petition
-from tests.support.browser import chromium, needs_chromium
+from tests.support.browser import needs_chromium
 
 pytestmark = pytest.mark.django_db
 CATALOGUE = Path(django_settings.LOCALE_PATHS[0]) / "ru" / "LC_MESSAGES" / "django.po"
@@ -123,7 +123,7 @@ def test_what_is_not_translated_yet_is_shown_in_a_language_that_it_has(client):
 @needs_chromium
 @pytest.mark.usefixtures("_arabic")
 @pytest.mark.parametrize("width", [320, 1280])
-def test_nothing_sticks_out_of_a_page_that_runs_the_other_way(client, width):
+def test_nothing_sticks_out_of_a_page_that_runs_the_other_way(browser, client, width):
     styles = {name: Path(staticfiles_storage.path(name)).read_text() for name in ("site.css", "embed.css")}
     pages = {}
     for path in [*PATHS, "petitions/chechnya/sign/", "petitions/chechnya/embed/"]:
@@ -131,8 +131,7 @@ def test_nothing_sticks_out_of_a_page_that_runs_the_other_way(client, width):
         style = styles["embed.css" if "embed" in path else "site.css"]
         html = re.sub(r'<link rel="stylesheet"[^>]*>', lambda _match, style=style: f"<style>{style}</style>", html)
         pages[path] = re.sub(r'<script[^>]*></script>|<link rel="icon"[^>]*>|<img[^>]*>', "", html)
-    with chromium() as browser:
-        page = browser.new_page(viewport={"width": width, "height": 800})
+    with browser.new_page(viewport={"width": width, "height": 800}) as page:
         for path, html in pages.items():
             page.set_content(html)
             wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

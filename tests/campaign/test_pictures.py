@@ -100,7 +100,7 @@ WRITTEN = st.lists(SCRIPTS.flatmap(lambda script: st.text(script, min_size=1, ma
 
 
 @given(words=st.one_of(WRITTEN, st.text(LETTERS, max_size=280)).map(lambda text: text[:280]))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 def test_whatever_is_accepted_fits(words):
     form = WordsForm({"words": words, "size": "1200x630"})
     if form.is_valid():
@@ -108,7 +108,7 @@ def test_whatever_is_accepted_fits(words):
 
 
 @given(words=st.text(max_size=400), size=st.sampled_from([*pictures.FORMATS, "", "1x1"]))
-@hypothesis_settings(max_examples=200, deadline=None)
+@hypothesis_settings(max_examples=200)
 def test_whatever_is_typed_is_accepted_or_refused_with_a_reason(words, size):
     form = WordsForm({"words": words, "size": size})
 

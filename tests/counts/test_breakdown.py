@@ -171,7 +171,6 @@ words = st.sampled_from(["", "DE", "ES", "FR", "RU", "US"])
 cells = st.integers(1, 3).flatmap(lambda depth: st.dictionaries(st.tuples(*[words] * depth), amounts, min_size=1))
 
 
-@settings(deadline=None)
 @given(cells)
 @example({("DE", "de"): 9, ("DE", "en"): 1, ("ES", "es"): 1})
 def test_merging_keeps_every_sum_and_shows_no_small_cell(table):
@@ -192,7 +191,6 @@ def test_merging_keeps_every_sum_and_shows_no_small_cell(table):
             assert amount == sums(table.items(), 1)[head]
 
 
-@settings(deadline=None)
 @given(cells)
 def test_merging_a_table_without_small_cells_changes_nothing(table):
     large = {key: amount + SMALL for key, amount in table.items()}
@@ -200,7 +198,6 @@ def test_merging_a_table_without_small_cells_changes_nothing(table):
     assert dict(merge(large)) == large
 
 
-@settings(deadline=None)
 @given(st.dictionaries(words, amounts, min_size=1))
 def test_what_is_hidden_is_more_than_one_cell(table):
     """A total beside the table would give a single one away."""
@@ -236,7 +233,7 @@ groupings = st.sets(st.sampled_from(breakdown.GROUPINGS), min_size=1).filter(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(changes, changes, groupings)
 def test_from_the_database_too(petition, ask, add, folded, unfolded, by):
     for model in (TallyChange, HourTally, DayTally):

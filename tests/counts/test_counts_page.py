@@ -12,7 +12,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.urls import reverse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 from pypdf import PdfReader
@@ -24,7 +24,7 @@ from petition.models.signature import this_hour
 from tests.conftest import make_petition
 from tests.counts.test_tally import HOUR
 from tests.support import server
-from tests.support.browser import chromium, needs_chromium
+from tests.support.browser import needs_chromium
 
 pytestmark = pytest.mark.django_db
 
@@ -389,7 +389,6 @@ def test_what_is_not_drawn_is_said(organiser, add):
     assert "Those below 10 are not drawn; together they have 13." in words(organiser.get(f"{PAGE}?by=day"))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=1_200))
 def test_columns_stay_in_their_chart(amounts):
     chart = charts.columns("", "", [Point(str(n), str(n), amount) for n, amount in enumerate(amounts)])
@@ -405,7 +404,6 @@ def test_columns_stay_in_their_chart(amounts):
     assert drawn == sum(amounts)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**12))
 def test_the_axis_ends_at_or_above_the_highest_number(highest):
     ticks = charts.ticks(highest)
@@ -435,9 +433,9 @@ def test_the_page_asks_few_questions_and_reads_no_signature(organiser, make_sign
 
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
-def test_an_organiser_reads_chooses_and_downloads_in_a_browser_without_scripts(tmp_path, petition, signed):
+def test_an_organiser_reads_chooses_and_downloads_in_a_browser_without_scripts(browser, tmp_path, petition, signed):
     make_organiser("view_counts")
-    with server.web(tmp_path / "web.log") as port, chromium() as browser:
+    with server.web(tmp_path / "web.log") as port:
         context = browser.new_context(base_url=f"http://127.0.0.1:{port}", java_script_enabled=False)
         page = context.new_page()
         complaints = []

@@ -154,7 +154,6 @@ nasty = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(nasty, min_size=1, max_size=4))
 def test_no_cell_of_a_csv_is_computed_and_nothing_is_lost(texts):
     file = io.BytesIO()
@@ -166,7 +165,7 @@ def test_no_cell_of_a_csv_is_computed_and_nothing_is_lost(texts):
         assert not re.match(r"[\t\r\n]|\s*[=+\-@＝＋－＠]", cell)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(nasty, min_size=1, max_size=4))
 def test_no_cell_of_a_workbook_is_a_formula(texts):
     file = io.BytesIO()
@@ -178,7 +177,6 @@ def test_no_cell_of_a_workbook_is_a_formula(texts):
     assert len(list(book["counts"].rows)) == len(texts) + 1
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_text_that_is_no_formula_stays_as_it_is(text):
     safe = without_formula(text)

@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import chain, combinations, product
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from petition.counts.breakdown import OTHER, SMALL, TOTAL, merge
@@ -82,7 +82,6 @@ def small_ones(people, reader):
     return [group for amount, group in amounts if 0 < amount < SMALL and reader.knows(group)]
 
 
-@settings(deadline=None)
 @given(numbers, groupings)
 @example([9, 0, 11, 0, 0, 0] + [0] * 12, (1,))
 @example([60, 9, 20, 30, 0, 0] + [0] * 12, (1, 2))
@@ -97,7 +96,6 @@ def test_one_table_gives_away_no_number_below_ten(amounts, by):
     assert small_ones(people, reader) == []
 
 
-@settings(deadline=None)
 @given(numbers)
 def test_countries_beside_languages_of_the_same_days_give_away_none(amounts):
     """The overview shows both on one page."""

@@ -521,6 +521,4 @@ def test_every_number_follows_whatever_is_done(settings):
     stateful.run_state_machine_as_test(Counting, settings=exhaustive)
 
 
-exhaustive = settings(
-    max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
-)
+exhaustive = settings(max_examples=EXAMPLES, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck))

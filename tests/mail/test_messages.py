@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 import pytest
 from django.core.exceptions import ValidationError
 from hypothesis import assume, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from petition.form_fields import AddressField
@@ -123,9 +122,6 @@ def test_a_changed_site_is_not_remembered(settings):
 
 # Recipients.
 
-# Only the first of many examples renders templates.
-unhurried = hypothesis_settings(deadline=None)
-
 atoms = st.text(string.ascii_letters + string.digits + "!#$%&'*+/=?^_`{|}~-", min_size=1, max_size=12)
 locals_ = st.lists(atoms, min_size=1, max_size=3).map(".".join)
 labels = st.text("abcxyzABC019-äéπжыщ中ñ", min_size=1, max_size=10)
@@ -157,7 +153,6 @@ def check_one_recipient(address):
     return mailbox
 
 
-@unhurried
 @given(typed)
 def test_every_address_that_the_form_takes_can_be_written_to(address):
     address = accepted(address)
@@ -166,7 +161,6 @@ def test_every_address_that_the_form_takes_can_be_written_to(address):
     assert check_one_recipient(address).rpartition("@")[0] == address.rpartition("@")[0]
 
 
-@unhurried
 @given(rubbish)
 def test_whatever_a_box_holds_is_one_recipient_or_none(text):
     try:
@@ -195,7 +189,6 @@ def test_a_domain_is_written_as_it_is_looked_up():
     assert messages.mailbox("Anna+x@Пример.рф") == "Anna+x@xn--e1afmkfd.xn--p1ai"
 
 
-@unhurried
 @given(typed)
 def test_a_long_or_strange_recipient_changes_nothing_else(address):
     address = accepted(address)

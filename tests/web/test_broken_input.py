@@ -466,7 +466,7 @@ def test_refusals_speak_the_language_of_the_page(client, site, language):
 # Anything at all.
 
 anything = hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
 some_form = st.sampled_from([*FORMS, *LINKS])
 latin = st.text(st.characters(max_codepoint=255), max_size=60)
