@@ -7,7 +7,7 @@ reads a mailbox, and types its address here, cannot tell from any of this whethe
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from petition import links, live_settings, rate_limits
+from petition import links, live_settings, rate_limits, withdrawal
 from petition.models import AddressMark, HeldReason, Link, Petition, Signature
 
 
@@ -71,17 +71,18 @@ def _answer(link: Link) -> Confirmation | Refused:
     return Confirmation(link.petition, link.signature, link)
 
 
-def confirm(signature: Signature, *, without_words: bool = False) -> None:
+def confirm(signature: Signature, *, link: Link | None = None, without_words: bool = False) -> None:
     """Start counting this signature, or hold it for review if its network is busy or its address returned.
 
-    If its address is confirmed already, that signature takes over name, words and country. `without_words` leaves out
-    the name and the words, which may be a stranger's who typed this address.
+    If its address is confirmed already, that signature takes over name, words and country, and `link` leads there.
+    `without_words` leaves out the name and the words, which may be a stranger's who typed this address.
     """
-    signature.confirm(held_reason=_reason_to_hold(signature), without_words=without_words)
+    signature.confirm(_reason_to_hold(signature), without_words, link.pk if link else "")
 
 
 def _reason_to_hold(signature: Signature) -> str:
-    if signature.network_digest is None:
+    # A link that was pressed leads to a confirmed signature, whose network may be forgotten, or another's.
+    if signature.network_digest is None or not signature.is_pending:
         return ""
     busy = rate_limits.over("confirmed", bytes(signature.network_digest).hex(), live_settings.rate("HOLD_PER_NETWORK"))
     return HeldReason.BUSY_NETWORK if busy is not None else ""
@@ -93,7 +94,7 @@ def disown(found: Confirmation) -> None:
     if digest is not None:
         AddressMark.remember(digest, AddressMark.Kind.NO_MAIL)
         Link.objects.filter(pk=found.link.pk).update(email_digest=digest)
-    Signature.objects.filter(pk=found.signature.pk).erase()
+    withdrawal.erase(Signature.objects.filter(pk=found.signature.pk))
 
 
 def undo_disowning(link: Link) -> None:

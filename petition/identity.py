@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.utils.encoding import punycode
 
@@ -65,6 +66,9 @@ def _domain_digest(domain: str, key: str) -> bytes:
 
 
 def _slow_digest(text: str) -> bytes:
+    if not settings.EMAIL_DIGEST_KEY:
+        # Else everybody could make this digest, and it would recognise nobody.
+        raise ImproperlyConfigured("Only the worker has EMAIL_DIGEST_KEY.")
     slow = hashlib.scrypt(text.encode(), salt=SCRYPT_SALT, n=2_048, r=12, p=1)
     return hmac.digest(bytes.fromhex(settings.EMAIL_DIGEST_KEY), slow, "sha256")
 

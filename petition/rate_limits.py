@@ -110,8 +110,9 @@ def seconds_to_wait_for_code(request: HttpRequest) -> int | None:
 
 def count_wrong_code() -> None:
     """Count one wrong code of anybody, with an alarm in the log once there are too many."""
-    if over("code:wrong", "", settings.CODE_ERRORS) is not None:
-        logger.error("Codes are being guessed: more than %s were wrong, and no code is taken", settings.CODE_ERRORS)
+    over("code:wrong", "", settings.CODE_ERRORS)
+    if seconds_left("code:wrong", "", settings.CODE_ERRORS) is not None:
+        logger.error("Codes are being guessed: %s were wrong, and no code is taken for now", settings.CODE_ERRORS)
 
 
 def seconds_to_wait_for_try(request: HttpRequest, group: str, key: str, rate: str) -> int | None:

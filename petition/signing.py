@@ -36,7 +36,7 @@ SIGN = Prepared(
         SELECT %(token_digest)s, %(code_digest)s, 'sign', petition_id, id, created_at FROM pending
     )
     INSERT INTO petition_outgoingmail (petition_id, kind, recipient, key_id, signature_id, language, due_at)
-    SELECT petition_id, 'sign', %(recipient)s::bytea, %(key)s::bigint, id, language, now() FROM pending
+    SELECT petition_id, 'sign', %(recipient)s::bytea, %(key)s::bigint, id, language, statement_timestamp() FROM pending
     """,
 )
 

@@ -114,7 +114,7 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
 
 def press(request: HttpRequest, found: Confirmation) -> HttpResponse:
     """Where the button, or the code in its place, leads: to the same page, whatever its press has changed."""
-    confirmation.confirm(found.signature, without_words="without_words" in request.POST)
+    confirmation.confirm(found.signature, link=found.link, without_words="without_words" in request.POST)
     return see_other("petition:thanks", found.petition.slug)
 
 

@@ -5,13 +5,25 @@ It is blind: there is always a mail, always a link, and always the same answer t
 
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.conf import settings
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from petition import links
 from petition.mail import keys
 from petition.models import AddressMark, Link, OutgoingMail, Petition, Signature
 from petition.models.link import token_digest
+from petition.models.signature import SignatureQuerySet
+
+ERASE = """
+    WITH erased AS (
+        DELETE FROM petition_signature WHERE id = ANY(%(ids)s::bigint[]) RETURNING email_digest, invalidated_at
+    )
+    INSERT INTO petition_addressmark (email_digest, kind, expires_at)
+    SELECT DISTINCT email_digest, %(hold)s, now() + make_interval(days => %(days)s)
+    FROM erased WHERE invalidated_at IS NOT NULL
+    ON CONFLICT (email_digest, kind) DO UPDATE SET expires_at = EXCLUDED.expires_at
+"""
 
 
 @dataclass(frozen=True)
@@ -61,17 +73,23 @@ class ExpiredError(Exception):
 
 
 def withdraw(link: Link | None) -> int:
-    """Erase what is stored about the address of this link; return how many signatures there were.
-
-    An invalidated one leaves its digest for 30 days, or withdrawing would be the way around a review.
-    """
+    """Erase what is stored about the address of this link; return how many signatures there were."""
     if link is None or (email_digest := link.address_digest) is None:
         return 0
     with transaction.atomic():
-        # Locked, so that nobody invalidates it between the look and the deletion.
-        rows = Signature.objects.of_address(link.petition_id, email_digest).locked()
+        erased = erase(Signature.objects.of_address(link.petition_id, email_digest))
         AddressMark.objects.filter(email_digest=email_digest, kind=AddressMark.Kind.NO_MAIL).delete()
         Link.objects.filter(email_digest=email_digest).update(email_digest=None)
-        if rows.invalidated().exists():
-            AddressMark.remember(email_digest, AddressMark.Kind.HOLD)
-        return rows.delete()[0]
+        return erased
+
+
+def erase(rows: SignatureQuerySet) -> int:
+    """Delete these signatures; return how many. Costs the same two statements whatever they are.
+
+    An invalidated one leaves its digest for 30 days, or erasing it would be the way around a review.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Locked, so that nobody invalidates one between the look and the deletion.
+        ids = list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
+        cursor.execute(ERASE, {"ids": ids, "hold": AddressMark.Kind.HOLD, "days": settings.QUIET_DAYS})
+        return len(ids)

@@ -20,7 +20,9 @@ from typing import NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
@@ -35,6 +37,8 @@ GRACE_SECONDS = 60
 # Every sealed text is as long as the longest, so that a row does not tell the length of an address.
 SEALED_LENGTH = 448
 RESEAL_BATCH = 1_000
+# A worker shows its keys every half minute, and at least every few while it sends: another one's are better then.
+SEEN_MINUTES = 5
 # A worker that has shown its key for the last time so long ago has lost it, as a machine does that restarts.
 LOST_HOURS = 24
 
@@ -69,7 +73,11 @@ def newest(*, fresh: bool = False) -> PublicHalf:
     """The public half to seal with, at most 10 s old unless `fresh`. Raises NoKeyError."""
     global _newest
     if fresh or _newest is None or _newest[0] < time.monotonic():
-        row = OutboxKey.objects.order_by("-created_at", "-pk").first()
+        # Of several workers, one that is gone must not be sealed for as long as another one is there.
+        is_seen = Q(seen_at__gt=Now() - timedelta(minutes=SEEN_MINUTES))
+        row = OutboxKey.objects.order_by(
+            ExpressionWrapper(is_seen, BooleanField()).desc(), "-created_at", "-pk"
+        ).first()
         if row is None:
             raise NoKeyError("The worker has not published an outbox key yet.")
         _newest = time.monotonic() + KNOWN_SECONDS, PublicHalf(row.pk, bytes(row.public))
@@ -86,8 +94,10 @@ def with_newest(store: Callable[[PublicHalf], T]) -> T:
 
 def give_up_lost_mails() -> int:
     """Park the mails whose key is lost, and empty their boxes; return how many. Staff see them as such."""
-    lost = OutgoingMail.objects.filter(key__seen_at__lt=Now() - timedelta(hours=LOST_HOURS))
-    number = lost.update(key=None, recipient=b"", parked_at=Now())
+    lost = OutboxKey.objects.filter(seen_at__lt=Now() - timedelta(hours=LOST_HOURS))
+    number = OutgoingMail.objects.filter(key__in=lost).update(key=None, recipient=b"", parked_at=Now())
+    with suppress(IntegrityError), transaction.atomic():
+        lost.delete()
     if number:
         logger.warning("%d mails cannot be sent: the key to their recipients is lost", number)
     return number
@@ -148,12 +158,14 @@ class Keyring:
                 opened = [(mail, self._opened(mail)) for mail in mails]
                 for mail, text in opened:
                     mail.key_id, mail.recipient = (half.key, half.seal(text)) if text else (None, b"")
-                OutgoingMail.objects.bulk_update(mails, ["key", "recipient"])
+                    mail.parked_at = mail.parked_at if text else timezone.now()
+                OutgoingMail.objects.bulk_update(mails, ["key", "recipient", "parked_at"])
             if not opened:
                 return
 
     def _opened(self, mail: OutgoingMail) -> Opened | None:
-        with suppress(CryptoError):
+        # Whoever takes over a web process can seal what he likes.
+        with suppress(CryptoError, ValueError):
             return self.open(mail.key_id or 0, bytes(mail.recipient))
         return None
 

@@ -48,10 +48,10 @@ DIGEST_THREADS = 2
 CLAIM = """
     WITH due AS (
         SELECT id, due_at FROM petition_outgoingmail
-        WHERE parked_at IS NULL AND due_at <= now() AND key_id = ANY(%(keys)s)
+        WHERE parked_at IS NULL AND due_at <= statement_timestamp() AND key_id = ANY(%(keys)s)
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
-    UPDATE petition_outgoingmail mail SET due_at = now() + make_interval(mins => %(minutes)s)
+    UPDATE petition_outgoingmail mail SET due_at = statement_timestamp() + make_interval(mins => %(minutes)s)
     FROM due WHERE mail.id = due.id
     RETURNING mail.*, due.due_at AS was_due_at
 """
@@ -172,11 +172,13 @@ def recognise(mails: list[OutgoingMail], ring: Keyring) -> list[Recognised]:
 
 def _open(mail: OutgoingMail, ring: Keyring) -> Opened | None:
     try:
-        return ring.open(mail.key_id or 0, bytes(mail.recipient))
+        opened = ring.open(mail.key_id or 0, bytes(mail.recipient))
+        identity.normalise(opened.address)
     except (CryptoError, ValueError):
-        logger.exception("%s was not sealed with its key; parked", mail)
+        logger.exception("%s holds no address that its key opens; parked", mail)
         park(mail, None)
         return None
+    return opened
 
 
 def unwanted(recognised: Iterable[Recognised]) -> list[OutgoingMail]:

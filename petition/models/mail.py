@@ -49,7 +49,7 @@ class OutgoingMail(models.Model):
     recipient = models.BinaryField(help_text="A libsodium sealed box: only the worker with its key can open it.")
     # The database keeps a key as long as a mail needs it. None: it is lost, and the box is empty.
     key = models.ForeignKey(OutboxKey, models.DO_NOTHING, null=True, db_index=False, verbose_name=_("key"))
-    # No constraint: a signature may be withdrawn while its mail waits, and the worker then sends nothing.
+    # No constraint: a signature may be withdrawn while its mail waits, whose link then leads nowhere.
     signature = models.ForeignKey(
         "petition.Signature",
         models.DO_NOTHING,

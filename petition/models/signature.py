@@ -24,7 +24,9 @@ SHOWABLE = Q(shows_name=True) & (~Q(name="") | ~Q(words=""))
 WITH_SIGNALS = Q(domain_digest__isnull=False) | Q(network_digest__isnull=False)
 
 # One statement for a press, known address or not: it confirms this row, or, where another one of its address is
-# confirmed, gives that one its name, words and country. The unique constraint settles a race.
+# confirmed, gives that one its name, words and country, and the link leads there from now on. So the links that were
+# pressed all show what was said last, whether their address had signed before or not. The unique constraint settles a
+# race.
 CONFIRM = Prepared(
     "confirm",
     """
@@ -33,34 +35,43 @@ CONFIRM = Prepared(
             CASE WHEN %(without_words)s::boolean THEN '' ELSE name END AS name,
             CASE WHEN %(without_words)s::boolean THEN '' ELSE words END AS words,
             shows_name AND NOT %(without_words)s::boolean AS shows_name
-        FROM petition_signature WHERE id = %(id)s AND confirmed_at IS NULL AND email_digest IS NOT NULL
-    ), other AS (
-        SELECT other.id FROM mine JOIN petition_signature other USING (petition_id, email_digest)
-        WHERE other.confirmed_at IS NOT NULL
+        FROM petition_signature
+        -- Two presses of one link at once: the second finds where the first has led it.
+        WHERE id = coalesce((SELECT signature_id FROM petition_link WHERE token_digest = %(link)s), %(id)s::bigint)
+            AND email_digest IS NOT NULL
+    ), target AS (
+        SELECT mine.id AS own_id, coalesce(other.id, mine.id) AS id
+        FROM mine LEFT JOIN petition_signature other ON other.petition_id = mine.petition_id
+            AND other.email_digest = mine.email_digest AND other.confirmed_at IS NOT NULL
+    ), locked AS (
+        -- In the order of their ids, as everybody does who changes several.
+        SELECT signature.id, signature.confirmed_at FROM petition_signature signature
+        WHERE signature.id IN (SELECT unnest(ARRAY[own_id, id]) FROM target) ORDER BY signature.id FOR UPDATE
     ), hold AS (
         SELECT coalesce((
             SELECT %(returned)s::text FROM petition_addressmark JOIN mine USING (email_digest)
             WHERE kind = 'hold' AND expires_at > now()
         ), %(held_reason)s::text) AS reason
-    ), confirmed AS (
-        UPDATE petition_signature signature
-        SET confirmed_at = %(hour)s::timestamptz, held_reason = coalesce(nullif(held_reason, ''), hold.reason),
-            held_at = CASE WHEN held_reason <> '' OR hold.reason <> '' THEN %(hour)s::timestamptz END,
-            name = mine.name, words = mine.words, shows_name = mine.shows_name
-        FROM mine, hold
-        WHERE signature.id = mine.id AND signature.confirmed_at IS NULL AND NOT EXISTS (SELECT FROM other)
-        RETURNING signature.id
-    ), cleared AS (
-        -- So that the page of the link shows the same afterwards, whose ever name and words these have become.
-        UPDATE petition_signature signature SET name = '', words = '', shows_name = false
-        FROM mine WHERE signature.id = mine.id AND %(without_words)s::boolean AND EXISTS (SELECT FROM other)
     ), changed AS (
         UPDATE petition_signature signature
-        SET name = mine.name, words = mine.words, shows_name = mine.shows_name, country = mine.country
-        FROM mine WHERE signature.id IN (SELECT id FROM other)
-        RETURNING signature.id
+        SET name = mine.name, words = mine.words, shows_name = mine.shows_name, country = mine.country,
+            confirmed_at = coalesce(locked.confirmed_at, %(hour)s::timestamptz),
+            held_reason = CASE WHEN locked.confirmed_at IS NULL
+                THEN coalesce(nullif(held_reason, ''), hold.reason) ELSE held_reason END,
+            held_at = CASE WHEN locked.confirmed_at IS NULL AND (held_reason <> '' OR hold.reason <> '')
+                THEN %(hour)s::timestamptz ELSE held_at END
+        FROM mine, target, hold, locked
+        WHERE signature.id = target.id AND locked.id = target.id
+        RETURNING locked.confirmed_at IS NULL AS is_new
+    ), emptied AS (
+        UPDATE petition_signature signature SET name = '', words = '', shows_name = false
+        FROM target, locked
+        WHERE signature.id = target.own_id AND locked.id = target.own_id AND target.own_id <> target.id
+    ), led AS (
+        UPDATE petition_link link SET signature_id = target.id
+        FROM target WHERE link.token_digest = %(link)s
     )
-    SELECT EXISTS (SELECT FROM confirmed), EXISTS (SELECT FROM changed)
+    SELECT coalesce(bool_or(is_new), false) FROM changed
     """,
 )
 
@@ -311,13 +322,15 @@ class Signature(models.Model):
         """Whether its name and words may be shown once a moderator has approved them."""
         return self.shows_name and bool(self.name or self.words)
 
-    def confirm(self, held_reason: str = "", without_words: bool = False) -> bool:
+    def confirm(self, held_reason: str = "", without_words: bool = False, link: str = "") -> bool:
         """Start counting this signature, or hold it for review if a reason is given, or was when it was signed, or its
         address is marked for that. If another one of its address is confirmed, that one takes over name, words and
-        country instead, and loses its approval.
+        country instead, and loses its approval; this one is left without, and the link of this token digest leads to
+        that one.
 
-        `without_words` leaves out name and words. Return whether this one is confirmed now and was not before. Not to
-        be called inside a transaction, where two rows of one address that are confirmed at once wait for each other.
+        `without_words` leaves out name and words, however often it was confirmed before. Return whether this one is
+        confirmed now and was not before. Not to be called inside a transaction, where two rows of one address that are
+        confirmed at once wait for each other.
         """
         values: dict[str, Any] = {
             "id": self.pk,
@@ -325,6 +338,7 @@ class Signature(models.Model):
             "returned": HeldReason.RETURNED,
             "hour": this_hour(),
             "without_words": without_words,
+            "link": link,
         }
         try:
             return self._confirm(values)

@@ -12,20 +12,15 @@ from django.core.exceptions import ValidationError
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from petition.form_fields import AddressField
+from petition import links
+from petition.forms import AddressField
 from petition.mail import messages
-from petition.models import OutgoingMail, Signature
+from petition.mail.keys import Opened
+from petition.models import OutgoingMail
 
 ANNA = "anna@example.org"
 HEADERS = ["Auto-Submitted", "Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"]
 SIGN, WITHDRAW = OutgoingMail.Kind.SIGN, OutgoingMail.Kind.WITHDRAW
-TEMPLATES = {
-    "confirm": SIGN,
-    "already_signed": SIGN,
-    "under_review": SIGN,
-    "withdraw": WITHDRAW,
-    "nothing_to_withdraw": WITHDRAW,
-}
 
 
 @pytest.fixture(autouse=True)
@@ -34,20 +29,15 @@ def _site(settings):
     settings.DEFAULT_FROM_EMAIL = "confirm@site.example"
 
 
-def owed(template="confirm", language="en", number=1):
+def owed(kind=SIGN, language="en", number=1):
     """A mail and its letter."""
-    digest = number.to_bytes(32)
-    mail = OutgoingMail(
-        pk=number, petition_id=1, kind=TEMPLATES[template], recipient=digest, email_digest=digest, language=language
-    )
-    if template != "confirm":
-        return mail, getattr(messages, template)(mail)
-    signed_at = datetime(2026, 11, 22, tzinfo=UTC)
-    return mail, messages.confirm(mail, Signature(pk=number, petition_id=1, email_digest=digest, created_at=signed_at))
+    mail = OutgoingMail(pk=number, petition_id=1, kind=kind, language=language)
+    made = links.make()
+    return mail, messages.compose(mail, Opened(ANNA, made.token, made.code if kind == SIGN else ""))
 
 
 def wire(mail, letter, recipient=ANNA):
-    return messages.message(mail, letter, recipient).message().as_bytes(linesep="\r\n")
+    return messages.content(messages.write(mail, letter, recipient))
 
 
 def read(content):
@@ -58,14 +48,14 @@ def parts(message):
     return [(part.get_content_type(), part.get_content()) for part in message.iter_parts()]
 
 
-each_letter = pytest.mark.parametrize("template", TEMPLATES)
+each_letter = pytest.mark.parametrize("kind", [SIGN, WITHDRAW])
 each_language = pytest.mark.parametrize("language", ["en", "ru"])
 
 
 @each_letter
 @each_language
-def test_a_mail_is_plain_text_with_an_html_twin(template, language):
-    message = read(wire(*owed(template, language)))
+def test_a_mail_is_plain_text_with_an_html_twin(kind, language):
+    message = read(wire(*owed(kind, language)))
 
     assert sorted(message.keys()) == HEADERS
     assert message["To"] == ANNA
@@ -77,8 +67,8 @@ def test_a_mail_is_plain_text_with_an_html_twin(template, language):
 
 @each_letter
 @each_language
-def test_any_server_can_take_it(template, language):
-    content = wire(*owed(template, language))
+def test_any_server_can_take_it(kind, language):
+    content = wire(*owed(kind, language))
 
     assert content.isascii()
     assert content.endswith(b"\r\n")
@@ -97,17 +87,38 @@ def test_a_sender_is_written_in_the_envelope_and_the_message_id(settings, sender
 
 
 @each_letter
-def test_letters_of_one_form_have_nothing_of_each_other(template):
-    contents = [read(wire(*owed(template, number=number))) for number in (1, 2)]
+def test_letters_of_one_form_have_nothing_of_each_other(kind):
+    contents = [read(wire(*owed(kind, number=number))) for number in (1, 2)]
 
     names = [message["Message-ID"] for message in contents]
     said = ["".join(text for _type, text in parts(message)) for message in contents]
+    assert len({len(text) for text in said}) == 1
     links = [set(re.findall(r"https://site\.example/en/\w+/[\w.-]+/", text)) for text in said]
     assert names[0] != names[1]
     assert links[0]
     assert links[1]
     assert not links[0] & links[1]
     assert not re.search(r"[\[\]{}]", "".join(said))
+
+
+@each_letter
+@each_language
+def test_every_letter_of_a_kind_is_as_long_as_any_other(kind, language):
+    """So its size tells nothing to whoever sees it pass."""
+    assert len({len(wire(*owed(kind, language, number))) for number in range(1, 30)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("onion_url", "host"), [("http://petition.onion", "http://petition.onion"), ("", "https://site.example")]
+)
+def test_links_lead_where_she_came_from(settings, onion_url, host):
+    settings.ONION_URL = onion_url
+    mail, _letter = owed()
+
+    context = messages.compose(mail, Opened(ANNA, "TOKEN", "0123456789", is_onion=True)).context
+    assert context["link"].startswith(f"{host}/en/confirm/")
+    assert context["withdraw_url"].startswith(f"{host}/en/withdraw/")
+    assert context["code"] == "0123-456-789"
 
 
 def test_a_changed_site_is_not_remembered(settings):
@@ -182,7 +193,7 @@ def test_what_is_no_address_is_written_to_nobody(text):
     with pytest.raises(ValueError):
         messages.mailbox(text)
     with pytest.raises(ValueError):
-        messages.message(*owed(), text)
+        messages.write(*owed(), text)
 
 
 def test_a_domain_is_written_as_it_is_looked_up():

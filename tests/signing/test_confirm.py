@@ -1,16 +1,20 @@
 """A signer confirms: only a press of the button counts, and it counts once."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from multiprocessing import get_context
+from threading import Barrier
 
 import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
 from petition import confirmation, identity, withdrawal
-from petition.models import AddressMark, Signature
+from petition.models import AddressMark, Link, Signature
 from petition.models.signature import this_hour
+from tests.conftest import make_petition
 from tests.support import links
 
 THANKS = "/en/petitions/chechnya/thanks/"
@@ -38,14 +42,22 @@ def test_the_page_shows_the_demand_and_what_will_be_published(client, make_signa
     assert "An efficient investigation." in page
     assert "Анна К." in page
     assert "With &lt;you&gt;" in page
-    assert 'name="not_me"' in page
+    assert 'name="ask_not_me"' in page
 
 
-def test_a_name_that_stays_private_is_said_to_stay_private(client, make_signature):
-    page = client.get(link(make_signature(name="Анна К.", shows_name=False))).content.decode()
+def test_who_shows_nothing_is_told_so(client, make_signature):
+    page = client.get(link(make_signature())).content.decode()
 
-    assert "only moderators can read it" in page
-    assert "Анна К." in page
+    assert "Nothing about you will be shown." in page
+
+
+def test_nothing_can_be_confirmed_before_the_worker_has_recognised_the_address(client, make_signature, counted_rows):
+    """Its mail is only sent afterwards, so nobody has such a link; without a digest it would count twice."""
+    signature = make_signature(email_digest=None)
+
+    assert client.post(link(signature))["Location"] == THANKS
+    assert counted_rows() == 0
+    assert Signature.objects.get().is_pending
 
 
 def test_one_press_counts_one(client, make_signature, counted_rows):
@@ -107,17 +119,135 @@ def test_eight_processes_confirming_eight_rows_of_one_address_yield_one_signatur
 
     assert [process.exitcode for process in processes] == [0] * 8
     assert counted_rows() == 1
-    assert Signature.objects.count() == 1
+    assert Signature.objects.count() == 8
 
 
-def test_confirming_deletes_the_other_pending_rows_of_the_address_alone(client, make_signature):
+def test_the_other_rows_of_an_address_live_until_they_lapse(client, make_signature, counted_rows):
+    """A row that went before its time would tell who has signed."""
     first, second = make_signature(email="an.na@gmail.com"), make_signature(email="anna+x@gmail.com")
-    other = make_signature()
 
     client.post(link(second))
 
-    assert set(Signature.objects.values_list("pk", flat=True)) == {second.pk, other.pk}
+    assert Signature.objects.count() == 2
     assert client.post(link(first))["Location"] == THANKS
+    assert counted_rows() == 1
+
+
+# Pressing with an address that counts already.
+
+
+@pytest.fixture
+def counted(make_signature):
+    """A signature of Anna that counts, with words that a moderator has approved."""
+    signature = make_signature(
+        email="anna@example.org", confirmed=True, name="Anna", words="Then", shows_name=True, country="DE"
+    )
+    Signature.objects.review(approve=True)
+    return signature
+
+
+def shown():
+    return Signature.objects.confirmed().values_list("name", "words", "shows_name", "country").get()
+
+
+def test_it_takes_over_name_words_and_country_and_waits_for_approval(client, counted, make_signature, counted_rows):
+    again = make_signature(email="anna@example.org", name="A. K.", words="Now", shows_name=True, country="FR")
+
+    assert client.post(link(again))["Location"] == THANKS
+
+    assert shown() == ("A. K.", "Now", True, "FR")
+    kept = Signature.objects.confirmed().get()
+    assert (kept.pk, kept.approved_at, kept.reviewed_at) == (counted.pk, None, None)
+    assert counted_rows() == 1
+
+
+def test_it_takes_back_what_was_shown(client, counted, make_signature):
+    client.post(link(make_signature(email="anna@example.org")))
+
+    assert shown() == ("", "", False, "")
+
+
+def test_what_was_taken_over_is_stored_once(client, counted, make_signature):
+    again = make_signature(email="anna@example.org", name="A. K.", words="Now", shows_name=True)
+
+    client.post(link(again))
+
+    again.refresh_from_db()
+    assert (again.name, again.words, again.shows_name) == ("", "", False)
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_the_links_that_were_pressed_show_what_was_said_last(client, make_signature, is_counted):
+    """A page that showed what each of them was made for would tell whether the first press had counted."""
+    if is_counted:
+        make_signature(email="anna@example.org", confirmed=True)
+    rows = [make_signature(email="anna@example.org", name=name, shows_name=True) for name in ("Xenia", "Yana", "Zoe")]
+    first, second, unpressed = map(link, rows)
+    for url, data in [(first, {}), (second, {}), (first, {})]:
+        client.post(url, data)
+
+    assert [name in page_of(client, first) for name in ("Xenia", "Yana", "Zoe")] == [False, True, False]
+    assert page_of(client, second) == page_of(client, first)
+    assert "Zoe" in page_of(client, unpressed)
+
+    client.post(first, {"without_words": "1"})
+    assert page_of(client, second) == page_of(client, first)
+    assert "Nothing about you will be shown." in page_of(client, first)
+
+
+def page_of(client, url):
+    """Without its own address, to which its forms lead."""
+    return client.get(url).content.decode().replace(url.removeprefix("/en"), "")
+
+
+def test_two_presses_of_one_link_at_once_lose_no_words(counted, make_signature):
+    """The second had read the row before the first led the link away from it."""
+    again = make_signature(email="anna@example.org", name="A. K.", shows_name=True)
+    found = confirmation.find(links.token(again))
+
+    for _ in range(2):
+        confirmation.confirm(found.signature, link=found.link)
+
+    assert shown()[0] == "A. K."
+
+
+@pytest.mark.parametrize("state", ["held", "invalidated"])
+def test_it_counts_nothing_that_staff_took_out_of_the_count(client, counted, make_signature, counted_rows, state):
+    {"held": lambda rows: rows.hold("a test"), "invalidated": lambda rows: rows.invalidate("a test")}[state](
+        Signature.objects
+    )
+
+    assert client.post(link(make_signature(email="anna@example.org")))["Location"] == THANKS
+    assert counted_rows() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_withdrawing_while_links_are_pressed_ends_in_no_deadlock(make_signature):
+    anna = make_signature(email="anna@example.org", confirmed=True)
+    token = links.withdraw_token(anna.petition, "anna@example.org")
+    for _ in range(20):
+        found = [confirmation.find(links.token(make_signature(email="anna@example.org"))) for _ in range(3)]
+        withdraw = Link.objects.of_token(token)
+        start = Barrier(4)
+
+        def run(work, start=start):
+            start.wait()
+            try:
+                work()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(4) as pool:
+            list(
+                pool.map(
+                    run,
+                    [
+                        *(partial(confirmation.confirm, each.signature, link=each.link) for each in found),
+                        partial(withdrawal.withdraw, withdraw),
+                    ],
+                )
+            )
+        Signature.objects.all().erase()
 
 
 def test_the_database_refuses_a_second_confirmed_row_of_an_address(make_signature):
@@ -128,27 +258,76 @@ def test_the_database_refuses_a_second_confirmed_row_of_an_address(make_signatur
     assert Signature.objects.confirmed().count() == 1
 
 
-def test_i_did_not_sign_this_deletes_the_row_and_stops_mail(client, make_signature):
-    signature = make_signature(email="anna@example.org")
+def disown(client, url):
+    """She presses "I did not sign this", and again on the page that asks."""
+    assert client.post(url, {"ask_not_me": "1"}).status_code == 200
+    return client.post(url, {"not_me": "1"})
 
-    response = client.post(link(signature), {"not_me": "1"})
 
-    assert (response.status_code, response["Location"]) == (303, "/en/petitions/chechnya/disowned/")
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_i_did_not_sign_this_deletes_the_row_whatever_became_of_it_and_stops_mail(
+    client, make_signature, is_confirmed, counted_rows
+):
+    signature = make_signature(email="anna@example.org", confirmed=is_confirmed)
+    url = link(signature)
+
+    response = disown(client, url)
+
+    assert (response.status_code, response["Location"]) == (303, url)
+    assert "is deleted" in page_of(client, url)
     assert not Signature.objects.exists()
+    assert counted_rows() == 0
     assert AddressMark.objects.active().filter(kind="no_mail", email_digest=signature.email_digest).exists()
 
 
-def test_i_did_not_sign_this_comes_too_late_once_confirmed_and_is_told_how_to_withdraw(
-    client, make_signature, counted_rows
-):
-    signature = make_signature()
-    client.post(link(signature))
+def test_a_scanner_that_presses_the_button_alone_disowns_nothing(client, make_signature):
+    page = client.post(link(make_signature()), {"ask_not_me": "1"})
 
-    page = client.post(link(signature), {"not_me": "1"})
+    assert b'name="not_me"' in page.content
+    assert Signature.objects.exists()
+    assert not AddressMark.objects.exists()
 
+
+def test_what_was_disowned_can_be_mailed_again_but_not_confirmed(client, make_signature):
+    url = link(make_signature())
+    disown(client, url)
+    assert client.post(url).status_code == 200
+
+    response = client.post(url, {"undo": "1"})
+
+    assert (response.status_code, response["Location"]) == (303, url)
+    assert not AddressMark.objects.exists()
+    assert client.get(url).status_code == 410
+    assert not Signature.objects.exists()
+
+
+def test_who_says_so_of_what_a_stranger_typed_keeps_her_own_signature(client, counted, make_signature, counted_rows):
+    disown(client, link(make_signature(email="anna@example.org", name="Not me", shows_name=True)))
+
+    assert shown() == ("Anna", "Then", True, "DE")
     assert counted_rows() == 1
-    assert page.status_code == 200
-    assert "/en/petitions/chechnya/withdraw/" in page.content.decode()
+
+
+def test_who_took_it_over_and_then_disowns_it_leaves_no_word_of_it(client, counted, make_signature):
+    url = link(make_signature(email="anna@example.org", name="Not me", shows_name=True))
+    client.post(url)
+
+    disown(client, url)
+
+    assert not Signature.objects.filter(name="Not me").exists()
+    assert not Signature.objects.confirmed().exists()
+
+
+def test_disowning_is_no_way_around_a_review(client, make_signature, counted_rows):
+    signature = make_signature(email="anna@example.org", confirmed=True, invalidated_at=this_hour())
+    url = link(signature)
+    disown(client, url)
+    client.post(url, {"undo": "1"})
+
+    client.post(link(make_signature(email="anna@example.org")))
+
+    assert counted_rows() == 0
+    assert Signature.objects.held().exists()
 
 
 def test_words_of_a_stranger_can_be_left_out(client, make_signature, counted_rows):
@@ -169,25 +348,17 @@ def test_nothing_is_offered_to_leave_out_where_nothing_was_typed(client, make_si
 # Every state of a link has its page.
 
 
-def test_a_used_link_says_that_the_signature_counts(client, make_signature):
-    signature = make_signature()
-    client.post(link(signature))
+@pytest.mark.parametrize("state", [None, {}, {"held_at": this_hour()}, {"invalidated_at": this_hour()}])
+def test_a_pressed_link_shows_what_it_showed_before(client, make_signature, state):
+    if state is not None:
+        make_signature(email="anna@example.org", confirmed=True, **state)
+    url = link(make_signature(email="anna@example.org", name="Anna", shows_name=True))
+    before = client.get(url)
+    assert client.post(url)["Location"] == THANKS
 
-    page = client.get(link(signature))
+    after = client.get(url)
 
-    assert page.status_code == 200
-    assert "already" in page.content.decode()
-
-
-@pytest.mark.parametrize("state", [{"held_at": this_hour()}, {"invalidated_at": this_hour()}])
-def test_a_signature_under_review_is_never_called_signed(client, make_signature, state):
-    signature = make_signature(confirmed=True, **state)
-
-    page = client.get(link(signature))
-
-    assert page.status_code == 200
-    assert "review" in page.content.decode()
-    assert "already signed" not in page.content.decode()
+    assert (after.status_code, after.content) == (200, before.content)
 
 
 @pytest.mark.parametrize(("hours", "status"), [(7 * 24, 200), (7 * 24 + 1, 410)])
@@ -221,7 +392,7 @@ def test_a_link_that_expired_stays_expired_when_its_row_is_purged(client, make_s
 def test_a_link_whose_row_was_withdrawn_says_so(client, make_signature):
     signature = make_signature()
     url = link(signature)
-    withdrawal.withdraw(signature.petition, bytes(signature.email_digest))
+    signature.delete()
 
     page = client.post(url)
 
@@ -261,23 +432,27 @@ def test_confirming_works_24_hours_past_the_end(client, petition, make_signature
 # The code in place of the link.
 
 
-def test_the_code_from_the_mail_counts_as_a_press(client, make_signature, counted_rows):
-    signature = make_signature(email="anna@example.org")
+CODE_URL = "/en/petitions/chechnya/confirm-code/"
 
-    response = client.post(
-        "/en/petitions/chechnya/confirm-code/",
-        {"email": " Anna@example.org", "code": links.code(signature).lower().replace("-", " ")},
-    )
+
+@pytest.mark.parametrize("typed", ["{}", " {} ", "code: {}.", "({})", "\u00a0{}\u2003\r\n", "«{}»", "* {} *"])
+@pytest.mark.parametrize("gap", ["-", "", " ", "\u2011", "\u2013", " . "])
+def test_the_code_from_the_mail_counts_as_a_press_however_it_is_pasted(
+    client, make_signature, counted_rows, typed, gap
+):
+    code = typed.format(links.code(make_signature()).replace("-", gap))
+
+    response = client.post(CODE_URL, {"code": code})
 
     assert (response.status_code, response["Location"]) == (303, THANKS)
     assert counted_rows() == 1
 
 
-def test_a_code_belongs_to_its_address(client, make_signature, counted_rows):
-    code = links.code(make_signature(email="anna@example.org"))
-    make_signature(email="boris@example.org")
+@pytest.mark.parametrize("change", [lambda code: code[1:], lambda code: code + "1", lambda code: code[::-1]])
+def test_a_wrong_code_says_so_and_keeps_what_was_typed(client, make_signature, counted_rows, change):
+    code = change(links.code(make_signature()))
 
-    response = client.post("/en/petitions/chechnya/confirm-code/", {"email": "boris@example.org", "code": code})
+    response = client.post(CODE_URL, {"code": code})
 
     assert response.status_code == 422
     assert code in response.content.decode()
@@ -287,30 +462,55 @@ def test_a_code_belongs_to_its_address(client, make_signature, counted_rows):
 def test_each_mail_has_a_code_of_its_own(client, make_signature):
     first, second = make_signature(email="anna@example.org"), make_signature(email="anna@example.org")
 
-    client.post(
-        "/en/petitions/chechnya/confirm-code/",
-        {"email": "anna@example.org", "code": links.code(second)},
-    )
+    client.post(CODE_URL, {"code": links.code(second)})
 
-    assert Signature.objects.get().pk == second.pk
+    assert Signature.objects.confirmed().get() == second
     assert links.code(first) != links.code(second)
 
 
-def test_a_code_has_no_letters_that_look_alike(make_signature):
-    codes = "".join(links.code(make_signature()) for _ in range(50))
-
-    assert not set(codes) & set("0O1IL2Z5S8B")
+def test_a_code_is_ten_digits(make_signature):
+    assert re.fullmatch(r"\d{4}-\d{3}-\d{3}", links.code(make_signature()))
 
 
-def test_a_code_costs_the_same_however_many_rows_an_address_has(petition, make_signature, django_assert_num_queries):
-    """Its time must not tell a stranger when an address confirms, which deletes its other rows."""
-    for _ in range(100):
-        row = make_signature(email="anna@example.org")
+def test_a_code_belongs_to_its_petition(make_signature):
+    code = links.code(make_signature())
+    other = make_petition(slug="another")
 
-    with django_assert_num_queries(1) as queries:
-        assert confirmation.find_by_code(petition, bytes(row.email_digest), "AAAA-AAAA") is None
+    assert confirmation.find_by_code(other, code) is None
 
-    assert f"LIMIT {confirmation.CODES}" in queries.captured_queries[0]["sql"]
+
+def test_a_code_to_withdraw_is_none(client, petition):
+    """A mail to withdraw has no code, and an empty one finds no link."""
+    links.withdraw_token(petition, "anna@example.org")
+
+    assert client.post(CODE_URL, {"code": ""}).status_code == 422
+    assert not Link.objects.exclude(code_digest="").exists()
+
+
+@pytest.mark.parametrize(("hours", "status"), [(7 * 24, 303), (7 * 24 + 1, 422)])
+def test_a_code_expires_with_its_link(client, make_signature, hours, status):
+    code = links.code(make_signature(created_at=this_hour() - timedelta(hours=hours)))
+
+    assert client.post(CODE_URL, {"code": code}).status_code == status
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_links_and_codes_outlive_a_replaced_secret_key(client, make_signature, settings, is_known):
+    signature = make_signature()
+    url, code = link(signature), links.code(signature)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY] if is_known else []
+    settings.SECRET_KEY = "another key, " * 5
+
+    assert client.get(url).status_code == (200 if is_known else 404)
+    assert client.post(CODE_URL, {"code": code}).status_code == (303 if is_known else 422)
+
+
+def test_a_code_costs_one_statement(petition, make_signature, django_assert_num_queries):
+    code = links.code(make_signature())
+
+    for typed in (code, "0000-000-000"):
+        with django_assert_num_queries(1):
+            confirmation.find_by_code(petition, typed)
 
 
 def test_confirming_costs_three_statements(client, make_signature, known_switches, django_assert_num_queries):
@@ -321,13 +521,13 @@ def test_confirming_costs_three_statements(client, make_signature, known_switche
         assert client.post(url)["Location"] == THANKS
 
 
-def test_a_link_reads_two_rows_at_most_however_many_an_address_has(make_signature, django_assert_num_queries):
-    for _ in range(100):
-        row = make_signature(email="anna@example.org")
+def test_a_link_costs_one_statement_however_many_rows_an_address_has(make_signature, django_assert_num_queries):
+    make_signature(email="anna@example.org", confirmed=True)
+    for _ in range(20):
+        token = links.token(make_signature(email="anna@example.org"))
 
-    assert confirmation.find(links.token(row)).row == row
-    Signature.objects.filter(pk=row.pk - 1).update(confirmed_at=this_hour())
-    assert confirmation.find(links.token(row)).state is confirmation.State.USED
+    with django_assert_num_queries(1):
+        assert confirmation.find(token).signature.is_pending
 
 
 # Holding.
@@ -357,9 +557,21 @@ def test_zero_holds_nothing(client, make_signature, counted_rows, settings):
     assert counted_rows() == 3
 
 
+def test_a_second_press_is_no_other_confirmation_of_its_network(client, make_signature, counted_rows, settings):
+    settings.HOLD_PER_NETWORK = "2/h"
+    network = identity.network_digest("192.0.2.1")
+    url = link(make_signature(network_digest=network))
+    for _ in range(5):
+        client.post(url)
+
+    client.post(link(make_signature(network_digest=network)))
+
+    assert counted_rows() == 2
+
+
 def test_who_withdrew_an_invalidated_signature_is_held_when_she_returns(client, make_signature, counted_rows):
     fake = make_signature(email="anna@example.org", confirmed=True, invalidated_at=this_hour())
-    withdrawal.withdraw(fake.petition, bytes(fake.email_digest))
+    withdrawal.withdraw(Link.objects.of_token(links.withdraw_token(fake.petition, "anna@example.org")))
     again = make_signature(email="anna@example.org")
 
     client.post(link(again))

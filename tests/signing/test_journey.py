@@ -91,6 +91,8 @@ def test_sign_confirm_see_the_counter_rise_and_withdraw(browser, site, language,
         page.fill("#id_email", "Anna.K+private@example.org")
         page.locator("main form button").click()
         page.goto(open_mail(page, f"{language}/withdraw"))
+        # It asks twice.
+        page.locator("main form button").click()
         page.locator("main form button").click()
         assert page.url == f"{site}/{language}/petitions/chechnya/withdrawn/"
         assert not Signature.objects.exists()
@@ -132,10 +134,9 @@ def test_the_code_works_in_place_of_the_link_and_a_slip_is_asked_about_once(brow
 
         open_mail(page, "confirm")
         mail = page.locator("main section").first.inner_text()
-        code = re.search(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b", mail).group()
+        code = re.search(r"\b\d{4}-\d{3}-\d{3}\b", mail).group()
         page.goto(inbox)
-        page.fill("#id_email", "anna@gmial.com")
-        page.fill("#id_code", code.lower().replace("-", " "))
+        page.fill("#id_code", code.replace("-", " "))
         page.locator("main form button").click()
         assert page.url.endswith("/thanks/")
         assert Signature.objects.counted().count() == 1

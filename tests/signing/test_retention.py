@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from petition import identity, retention
 from petition.counts import tally
-from petition.models import AddressMark, DailySalt, OutgoingMail, Signature
+from petition.models import AddressMark, DailySalt, Link, OutgoingMail, Signature
 from petition.models import signature as signatures
 from petition.models.signature import this_hour
+from tests.support import links
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -32,7 +33,6 @@ def make_mail(petition):
                 "petition": petition,
                 "kind": "sign",
                 "recipient": b"sealed",
-                "email_digest": bytes(32),
                 "language": "en",
                 **overrides,
             }
@@ -47,6 +47,14 @@ def test_a_pending_signature_lapses_a_day_after_its_link(make_signature, age, st
 
     assert retention.purge()["lapsed signatures"] == (0 if stays else 1)
     assert Signature.objects.exists() is stays
+
+
+@pytest.mark.parametrize(("age", "stays"), [(8 * DAY, False), (8 * DAY - HOUR, True), (7 * DAY, True), (0 * DAY, True)])
+def test_a_link_is_forgotten_a_day_after_it_expired(make_signature, age, stays):
+    links.token(make_signature(created_at=this_hour() - age, confirmed=True))
+
+    assert retention.purge()["expired links"] == (0 if stays else 1)
+    assert Link.objects.exists() is stays
 
 
 @pytest.mark.parametrize("state", ["counted", "held", "invalidated"])
@@ -83,9 +91,10 @@ def test_signals_of_abuse_fade_after_thirty_days(make_signature, age, stays, con
     make_signature(
         created_at=this_hour() - age,
         confirmed=confirmed,
-        network_digest=bytes(32),
+        network_digest=bytes(3),
         domain_digest=bytes(32),
         name="Anna",
+        shows_name=True,
     )
 
     assert retention.purge()["abuse signals"] == (0 if stays else 1)
@@ -97,7 +106,7 @@ def test_signals_of_abuse_fade_after_thirty_days(make_signature, age, stays, con
 def test_signals_of_abuse_fade_in_batches(make_signature, monkeypatch):
     monkeypatch.setattr(signatures, "BATCH", 2)
     for _ in range(5):
-        make_signature(created_at=this_hour() - 31 * DAY, confirmed=True, network_digest=bytes(32))
+        make_signature(created_at=this_hour() - 31 * DAY, confirmed=True, network_digest=bytes(3))
 
     assert retention.purge()["abuse signals"] == 5
     assert not Signature.objects.filter(network_digest__isnull=False).exists()
@@ -133,8 +142,8 @@ def test_a_mark_lives_thirty_days():
     assert timedelta(days=30) - HOUR < left <= timedelta(days=30)
 
 
-@pytest.mark.parametrize(("days", "stays"), [(2, False), (1, True), (0, True)])
-def test_salts_live_two_days(days, stays):
+@pytest.mark.parametrize(("days", "stays"), [(2, False), (1, False), (0, True)])
+def test_the_salt_of_yesterday_goes(days, stays):
     DailySalt.objects.create(day=datetime.now(UTC).date() - timedelta(days=days), salt=bytes(32))
 
     assert retention.purge()["daily salts"] == (0 if stays else 1)
@@ -173,7 +182,7 @@ def test_the_command_says_what_it_did(make_signature, make_mail, capsys):
     make_mail(parked_at=timezone.now() - 8 * DAY)
 
     call_command("purge")
-    assert "Purged 1 lapsed signatures, 0 abuse signals, 1 parked mails" in capsys.readouterr().out
+    assert "Purged 1 lapsed signatures, 0 expired links, 0 abuse signals, 1 parked mails" in capsys.readouterr().out
 
     call_command("purge")
     assert "Purged 0 lapsed signatures" in capsys.readouterr().out
@@ -183,8 +192,8 @@ def test_the_command_says_what_it_did(make_signature, make_mail, capsys):
 def test_several_may_purge_at_once(make_signature, make_mail, monkeypatch):
     monkeypatch.setattr(signatures, "BATCH", 20)
     for _ in range(200):
-        make_signature(created_at=this_hour() - 9 * DAY, network_digest=bytes(32))
-        make_signature(created_at=this_hour() - 31 * DAY, confirmed=True, network_digest=bytes(32))
+        make_signature(created_at=this_hour() - 9 * DAY, network_digest=bytes(3))
+        make_signature(created_at=this_hour() - 31 * DAY, confirmed=True, network_digest=bytes(3))
     start = threading.Barrier(4)
 
     def purge(_number):

@@ -15,7 +15,7 @@ from petition.models.signature import this_hour
 
 ADDRESS = "known@example.org"
 
-KINDS = ["new", "pending", "confirmed", "held", "invalidated", "over its mail limit", "I did not sign this", "blocked"]
+KINDS = ["new", "pending", "counted", "held", "invalidated", "over its mail limit", "I did not sign this", "blocked"]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def know(make_signature, settings):
     def know(kind):
         if kind == "pending":
             make_signature(email=ADDRESS)
-        elif kind == "confirmed":
+        elif kind == "counted":
             make_signature(email=ADDRESS, confirmed=True)
         elif kind == "held":
             make_signature(email=ADDRESS, confirmed=True, held_at=this_hour(), held_reason="busy network")
@@ -55,7 +55,7 @@ def observe(client, url, data):
         # From a network of its own, or the minute in which a limit begins anew would show.
         response = client.post(url, data, REMOTE_ADDR=next(networks))
     headers = {name: value for name, value in response.items() if name not in CLOCKS}
-    sql = [re.sub(r"'(?:[^']|'')*'(::\w+)?", "?", query["sql"]) for query in queries.captured_queries]
+    sql = [re.sub(r"'(?:[^']|'')*'(::\w+)?|\b\d+\b|s\d+_x\d+", "?", query["sql"]) for query in queries.captured_queries]
     written = Signature.objects.count() - rows[0], OutgoingMail.objects.count() - rows[1]
     return response.status_code, headers, response.content, sql, written
 
@@ -87,20 +87,17 @@ def test_asking_to_withdraw_tells_nothing_about_an_address(client, petition, kno
     assert known[-1] == (0, 1)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_wrong_code_tells_nothing_about_an_address(client, petition, know, kind):
+@pytest.mark.parametrize("typed", ["email", "address", "to"])
+def test_a_code_is_asked_for_without_an_address(client, petition, typed):
     url = "/en/petitions/chechnya/confirm-code/"
-    unknown = client.post(url, {"email": "nobody@example.net", "code": "AAAA-AAAA"})
 
-    know(kind)
-    known = client.post(url, {"email": ADDRESS, "code": "AAAA-AAAA"})
-
-    assert known.status_code == unknown.status_code == 422
-    assert known.content.decode().replace(ADDRESS, "nobody@example.net") == unknown.content.decode()
+    assert b"email" not in client.get(url).content.split(b"<form")[1].split(b"</form>")[0]
+    assert client.post(url, {"code": "0000-000-000", typed: ADDRESS}).status_code == 422
+    assert ADDRESS.encode() not in client.post(url, {"code": "0000-000-000", typed: ADDRESS}).content
 
 
 def test_the_pages_after_a_form_are_the_same_for_everyone(client, petition, know):
-    pages = ["check-inbox", "withdraw/check-inbox", "thanks", "withdrawn", "disowned"]
+    pages = ["check-inbox", "withdraw/check-inbox", "thanks", "withdrawn"]
     before = [client.get(f"/en/petitions/chechnya/{page}/").content for page in pages]
 
     petition.closed_at = timezone.now() + timedelta(days=1)

@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from petition import signing
-from petition.models import OutgoingMail, Signature, Source
+from petition.mail import keys
+from petition.models import Link, OutboxKey, OutgoingMail, Signature, Source
 
 URL = "/en/petitions/chechnya/sign/"
 INBOX = "/en/petitions/chechnya/check-inbox/"
@@ -21,10 +22,36 @@ def test_the_shortest_form_writes_one_pending_signature_and_one_mail(client, pet
     signature = Signature.objects.get()
     mail = OutgoingMail.objects.get()
     assert signature.is_pending
-    assert (mail.kind, mail.signature_id, bytes(mail.email_digest)) == (
-        "sign",
-        signature.pk,
-        bytes(signature.email_digest),
+    assert (mail.kind, mail.signature_id) == ("sign", signature.pk)
+    assert (Link.objects.get().kind, Link.objects.get().signature_id) == ("sign", signature.pk)
+
+
+def test_the_web_makes_no_digest_of_the_address_and_needs_no_key_for_it(client, petition, sign_data, settings):
+    settings.EMAIL_DIGEST_KEY = ""
+
+    assert client.post(URL, sign_data()).status_code == 303
+
+    signature = Signature.objects.get()
+    assert (signature.email_digest, signature.domain_digest) == (None, None)
+
+
+def test_nobody_can_sign_before_a_worker_has_ever_run(petition, sign_data):
+    """Its mail could be owed to nobody."""
+    OutboxKey.objects.all().delete()
+    keys._newest = None
+
+    with pytest.raises(keys.NoKeyError):
+        signing.sign("chechnya", signing.Answers(email="anna@example.org"), language="en", network=None)
+    assert not Signature.objects.exists()
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_name_and_words_that_are_not_to_be_shown_are_thrown_away(client, petition, sign_data, shows):
+    client.post(URL, sign_data(name="Anna", words="With you", **({"shows_name": "on"} if shows else {})))
+
+    signature = Signature.objects.get()
+    assert (signature.name, signature.words, signature.shows_name) == (
+        ("Anna", "With you", True) if shows else ("", "", False)
     )
 
 
@@ -44,7 +71,7 @@ def test_everything_typed_is_stored(client, petition, sign_data):
 def test_no_row_holds_the_address(client, petition, sign_data):
     client.post(URL, sign_data(email="anna.k@example.org"))
 
-    rows = repr([*Signature.objects.values(), *OutgoingMail.objects.values()])
+    rows = repr([*Signature.objects.values(), *OutgoingMail.objects.values(), *Link.objects.values()])
     assert "anna" not in rows
     assert "example" not in rows
 
@@ -106,7 +133,7 @@ def test_a_name_is_no_formula_no_link_and_no_rubbish(client, petition, sign_data
     "name", ["Анна-Мария", "José Ñandú", "محمد", "李小龍", "ஆனந்தி", "O'Neil, Jr.", "Zoë 😀", "Ng", "👩‍👩‍👧", "X Æ A-12"]
 )
 def test_a_name_may_be_in_any_script(client, petition, sign_data, name):
-    assert client.post(URL, sign_data(name=name)).status_code == 303
+    assert client.post(URL, sign_data(name=name, shows_name="on")).status_code == 303
     assert Signature.objects.get().name == name
 
 

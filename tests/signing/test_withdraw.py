@@ -3,15 +3,20 @@
 import pytest
 from django.utils import timezone
 
-from petition import withdrawal
 from petition.counts import tally
-from petition.models import AddressMark, OutgoingMail, Signature
+from petition.models import AddressMark, Link, OutgoingMail, Signature
+from petition.models.link import token_digest
 from petition.models.signature import this_hour
 from tests.support import links
 
+ANNA = "anna@example.org"
+
 
 def link(signature):
-    return f"/en/withdraw/{withdrawal.make_token(signature.petition_id, bytes(signature.email_digest))}/"
+    """The link that her mail to withdraw carries; the worker has written whose it is."""
+    token = links.withdraw_token(signature.petition, ANNA)
+    Link.objects.filter(pk=token_digest(token)).update(email_digest=signature.email_digest)
+    return f"/en/withdraw/{token}/"
 
 
 def test_asking_owes_one_mail_and_deletes_nothing(client, make_signature):
@@ -62,14 +67,68 @@ def test_pending_rows_of_the_address_go_too(client, make_signature):
     assert list(Signature.objects.values_list("pk", flat=True)) == [other.pk]
 
 
-def test_the_second_press_finds_nothing_left(client, make_signature):
-    signature = make_signature(confirmed=True)
-    client.post(link(signature))
-
-    page = client.post(link(signature))
+def test_a_scanner_that_presses_the_first_button_withdraws_nothing(client, make_signature):
+    page = client.post(link(make_signature(confirmed=True)), {"ask": "1"})
 
     assert page.status_code == 200
-    assert "no signature" in page.content.decode().lower()
+    assert "Are you sure?" in page.content.decode()
+    assert Signature.objects.count() == 1
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_link_says_the_same_whether_anything_was_stored_or_not(client, make_signature, is_known):
+    signature = make_signature(confirmed=True)
+    url = link(signature)
+    if not is_known:
+        signature.delete()
+
+    before, pressed, after = client.get(url), client.post(url), client.get(url)
+
+    assert "If there is anything, it is deleted" in before.content.decode()
+    assert pressed["Location"] == "/en/petitions/chechnya/withdrawn/"
+    assert (after.status_code, "What was stored about this address is deleted." in after.content.decode()) == (
+        200,
+        True,
+    )
+    assert client.post(url)["Location"] == pressed["Location"]
+
+
+def test_the_second_press_deletes_nothing_that_was_signed_since(client, make_signature):
+    signature = make_signature(email=ANNA, confirmed=True)
+    url = link(signature)
+    client.post(url)
+    make_signature(email=ANNA, confirmed=True)
+
+    client.post(url)
+
+    assert Signature.objects.count() == 1
+
+
+def test_every_link_to_her_mailbox_can_withdraw(client, make_signature):
+    """The mail after signing carries one as well, whether it was pressed or not."""
+    make_signature(email=ANNA, confirmed=True)
+    token = links.token(make_signature(email=ANNA))
+
+    client.post(f"/en/withdraw/{token}/")
+
+    assert not Signature.objects.exists()
+    assert client.get(f"/en/confirm/{token}/").status_code == 410
+
+
+def test_a_link_to_withdraw_confirms_nothing(client, make_signature):
+    token = links.withdraw_token(make_signature(email=ANNA).petition, ANNA)
+
+    assert client.post(f"/en/confirm/{token}/").status_code == 404
+    assert Signature.objects.get().is_pending
+
+
+def test_withdrawing_lets_mail_reach_her_again(client, make_signature):
+    signature = make_signature(confirmed=True)
+    AddressMark.remember(bytes(signature.email_digest), AddressMark.Kind.NO_MAIL)
+
+    client.post(link(signature))
+
+    assert not AddressMark.objects.exists()
 
 
 def test_who_withdrew_may_sign_again_and_counts(client, make_signature, counted_rows):
@@ -100,17 +159,9 @@ def test_a_forged_link_is_told_apart(client, make_signature, token):
     assert Signature.objects.count() == 1
 
 
-def test_a_confirmation_link_withdraws_nothing(client, make_signature):
-
-    signature = make_signature(confirmed=True)
-
-    assert client.post(f"/en/withdraw/{links.token(signature)}/").status_code == 404
-    assert Signature.objects.count() == 1
-
-
 def test_a_link_of_last_week_has_expired(client, make_signature, settings):
-    signature = make_signature(confirmed=True)
+    url = link(make_signature(confirmed=True))
     settings.CONFIRMATION_DAYS = -1
 
-    assert client.post(link(signature)).status_code == 410
+    assert client.post(url).status_code == 410
     assert Signature.objects.count() == 1
