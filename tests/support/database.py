@@ -29,15 +29,16 @@ def restore() -> None:
             return
         # Neither foreign keys nor triggers, which refuse some of this to everybody else, but those that fire ALWAYS.
         cursor.execute("SET LOCAL session_replication_role = replica")
-        if ACTIONS in changed:
+        truncates = max(changed.values()) > SMALL_BYTES
+        if ACTIONS in changed or truncates:
             cursor.execute(f"ALTER TABLE {ACTIONS} DISABLE TRIGGER USER")
-        if max(changed.values()) > SMALL_BYTES:
+        if truncates:
             cursor.execute("TRUNCATE " + ", ".join(name for name, is_kept in tables.items() if not is_kept))
         for name in changed:
             cursor.execute(f"DELETE FROM {name}")
             if tables[name]:
                 cursor.execute(f"INSERT INTO {name} TABLE kept.{name}")
-        if ACTIONS in changed:
+        if ACTIONS in changed or truncates:
             cursor.execute(f"ALTER TABLE {ACTIONS} ENABLE ALWAYS TRIGGER trace_only_grows")
             cursor.execute(f"ALTER TABLE {ACTIONS} ENABLE ALWAYS TRIGGER trace_is_never_truncated")
 
