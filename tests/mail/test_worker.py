@@ -6,18 +6,20 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from datetime import timedelta
 
 import psycopg2
 import pytest
 from django.db import connection
 from django.utils import timezone
-from nacl.public import PrivateKey
 
-from petition import identity, signing
+from petition import signing
 from petition.counts import tally
-from petition.mail import queue
-from petition.models import OutgoingMail, Signature, TallyChange
+from petition.mail import keys, queue
+from petition.mail.keys import Keyring
+from petition.models import OutboxKey, OutgoingMail, Signature, TallyChange
+from tests.support import links
 from tests.support import server as processes
 from tests.support.mail_server import DROP, MailServer
 from tests.support.server import PROJECT
@@ -25,13 +27,6 @@ from tests.support.server import PROJECT
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PATIENCE_SECONDS = 60
-
-
-@pytest.fixture(autouse=True)
-def _keys(settings):
-    key = PrivateKey.generate()
-    settings.RECIPIENT_PUBLIC_KEY = key.public_key.encode().hex()
-    settings.RECIPIENT_SECRET_KEYS = [key.encode().hex()]
 
 
 @pytest.fixture
@@ -118,7 +113,7 @@ def test_threads_that_claim_at_once_share_without_overlap(sign):
     def claim():
         start.wait()
         try:
-            while mails := queue.claim(limit=7):
+            while mails := queue.claim(Keyring(), limit=7):
                 claimed.extend(mail.pk for mail in mails)
         finally:
             connection.close()
@@ -139,6 +134,57 @@ def test_mail_goes_out_while_people_sign(sign, server, log):
         wait_until(all_sent)
 
     assert Counter(server.recipients()) == Counter(addresses(20))
+
+
+def test_workers_of_two_machines_send_what_was_sealed_to_each(sign, server, tmp_path):
+    """Each has a directory of its own, and the web seals to whichever key is newest."""
+    everybody = addresses(40)
+    with ExitStack() as stack:
+        for name in ("first", "second"):
+            ring = Keyring(tmp_path / name)
+            ring.rotate()
+            keys._newest = None
+            sign(*everybody[:20] if name == "first" else everybody[20:])
+            stack.enter_context(
+                processes.worker(
+                    tmp_path / f"{name}.log", EMAIL_URL=email_url(server), OUTBOX_KEYS_DIR=str(ring.directory)
+                )
+            )
+        wait_until(all_sent)
+
+    assert Counter(server.recipients()) == Counter(everybody)
+
+
+def test_a_worker_that_starts_anew_opens_what_was_sealed_before(sign, server, log):
+    """Its directory outlives it, though not the machine."""
+    sign("anna@example.org")
+    server.stop()
+    with worker(server, log) as first:
+        wait_until(lambda: "The mail server is away" in log.read_text())
+        kill(first)
+    server.start()
+    five_minutes_pass()
+
+    drain(server)
+    assert server.recipients() == ["anna@example.org"]
+
+
+def test_a_worker_whose_directory_is_lost_says_how_many_mails_are_lost_and_goes_on(sign, server, log, tmp_path):
+    lost = Keyring(tmp_path / "lost")
+    lost.rotate()
+    keys._newest = None
+    sign(*addresses(3))
+    OutboxKey.objects.filter(pk__in=lost.ids()).update(
+        seen_at=timezone.now() - timedelta(hours=keys.LOST_HOURS, minutes=1)
+    )
+    keys._newest = None
+    sign("anna@example.org")
+    with worker(server, log):
+        wait_until(lambda: not OutgoingMail.objects.waiting().exists())
+
+    assert server.recipients() == ["anna@example.org"]
+    assert "3 mails cannot be sent" in log.read_text()
+    assert {bytes(mail.recipient) for mail in OutgoingMail.objects.with_lost_key()} == {b""}
 
 
 # Withdrawn meanwhile.
@@ -179,7 +225,7 @@ def test_a_worker_killed_at_the_250_repeats_that_mail_and_loses_none(sign, serve
     assert OutgoingMail.objects.count() == 4
 
     # They are claimed by the dead worker, for five minutes at most.
-    assert queue.claim() == []
+    assert queue.claim(Keyring()) == []
     assert OutgoingMail.objects.filter(due_at__gt=timezone.now() + timedelta(minutes=5)).count() == 0
     five_minutes_pass()
     server.on_data = lambda recipient: None
@@ -343,7 +389,7 @@ def left():
 
 
 def waiting_recipients():
-    return {identity.unseal(bytes(mail.recipient)) for mail in OutgoingMail.objects.all()}
+    return {links.recipient(mail) for mail in OutgoingMail.objects.all()}
 
 
 def at_work():
@@ -543,7 +589,7 @@ def test_once_without_a_mail_server_ends_and_says_so(sign, server):
 def test_the_log_holds_no_address(sign, server, log):
     sign(*(f"{name}@example.org" for name in ("anna.k", "boris.l", "clara.m", "daria.n", "emil.o")))
     first, *_ = OutgoingMail.objects.order_by("pk")
-    OutgoingMail.objects.filter(pk=first.pk).update(recipient=b"sealed for another key")
+    OutgoingMail.objects.filter(pk=first.pk).update(recipient=b"sealed with another key")
     server.commands["RCPT", "boris.l@example.org"] = "550 5.1.1 <ADDRESS>: no such mailbox"
     server.commands["RCPT", "clara.m@example.org"] = "450 4.2.0 <ADDRESS>: greylisted"
     server.commands["DATA", "daria.n@example.org"] = DROP
@@ -586,15 +632,17 @@ def test_what_nobody_foresaw_is_loud_and_private(sign, server, log):
     assert server.recipients() == ["anna.k@example.org", "boris.l@example.org"]
 
 
-def test_it_does_not_start_without_the_key_that_opens_recipients(server, log, settings):
-    settings.RECIPIENT_SECRET_KEYS = [PrivateKey.generate().encode().hex()]
-    with worker(server, log) as refused:
+def test_it_does_not_start_where_others_could_read_its_keys(server, log, tmp_path):
+    (tmp_path / "keys").mkdir(mode=0o755)
+    options = {"EMAIL_URL": email_url(server), "OUTBOX_KEYS_DIR": str(tmp_path / "keys")}
+    with processes.worker(log, **options) as refused:
         assert refused.wait(PATIENCE_SECONDS) != 0
 
     assert "petition.E013" in log.read_text()
 
 
-def test_it_does_not_start_with_another_digest_key(server, log):
+def test_it_does_not_start_with_another_digest_key_than_the_first_one_had(server, log):
+    drain(server)
     with processes.worker(log, EMAIL_URL=email_url(server), EMAIL_DIGEST_KEY="ab" * 32) as refused:
         assert refused.wait(PATIENCE_SECONDS) != 0
 
