@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -24,7 +24,7 @@ from django.db.models.functions import Now
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
-from petition.models import OutboxKey, OutgoingMail
+from petition.models import Lookup, OutboxKey, OutgoingMail
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ GRACE_SECONDS = 60
 # Every sealed text is as long as the longest, so that a row does not tell the length of an address.
 SEALED_LENGTH = 448
 RESEAL_BATCH = 1_000
+# What holds sealed boxes, and in which field. Each names its key.
+SEALED: list[tuple[type[OutgoingMail] | type[Lookup], str]] = [(OutgoingMail, "recipient"), (Lookup, "address")]
 # A worker that has shown its key for the last time so long ago has lost it, as a machine does that restarts.
 LOST_HOURS = 24
 
@@ -88,6 +90,8 @@ def give_up_lost_mails() -> int:
     """Park the mails whose key is lost, and empty their boxes; return how many. Staff see them as such."""
     lost = OutgoingMail.objects.filter(key__seen_at__lt=Now() - timedelta(hours=LOST_HOURS))
     number = lost.update(key=None, recipient=b"", parked_at=Now())
+    # A question is asked again.
+    Lookup.objects.filter(key__seen_at__lt=Now() - timedelta(hours=LOST_HOURS)).delete()
     if number:
         logger.warning("%d mails cannot be sent: the key to their recipients is lost", number)
     return number
@@ -142,19 +146,22 @@ class Keyring:
         """Seal what still waits under this key with the newest of ours."""
         current = OutboxKey.objects.filter(pk__in=self.ids()).latest("created_at")
         half = PublicHalf(current.pk, bytes(current.public))
-        while True:
-            with transaction.atomic():
-                mails = OutgoingMail.objects.filter(key_id=old).select_for_update(skip_locked=True)[:RESEAL_BATCH]
-                opened = [(mail, self._opened(mail)) for mail in mails]
-                for mail, text in opened:
-                    mail.key_id, mail.recipient = (half.key, half.seal(text)) if text else (None, b"")
-                OutgoingMail.objects.bulk_update(mails, ["key", "recipient"])
-            if not opened:
-                return
+        for model, field in SEALED:
+            while self._reseal_some(model, field, old, half):
+                pass
 
-    def _opened(self, mail: OutgoingMail) -> Opened | None:
+    def _reseal_some(self, model: type[OutgoingMail] | type[Lookup], field: str, old: int, half: PublicHalf) -> int:
+        with transaction.atomic():
+            rows: Any = model._default_manager.filter(key_id=old).select_for_update(skip_locked=True)[:RESEAL_BATCH]
+            for row in rows:
+                text = self._opened(old, bytes(getattr(row, field)))
+                row.key_id = half.key if text else None
+                setattr(row, field, half.seal(text) if text else b"")
+            return int(model._default_manager.bulk_update(rows, ["key", field]))
+
+    def _opened(self, key: int, sealed: bytes) -> Opened | None:
         with suppress(CryptoError):
-            return self.open(mail.key_id or 0, bytes(mail.recipient))
+            return self.open(key, sealed)
         return None
 
     def _destroy(self, key: int) -> None:
