@@ -16,17 +16,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
-from petition.models import OutboxKey, OutgoingMail
+from petition.models import Lookup, OutboxKey, OutgoingMail
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +38,8 @@ SEALED_LENGTH = 448
 RESEAL_BATCH = 1_000
 # A worker shows its keys every half minute, and at least every few while it sends: another one's are better then.
 SEEN_MINUTES = 5
+# What holds sealed boxes, and in which field. Each names its key.
+SEALED: list[tuple[type[OutgoingMail] | type[Lookup], str]] = [(OutgoingMail, "recipient"), (Lookup, "address")]
 # A worker that has shown its key for the last time so long ago has lost it, as a machine does that restarts.
 LOST_HOURS = 24
 
@@ -96,6 +97,8 @@ def give_up_lost_mails() -> int:
     """Park the mails whose key is lost, and empty their boxes; return how many. Staff see them as such."""
     lost = OutboxKey.objects.filter(seen_at__lt=Now() - timedelta(hours=LOST_HOURS))
     number = OutgoingMail.objects.filter(key__in=lost).update(key=None, recipient=b"", parked_at=Now())
+    # A question is asked again.
+    Lookup.objects.filter(key__in=lost).delete()
     with suppress(IntegrityError), transaction.atomic():
         lost.delete()
     if number:
@@ -152,21 +155,24 @@ class Keyring:
         """Seal what still waits under this key with the newest of ours."""
         current = OutboxKey.objects.filter(pk__in=self.ids()).latest("created_at")
         half = PublicHalf(current.pk, bytes(current.public))
-        while True:
-            with transaction.atomic():
-                mails = OutgoingMail.objects.filter(key_id=old).select_for_update(skip_locked=True)[:RESEAL_BATCH]
-                opened = [(mail, self._opened(mail)) for mail in mails]
-                for mail, text in opened:
-                    mail.key_id, mail.recipient = (half.key, half.seal(text)) if text else (None, b"")
-                    mail.parked_at = mail.parked_at if text else timezone.now()
-                OutgoingMail.objects.bulk_update(mails, ["key", "recipient", "parked_at"])
-            if not opened:
-                return
+        for model, field in SEALED:
+            while self._reseal_some(model, field, old, half):
+                pass
+        OutgoingMail.objects.filter(key=None, parked_at=None).update(parked_at=Now())
 
-    def _opened(self, mail: OutgoingMail) -> Opened | None:
+    def _reseal_some(self, model: type[OutgoingMail] | type[Lookup], field: str, old: int, half: PublicHalf) -> int:
+        with transaction.atomic():
+            rows: Any = model._default_manager.filter(key_id=old).select_for_update(skip_locked=True)[:RESEAL_BATCH]
+            for row in rows:
+                text = self._opened(old, bytes(getattr(row, field)))
+                row.key_id = half.key if text else None
+                setattr(row, field, half.seal(text) if text else b"")
+            return int(model._default_manager.bulk_update(rows, ["key", field]))
+
+    def _opened(self, key: int, sealed: bytes) -> Opened | None:
         # Whoever takes over a web process can seal what he likes.
         with suppress(CryptoError, ValueError):
-            return self.open(mail.key_id or 0, bytes(mail.recipient))
+            return self.open(key, sealed)
         return None
 
     def _destroy(self, key: int) -> None:
