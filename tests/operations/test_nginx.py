@@ -9,8 +9,11 @@ from urllib.parse import urlencode
 
 import pytest
 import trustme
+from django.test import override_settings
 
-from petition.models import CountsToken, Source
+from petition.mail import messages
+from petition.mail.keys import Keyring
+from petition.models import CountsToken, OutgoingMail, Source
 from tests.support import nginx, server
 
 pytestmark = [
@@ -213,3 +216,74 @@ def test_when_the_app_is_gone_known_pages_go_on_and_the_rest_is_told_kindly(peti
         assert int(sorry.getheader("Retry-After")) > 0
         assert "Скоро вернёмся" in sorry.body.decode()
         assert site.get("/en/petitions/chechnya/sign/", "POST", "x=1").status == 503
+
+
+# By the onion address.
+
+
+@pytest.fixture
+def onion(petition, settings, tmp_path):
+    """The ports of the clearnet and of the place where tor leads; a network may send one form."""
+    onion_port, ports = server.free_port(), (server.free_port(), server.free_port())
+    variables = {
+        "ONION_URL": f"http://{nginx.ONION}",
+        "ALLOWED_HOSTS": f"127.0.0.1,{nginx.ONION}",
+        "BURST_PER_NETWORK": "1/h",
+    }
+    with (
+        server.web(tmp_path / "web.log", TRUSTED_PROXIES="127.0.0.1/32", **variables) as app_port,
+        nginx.running(tmp_path / "nginx", f"127.0.0.1:{app_port}", settings.STATIC_ROOT, ports, onion_port=onion_port),
+    ):
+        yield ports[0], onion_port
+
+
+def test_a_visitor_who_comes_by_tor_shuts_out_nobody_else_who_does(onion, sign_data):
+    _clearnet, port = onion
+
+    def sign(circuit, **headers):
+        return nginx.over_tor(
+            port, circuit, "/en/petitions/chechnya/sign/", "POST", urlencode(sign_data()), **headers
+        ).status
+
+    assert (sign(0x1234_5678), sign(0x1234_5678)) == (303, 429)
+    # What she says of herself changes nothing; the circuits of others differ in either half of their number.
+    assert sign(0x1234_5678, **{"X-Forwarded-For": "203.0.113.9"}) == 429
+    for other in (0x1234_5679, 0x1235_5678, 0x5678, 0x1, 0x0001_0000, 0xFFFF_FFFF):
+        assert sign(other) == 303, hex(other)
+
+
+def test_by_tor_nothing_leads_to_the_clearnet_or_to_https(onion):
+    clearnet, port = onion
+    page = re.search(rb"/static/site[^\"]+css", Visitor(clearnet).get(HOME).body)[0].decode()
+
+    for path in (HOME, HOME, page, "/en/confirm/x/", "/nowhere"):
+        known, here = Visitor(clearnet).get(path), nginx.over_tor(port, 1, path)
+        assert here.status == known.status
+        assert here.getheader("Strict-Transport-Security") is None
+        assert here.getheader("Onion-Location") is None
+        assert here.getheader("Content-Security-Policy") == known.getheader("Content-Security-Policy")
+    assert Visitor(clearnet).get(HOME).getheader("Onion-Location") == f"http://{nginx.ONION}{HOME}"
+
+
+def test_the_mail_of_who_signs_by_tor_leads_back_there(onion, sign_data):
+    _clearnet, port = onion
+
+    nginx.over_tor(port, 7, "/en/petitions/chechnya/sign/", "POST", urlencode(sign_data()))
+
+    mail = OutgoingMail.objects.get()
+    opened = Keyring().open(mail.key_id, bytes(mail.recipient))
+    with override_settings(ONION_URL=f"http://{nginx.ONION}"):
+        assert messages.compose(mail, opened).context["link"].startswith(f"http://{nginx.ONION}/en/confirm/")
+
+
+def test_the_log_holds_no_circuit(onion, tmp_path):
+    nginx.over_tor(onion[1], 0x1234_5678, HOME)
+
+    (line,) = logged(tmp_path, 1)
+    assert "1234" not in line
+    assert "fc00" not in line
+
+
+def test_nobody_but_tor_is_answered_there(onion):
+    with pytest.raises((OSError, http.client.HTTPException)):
+        Visitor(onion[1]).get(HOME, Host=nginx.ONION)

@@ -24,6 +24,8 @@ CODE = "/en/petitions/chechnya/confirm-code/"
 PUBLIC = "public, max-age=0, s-maxage=1, stale-while-revalidate=1"
 # How long each queue is, in nginx.conf.
 PAGES, FORMS = 32, 48
+# So many requests by the onion are at work at one time.
+ONION = 24
 
 
 class App:
@@ -227,6 +229,28 @@ def test_one_address_cannot_hold_every_place_with_forms_that_never_end(app, port
         assert ask(port, HOME).status == 200
 
     server.wait_until(lambda: ask(port, SIGN, "POST").status == 303)
+
+
+def test_all_of_the_onion_together_leaves_places_for_everyone_else(app, tmp_path):
+    """Anybody can come over as many circuits as she likes."""
+    onion_port, ports = server.free_port(), (server.free_port(), server.free_port())
+    app.slow = lambda method, path: path in (SIGN, CONFIRM)
+    with (
+        nginx.running(tmp_path / "nginx", f"127.0.0.1:{app.port}", tmp_path, ports, workers=2, onion_port=onion_port),
+        ThreadPoolExecutor(2 * ONION) as people,
+    ):
+        crowd = [
+            people.submit(nginx.over_tor, onion_port, circuit, (SIGN, CONFIRM)[circuit % 2], "POST")
+            for circuit in range(2 * ONION)
+        ]
+        server.wait_until(lambda: sum(one.done() for one in crowd) == ONION)
+
+        app.slow = lambda method, path: False
+        assert ask(ports[0], SIGN, "POST").status == 303
+        assert ask(ports[0], CONFIRM, "POST").status == 303
+        app.at_work.set()
+
+    assert sorted(one.result().status for one in crowd) == [303] * ONION + [503] * ONION
 
 
 def test_a_log_that_is_moved_away_is_whole(port, tmp_path):

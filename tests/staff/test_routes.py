@@ -15,7 +15,6 @@ from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from campaign.models import Figure, Page, Report, Update
-from petition.mail import keys
 from petition.mail.keys import Keyring
 from petition.models import (
     CountsToken,
@@ -34,6 +33,7 @@ from petition.models import (
 )
 from petition.models.signature import this_hour
 from tests.conftest import create_signature, make_petition
+from tests.support import links
 from tests.support.accounts import (
     ADMINISTRATOR,
     ANONYMOUS,
@@ -274,14 +274,10 @@ def make_rows(petition):
     call_command("load_campaign")
     address = "maria@example.org"
     Keyring().rotate()
-    half = keys.newest(fresh=True)
-    sealed = half.seal(keys.Opened(address, ""))
-    mail = OutgoingMail.objects.create(
-        petition=petition, kind="sign", recipient=sealed, key_id=half.key, language="en", parked_at=timezone.now()
-    )
+    mail = links.owe_mail(petition, address, parked_at=timezone.now())
     return {
         "petition": petition,
-        "signature": make_signature(email=address, name="Maria", confirmed=True),
+        "signature": make_signature(email=address, name="Maria", shows_name=True, confirmed=True),
         "words": make_signature(shows_name=True, words="Be strong", confirmed=True),
         "held": HeldSignature.objects.get(
             pk=make_signature(email="held@example.org", confirmed=True, held_at=this_hour()).pk

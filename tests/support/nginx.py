@@ -1,5 +1,6 @@
 """The shipped nginx.conf, run for real: only names, ports and paths are changed."""
 
+import http.client
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 BROTLI = Path("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so")
 MISSING = None if NGINX and BROTLI.exists() else "nginx or libnginx-mod-http-brotli-static is not installed"
+
+ONION = "example.onion"
 
 FRAME = """
 load_module {brotli};
@@ -40,9 +43,11 @@ http {{
 
 
 def site(folder: Path, app: str, static: Path) -> str:
-    """deploy/nginx.conf with the paths of this machine; `app` is host:port."""
+    """deploy/nginx.conf, with the file that it includes, and with the paths of this machine; `app` is host:port."""
     text = (PROJECT / "deploy" / "nginx.conf").read_text()
+    included = (PROJECT / "deploy" / "nginx-site.conf").read_text()
     for there, here in {
+        "include /etc/nginx/snippets/petition-site.conf;": included,
         "unix:/run/petition/web.sock": app,
         "/srv/petition/var/static/": f"{static}/",
         "/srv/petition/deploy": str(PROJECT / "deploy"),
@@ -61,8 +66,9 @@ def numbers() -> str:
     return "\n".join(re.findall(r"^#     (worker_rlimit_nofile .*|events .*)$", text, re.MULTILINE))
 
 
-def plain(text: str, port: int, closed_port: int) -> str:
-    """The same without TLS, on loopback."""
+def plain(text: str, port: int, closed_port: int, onion: str) -> str:
+    """The same without TLS, on loopback; `onion` is where tor would lead."""
+    text = text.replace("listen 127.0.0.1:8081", f"listen {onion}")
     text = re.sub(r"listen \[::\].*;", "", text)
     text = text.replace("listen 443 ssl http2", f"listen 127.0.0.1:{port}")
     text = text.replace("listen 80;", f"listen 127.0.0.1:{closed_port};")
@@ -97,9 +103,11 @@ def running(
     workers: int = 1,
     more: str = "",
     said: IO[bytes] | None = None,
+    onion_port: int | None = None,
 ) -> Iterator[str]:
     """nginx on 127.0.0.1:ports[0] in front of `app`, until the block is left."""
-    conf = write(folder, plain(site(folder, app, static), *ports), workers, more)
+    onion = f"127.0.0.1:{onion_port}" if onion_port else f"unix:{folder}/onion.sock"
+    conf = write(folder, plain(site(folder, app, static), *ports, onion), workers, more)
     process = subprocess.Popen(command(conf), stdin=subprocess.DEVNULL, stderr=said)
     try:
         for _attempt in range(100):
@@ -111,3 +119,22 @@ def running(
     finally:
         process.terminate()
         process.wait(10)
+
+
+class Answer(http.client.HTTPResponse):
+    body: bytes
+
+
+def over_tor(port: int, circuit: int, path: str, method: str = "GET", body: str = "", **headers: str) -> Answer:
+    """The answer to what tor passes on: it tells the number of the circuit before anything else."""
+    source = f"fc00:dead:beef:4dad::{circuit >> 16:x}:{circuit & 0xFFFF:x}"
+    given = {"Host": ONION, "Connection": "close", "Content-Length": str(len(body)), **headers}
+    if method == "POST":
+        given["Content-Type"] = "application/x-www-form-urlencoded"
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items()), "", body]
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(f"PROXY TCP6 {source} ::1 65535 42\r\n".encode() + "\r\n".join(lines).encode())
+        answer = Answer(connection)
+        answer.begin()
+        answer.body = answer.read()
+    return answer
