@@ -30,7 +30,8 @@ hypothesis_settings.load_profile("tests")
 
 
 def pytest_configure():
-    """Each of several processes that share the tests has a folder of its own, so that nobody reads another's mails."""
+    django_settings.PASSWORD_HASHERS = ["tests.support.accounts.QuickHasher"]
+    # Each of several processes that share the tests has a folder of its own, so that nobody reads another's mails.
     if name := os.environ.get("PYTEST_XDIST_WORKER"):
         folder = Path(django_settings.VAR_DIR) / name
         folder.mkdir(exist_ok=True)

@@ -309,8 +309,7 @@ def test_a_full_page_asks_as_often_as_an_empty_one(moderator, waiting):
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("scripts", [True, False])
-def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_staff, settings, scripts):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]  # as the server has it
+def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_staff, scripts):
     signatures = [waiting(words=f"Words {number}") for number in range(3)]
     make_staff("moderator", username="vera", password="a long password for a test")
     with server.web(tmp_path / "web.log") as port:

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 from django.conf import settings as django_settings
-from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
@@ -26,6 +25,7 @@ from petition.models import StaffAction
 from petition.staff import second_factor
 from tests.operations.test_checks import production, run
 from tests.support import server
+from tests.support.accounts import QuickHasher
 from tests.support.browser import needs_chromium
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,6 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture(autouse=True)
 def _as_in_production(settings, monkeypatch):
     settings.SECOND_FACTOR = True
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quicker
     # No window of a limit ends by chance.
     now = int(time.time())
     for limiter in ("django_ratelimit.core", "petition.rate_limits"):
@@ -670,8 +669,9 @@ def test_the_database_does_the_same_whether_an_account_exists(make_staff):
 def test_as_many_passwords_are_hashed_whether_an_account_exists(make_staff, monkeypatch):
     kinds = Kinds(make_staff)
     hashed = []
-    encode = MD5PasswordHasher.encode
-    monkeypatch.setattr(MD5PasswordHasher, "encode", lambda *values: hashed.append(1) or encode(*values))
+    for name in ("encode", "verify"):
+        work = getattr(QuickHasher, name)
+        monkeypatch.setattr(QuickHasher, name, lambda *values, work=work: hashed.append(1) or work(*values))
 
     counts = []
     for name in kinds.names:
@@ -724,8 +724,7 @@ def test_strange_codes_are_refused_like_others(client, anna, code):
 @needs_chromium
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_setting_up_and_coming_in_with_a_browser(browser, tmp_path, make_staff, settings, language):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]  # as the server has it
+def test_setting_up_and_coming_in_with_a_browser(browser, tmp_path, make_staff, language):
     make_staff("moderator", username="anna", password=PASSWORD)
     with server.web(tmp_path / "web.log", SECOND_FACTOR="1") as port:
         context = browser.new_context(base_url=f"http://127.0.0.1:{port}", locale=language)
