@@ -286,7 +286,7 @@ def make_rows(petition):
             petition=petition, reason="Robots", country="DE", network_digest=b"n" * 3
         ),
         "mail": mail,
-        "lookup": Lookup.objects.create(asked_by=0, reason="She asks", address=sealed, key_id=half.key),
+        "lookup": Lookup.objects.create(asked_by=0, reason="She asks", address=mail.recipient, key_id=mail.key_id),
         "source": Source.objects.create(slug="amnesty", title="Amnesty"),
         "token": CountsToken.objects.create(name="A dashboard", digest=b"d" * 32),
         "page": Page.objects.get(slug="about"),
