@@ -99,11 +99,28 @@ def sql(database: str, *statements: str) -> list[tuple[Any, ...]]:
 
 
 def use(database: str) -> None:
-    """Let the ORM of this process talk to another database."""
+    """Let the ORM of this process talk to another database, and seal with the keys of its worker."""
+    from django.conf import settings
     from django.db import connection
+
+    from petition.mail import keys
 
     connection.close()
     connection.settings_dict["NAME"] = database
+    settings.OUTBOX_KEYS_DIR = keys_of(database)
+    keys._newest = None
+
+
+def keys_of(database: str) -> str:
+    """A directory for its outbox keys: a worker destroys those that its database does not know."""
+    return str(VAR / "outbox-keys" / database)
+
+
+def publish_a_key() -> None:
+    """Do what the first start of a worker does, so that people can sign before one runs."""
+    from petition.mail.keys import Keyring
+
+    Keyring().rotate()
 
 
 def prepare(rows: int, fresh: bool = False, days: int | None = None) -> str:
@@ -120,6 +137,7 @@ def prepare(rows: int, fresh: bool = False, days: int | None = None) -> str:
         print(f"Seeded {rows:,} signatures in {time.monotonic() - started:.0f} seconds.", flush=True)
         sql(database, f"COMMENT ON DATABASE {database} IS '{recipe}'")
     use(database)
+    publish_a_key()
     logging.getLogger("pgtrigger").setLevel(logging.WARNING)
     pgtrigger.install()
     pgtrigger.prune()
@@ -129,7 +147,8 @@ def prepare(rows: int, fresh: bool = False, days: int | None = None) -> str:
 
 def clear(database: str, rows: int) -> None:
     """Remove what a bench wrote after the seeds, and leave no vacuum for later to disturb what is measured."""
-    sql(database, f"DELETE FROM petition_signature WHERE id > {rows}", "TRUNCATE petition_outgoingmail, petition_cache")
+    written = "petition_outgoingmail, petition_link, petition_cache"
+    sql(database, f"DELETE FROM petition_signature WHERE id > {rows}", f"TRUNCATE {written}")
     fold(database)
     # Millions of changes at once, which no worker lets come together, leave the ledger an index of empty pages.
     sql(database, "REINDEX TABLE petition_tallychange", "VACUUM ANALYZE", "CHECKPOINT")
@@ -158,7 +177,7 @@ def _recipe(database: str | None = None) -> str | None:
 
 
 def variables(database: str, **more: str) -> dict[str, str]:
-    return os.environ | {"DATABASE_URL": url(database)} | more
+    return os.environ | {"DATABASE_URL": url(database), "OUTBOX_KEYS_DIR": keys_of(database)} | more
 
 
 def run(*arguments: str, database: str, **more: str) -> str:

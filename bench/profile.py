@@ -37,7 +37,7 @@ def send(database: str, profile: cProfile.Profile) -> None:
     from petition.mail import queue
     from petition.mail.smtp import Post
 
-    settings.RECIPIENT_SECRET_KEYS = [environment.worker_keys()["RECIPIENT_SECRET_KEYS"]]
+    settings.EMAIL_DIGEST_KEY = environment.worker_keys()["EMAIL_DIGEST_KEY"]
     signers.mails(database, 2 * REQUESTS)
     with environment.sink(database) as sink:
         backend = "django.core.mail.backends.smtp.EmailBackend"

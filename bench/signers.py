@@ -8,20 +8,23 @@ from django.db import connection, transaction
 from django.urls import reverse
 
 from bench import environment
-from petition import confirmation, signing
-from petition.mail import messages, queue
-from petition.models import OutgoingMail, Petition, Signature
+from petition import links as tokens
+from petition import signing
+from petition.mail import messages
+from petition.mail.keys import Opened
+from petition.models import Link, OutgoingMail, Petition
+from petition.models.link import token_digest
 
-# Like rows that the sign form writes, each from a network of its own.
+# Like rows that the sign form writes and the worker has recognised, each from a network of its own.
 PENDING = """
     INSERT INTO petition_signature (
-        petition_id, email_digest, domain_digest, network_digest, name, country, language, consent_version, created_at
+        petition_id, email_digest, domain_digest, network_digest, country, language, consent_version, created_at
     )
     SELECT (SELECT min(id) FROM petition_petition), sha256(convert_to(n || ' ' || random(), 'UTF8')),
-        sha256('domain'), sha256(convert_to('network ' || n || ' ' || random(), 'UTF8')), 'Anna Bench', 'DE', 'en', 1,
+        sha256('domain'), substr(sha256(convert_to('network ' || n || ' ' || random(), 'UTF8')), 1, 3), 'DE', 'en', 1,
         date_trunc('hour', now(), 'UTC')
     FROM generate_series(1, %s) AS n
-    RETURNING id, petition_id, email_digest, created_at
+    RETURNING id, petition_id, created_at
 """
 
 
@@ -34,12 +37,12 @@ class Links:
     first: int
 
 
-def pending(database: str, number: int) -> list[tuple[int, int, bytes, datetime]]:
-    """Write pending signatures; id, petition, digest and hour of each, ids without a gap."""
+def pending(database: str, number: int) -> list[tuple[int, int, datetime]]:
+    """Write pending signatures; id, petition and hour of each, ids without a gap."""
     environment.use(database)
     with connection.cursor() as cursor:
         cursor.execute(PENDING, [number])
-        rows: list[tuple[int, int, bytes, datetime]] = cursor.fetchall()
+        rows: list[tuple[int, int, datetime]] = cursor.fetchall()
         return rows
 
 
@@ -47,11 +50,21 @@ def links(database: str, number: int) -> Links:
     """Confirmation links to pending signatures of their own."""
     rows = pending(database, number)
     file = environment.VAR / "links.txt"
+    new = [(row, tokens.make()) for row in rows]
+    Link.objects.bulk_create(
+        Link(
+            token_digest=token_digest(made.token),
+            code_digest=tokens.code_digest(made.code),
+            kind=Link.Kind.SIGN,
+            petition_id=petition_id,
+            signature_id=pk,
+            created_at=created_at,
+        )
+        for (pk, petition_id, created_at), made in new
+    )
     with file.open("w") as lines:
-        for pk, petition_id, digest, created_at in rows:
-            row = Signature(pk=pk, petition_id=petition_id, email_digest=digest, created_at=created_at)
-            path = reverse("petition:confirm", args=[confirmation.make_token(row)])
-            lines.write(path + "\n")
+        for _row, made in new:
+            lines.write(reverse("petition:confirm", args=[made.token]) + "\n")
     return Links(file, number, rows[0][0])
 
 
@@ -70,12 +83,9 @@ def mails(database: str, number: int) -> None:
 def finished_messages(database: str) -> list[tuple[str, bytes]]:
     """Recipient and message of each mail that the worker would send for the outbox."""
     environment.use(database)
-    waiting = list(OutgoingMail.objects.order_by("pk"))
-    chosen = queue.choose_letters(waiting)
     finished = []
-    for n, mail in enumerate(waiting):
-        letter, recipient = chosen[mail.pk], f"mail.{n}@example.org"
-        if letter:
-            finished_message = messages.message(mail, letter, recipient).message().as_bytes()
-            finished.append((recipient, finished_message.replace(b"\n", b"\r\n")))
+    for n, mail in enumerate(OutgoingMail.objects.order_by("pk")):
+        opened = Opened(f"mail.{n}@example.org", *tokens.make())
+        message = messages.write(mail, messages.compose(mail, opened), opened.address)
+        finished.append((opened.address, messages.content(message)))
     return finished

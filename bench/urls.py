@@ -4,14 +4,20 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
+from nacl.public import PrivateKey
 
 from config.urls import handler400, handler403, handler404, handler500
 from config.urls import urlpatterns as product
-from petition import identity, rate_limits
+from petition import identity, links, rate_limits
 from petition.forms import SignForm
+from petition.mail.keys import Opened, PublicHalf
+from petition.models.link import token_digest
 from petition.views import see_other
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+
+HALF = PublicHalf(0, bytes(PrivateKey.generate().public_key))
 
 
 def bare(request: HttpRequest) -> HttpResponse:
@@ -25,11 +31,11 @@ def sign_without_database(request: HttpRequest) -> HttpResponse:
     form = SignForm(request.POST)
     if not form.is_valid():
         return HttpResponse(status=422)
-    email = form.cleaned_data["email"]
-    identity.email_digest(email)
-    identity.domain_digest(email)
     identity.network_digest(rate_limits.client_network(request))
-    identity.seal(email)
+    link = links.make()
+    token_digest(link.token)
+    links.code_digest(link.code)
+    HALF.seal(Opened(form.cleaned_data["email"], link.token, link.code))
     return see_other("petition:check-inbox", "chechnya")
 
 

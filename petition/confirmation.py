@@ -71,13 +71,14 @@ def _answer(link: Link) -> Confirmation | Refused:
     return Confirmation(link.petition, link.signature, link)
 
 
-def confirm(signature: Signature, *, link: Link | None = None, without_words: bool = False) -> None:
+def confirm(signature: Signature, *, link: Link | None = None, without_words: bool = False) -> bool:
     """Start counting this signature, or hold it for review if its network is busy or its address returned.
 
     If its address is confirmed already, that signature takes over name, words and country, and `link` leads there.
-    `without_words` leaves out the name and the words, which may be a stranger's who typed this address.
+    `without_words` leaves out the name and the words, which may be a stranger's who typed this address. Return whether
+    it is confirmed now and was not before, which nobody may be told.
     """
-    signature.confirm(_reason_to_hold(signature), without_words, link.pk if link else "")
+    return signature.confirm(_reason_to_hold(signature), without_words, link.pk if link else "")
 
 
 def _reason_to_hold(signature: Signature) -> str:

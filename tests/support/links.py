@@ -1,7 +1,8 @@
 """Links and codes of mails, for signatures that a test makes by itself, and the addresses in the mail queue."""
 
 from petition import identity, links
-from petition.mail.keys import Keyring
+from petition.mail import keys
+from petition.mail.keys import Keyring, Opened
 from petition.models import Link, OutgoingMail, Petition, Signature
 from petition.models.link import token_digest
 
@@ -38,6 +39,19 @@ def withdraw_token(petition: Petition, email: str) -> str:
         email_digest=identity.email_digest(email),
     )
     return made.token
+
+
+def owe_mail(petition: Petition, address: str = "anna@example.org", **values: object) -> OutgoingMail:
+    """A mail in the queue, to a signer unless `values` say otherwise, who has not signed anything."""
+    half, made = keys.newest(), links.make()
+    given = {
+        "petition": petition,
+        "kind": OutgoingMail.Kind.SIGN,
+        "recipient": half.seal(Opened(address, made.token, made.code)),
+        "key_id": half.key,
+        "language": "en",
+    }
+    return OutgoingMail.objects.create(**given | values)
 
 
 def recipient(mail: OutgoingMail) -> str:

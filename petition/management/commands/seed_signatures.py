@@ -21,20 +21,24 @@ SOURCES = [f"seed-{number:02}" for number in range(1, 21)]
 # holds pending ones, since older ones lapse.
 SEED = """
     INSERT INTO petition_signature (
-        petition_id, email_digest, domain_digest, network_digest, name, country, language, source, consent_version,
-        created_at, confirmed_at, held_at, invalidated_at, invalidated_reason
+        petition_id, email_digest, domain_digest, network_digest, name, shows_name, country, language, source,
+        consent_version, created_at, confirmed_at, held_at, invalidated_at, invalidated_reason, reviewed_at, approved_at
     )
     SELECT %(petition)s, sha256(convert_to('seed ' || n || random(), 'UTF8')),
         CASE WHEN age < 30 THEN sha256(convert_to('domain ' || floor(1000 * random() ^ 4), 'UTF8')) END,
-        CASE WHEN age < 30 THEN sha256(convert_to('network ' || floor(200000 * random()), 'UTF8')) END,
-        'Seed ' || n, (%(countries)s)[c], (%(languages)s)[1 + CASE WHEN random() < 0.9 THEN c %% 4 ELSE 0 END],
+        CASE WHEN age < 30 THEN substr(sha256(convert_to('network ' || floor(200000 * random()), 'UTF8')), 1, 3)
+        END,
+        CASE WHEN named THEN 'Seed ' || n ELSE '' END, named, (%(countries)s)[c],
+        (%(languages)s)[1 + CASE WHEN random() < 0.9 THEN c %% 4 ELSE 0 END],
         CASE WHEN random() < 0.2 THEN (%(sources)s)[1 + floor(20 * random() ^ 2)] ELSE '' END, 1, hour,
         CASE WHEN confirmed THEN hour END,
         CASE WHEN confirmed AND luck > 0.990 AND luck < 0.995 THEN hour END,
         CASE WHEN confirmed AND luck > 0.995 THEN hour END,
-        CASE WHEN confirmed AND luck > 0.995 THEN 'seeded as a fake' ELSE '' END
+        CASE WHEN confirmed AND luck > 0.995 THEN 'seeded as a fake' ELSE '' END,
+        CASE WHEN confirmed AND named THEN hour END, CASE WHEN confirmed AND named THEN hour END
     FROM (
-        SELECT n, random() AS luck, 1 + floor(60 * random() ^ 3)::int AS c, age, age > 7 OR random() > 0.2 AS confirmed,
+        SELECT n, n %% 5 = 0 AS named, random() AS luck,
+            1 + floor(60 * random() ^ 3)::int AS c, age, age > 7 OR random() > 0.2 AS confirmed,
             date_trunc('hour', now() - make_interval(secs => 86400 * age), 'UTC') AS hour
         FROM (
             SELECT n, %(days)s * (1 - n::float / %(all)s) AS age FROM generate_series(%(first)s, %(last)s) AS n
