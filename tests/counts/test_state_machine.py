@@ -220,7 +220,7 @@ class Counting(RuleBasedStateMachine):
             self.mailed[row.pk] = row, links.token(signature), links.code(signature)
 
     def leads_to(self, signed, **link):
-        """The row behind the link to what was signed then, whose page has the button; None if there is none any more."""
+        """The row behind the link to what was signed then, whose page has the button; None if there is none."""
         found = Link.objects.filter(**link).first()
         return self.rows.get(found.signature_id) if found and self.now < signed.created_at + 7 * DAY + HOUR else None
 

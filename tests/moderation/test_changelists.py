@@ -34,7 +34,7 @@ def staff(client, admin_user):
 @pytest.fixture
 def make_mails(petition):
     def make(number, **overrides):
-        values = {"petition": petition, "kind": "sign", "recipient": b"", "email_digest": bytes(32), "language": "en"}
+        values = {"petition": petition, "kind": "sign", "recipient": b"", "language": "en"}
         return OutgoingMail.objects.bulk_create([OutgoingMail(**values | overrides) for _ in range(number)])
 
     return make

@@ -1,5 +1,7 @@
 """Staff look after petition, pages and mail, and cannot see an address or lower the count by accident."""
 
+from functools import partial
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
@@ -7,10 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaign.models import Page
-from petition import identity
 from petition.counts import tally
 from petition.models import OutgoingMail, Petition, Signature
-from tests.support import server
+from tests.support import links, server
 from tests.support.browser import needs_chromium
 
 pytestmark = pytest.mark.django_db
@@ -26,18 +27,7 @@ def staff(client, admin_user):
 
 @pytest.fixture
 def make_mail(petition):
-    def make(**overrides):
-        values = {
-            "petition": petition,
-            "kind": "sign",
-            "recipient": identity.seal("anna@example.org"),
-            "email_digest": identity.email_digest("anna@example.org"),
-            "language": "en",
-            **overrides,
-        }
-        return OutgoingMail.objects.create(**values)
-
-    return make
+    return partial(links.owe_mail, petition)
 
 
 def test_a_stranger_is_asked_to_log_in(client):
@@ -45,7 +35,7 @@ def test_a_stranger_is_asked_to_log_in(client):
 
 
 def test_signatures_are_listed_without_address_or_digest(staff, make_signature):
-    signature = make_signature(email="anna@example.org", name="Анна", country="ES", confirmed=True)
+    signature = make_signature(email="anna@example.org", name="Анна", shows_name=True, country="ES", confirmed=True)
 
     pages = (
         staff.get(SIGNATURES).content
@@ -91,6 +81,22 @@ def test_parked_mail_can_be_tried_again_and_shows_no_address(staff, make_mail):
     assert OutgoingMail.objects.waiting().get().pk == mail.pk
 
 
+def test_a_mail_whose_key_is_lost_is_told_apart_and_stays_parked(staff, make_mail):
+    lost = make_mail(key_id=None, recipient=b"", parked_at=timezone.now())
+    refused = make_mail(parked_at=timezone.now(), last_status=550)
+    url = reverse("admin:petition_outgoingmail_changelist")
+
+    page = staff.get(url, {"status": "lost"}).content.decode()
+    assert "key lost</td>" in page
+    assert "550" not in page
+    assert "key lost" in staff.get(reverse("admin:petition_outgoingmail_change", args=[lost.pk])).content.decode()
+    assert "key lost</td>" not in staff.get(url, {"status": "5"}).content.decode()
+
+    staff.post(url, {"action": "try_again", "_selected_action": [lost.pk, refused.pk]})
+
+    assert list(OutgoingMail.objects.waiting()) == [refused]
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_pages_are_edited_in_each_language(staff, language):
     call_command("load_campaign", verbosity=0)
@@ -121,7 +127,7 @@ def test_no_admin_page_breaks_under_its_own_policy_or_leaves_a_cookie_elsewhere(
 ):
     """Every list, form and history in a browser: inline code would be reported as an error."""
     call_command("load_campaign", verbosity=0)
-    make_signature(name="Анна", confirmed=True)
+    make_signature(name="Анна", shows_name=True, confirmed=True)
     make_mail()
     get_user_model().objects.create_superuser("admin", password="a long password for a test")
     with server.web(tmp_path / "web.log") as port:

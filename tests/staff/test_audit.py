@@ -13,8 +13,9 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from petition import retention
-from petition.models import Action, OutgoingMail, StaffAction
+from petition.models import Action, StaffAction
 from petition.staff import audit
+from tests.support import links
 
 pytestmark = pytest.mark.django_db
 
@@ -49,10 +50,8 @@ def test_an_entry_says_who_did_what_when_to_how_many_and_why(anna, petition):
 
 
 def test_an_entry_names_signers_and_mails_by_their_number(anna, petition, make_signature):
-    signature = make_signature(email="maria@example.org", name="Maria", words="Be strong")
-    mail = OutgoingMail.objects.create(
-        petition=petition, kind="sign", recipient=b"sealed", email_digest=bytes(32), language="en"
-    )
+    signature = make_signature(name="Maria", words="Be strong", shows_name=True)
+    mail = links.owe_mail(petition)
 
     audit.record(anna, Action.CHANGED, about=signature)
     audit.record(anna, Action.CHANGED, about=mail)

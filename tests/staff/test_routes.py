@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from campaign.models import Figure, Page, Report, Update
-from petition import identity
+from petition.mail.keys import Keyring
 from petition.models import (
     CountsToken,
     HeldSignature,
@@ -32,6 +32,7 @@ from petition.models import (
 )
 from petition.models.signature import this_hour
 from tests.conftest import create_signature, make_petition
+from tests.support import links
 from tests.support.accounts import (
     ADMINISTRATOR,
     ANONYMOUS,
@@ -266,17 +267,11 @@ def make_rows(petition):
     make_signature = partial(create_signature, petition)
     call_command("load_campaign")
     address = "maria@example.org"
-    mail = OutgoingMail.objects.create(
-        petition=petition,
-        kind="sign",
-        recipient=identity.seal(address),
-        email_digest=identity.email_digest(address),
-        language="en",
-        parked_at=timezone.now(),
-    )
+    Keyring().rotate()
+    mail = links.owe_mail(petition, address, parked_at=timezone.now())
     return {
         "petition": petition,
-        "signature": make_signature(email=address, name="Maria", confirmed=True),
+        "signature": make_signature(email=address, name="Maria", shows_name=True, confirmed=True),
         "words": make_signature(shows_name=True, words="Be strong", confirmed=True),
         "held": HeldSignature.objects.get(
             pk=make_signature(email="held@example.org", confirmed=True, held_at=this_hour()).pk

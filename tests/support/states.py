@@ -26,7 +26,7 @@ from django.utils import timezone, translation
 
 from campaign.models import Page
 from campaign.share import pictures
-from petition import identity, live_settings, withdrawal
+from petition import live_settings
 from petition.models import OutgoingMail, Petition, Signature, Switches
 from petition.models.signature import this_hour
 from petition.web import errors
@@ -76,12 +76,22 @@ class Scene:
             setattr(self.petition, name, value)
         self.petition.save()
 
-    def link(self, **values: object) -> Signature:
-        values = {"language": self.language, "name": "Анна К.", "words": "Справедливости!", "country": "ES", **values}
+    def signed(self, **values: object) -> Signature:
+        values = {
+            "language": self.language,
+            "name": "Анна К.",
+            "words": "Справедливости!",
+            "country": "ES",
+            "shows_name": True,
+            **values,
+        }
         return self.make_signature(**values)
 
     def open(self, signature: Signature) -> HttpResponse:
         return self.get(f"confirm/{links.token(signature)}/")
+
+    def withdraw_path(self) -> str:
+        return f"withdraw/{links.withdraw_token(self.petition, 'anna@example.org')}/"
 
 
 State = Callable[[Scene], HttpResponse]
@@ -150,38 +160,72 @@ def sign_with_a_likely_slip(scene: Scene) -> HttpResponse:
 
 @state
 def confirm_with_words(scene: Scene) -> HttpResponse:
-    return scene.open(scene.link(shows_name=True))
+    return scene.open(scene.signed())
 
 
 @state
-def confirm_with_words_that_are_not_shown(scene: Scene) -> HttpResponse:
-    return scene.open(scene.link())
+def confirm_what_shows_nothing(scene: Scene) -> HttpResponse:
+    return scene.open(scene.signed(name="", words="", shows_name=False))
 
 
 @state
-def confirm_under_review(scene: Scene) -> HttpResponse:
-    return scene.open(scene.link(confirmed=True, held_at=this_hour(), held_reason="busy network"))
+def confirm_once_more(scene: Scene) -> HttpResponse:
+    return scene.open(scene.signed(confirmed=True))
 
 
 @state
-def confirm_withdrawn(scene: Scene) -> HttpResponse:
-    signature = scene.link()
+def confirm_what_was_deleted(scene: Scene) -> HttpResponse:
+    signature = scene.signed()
     token = links.token(signature)
     signature.delete()
     return scene.get(f"confirm/{token}/")
 
 
 @state
+def confirm_after_its_week(scene: Scene) -> HttpResponse:
+    return scene.open(scene.signed(created_at=this_hour() - timedelta(days=8)))
+
+
+@state
 def confirm_too_late(scene: Scene) -> HttpResponse:
     scene.change_petition(closed_at=timezone.now() - timedelta(days=3))
-    return scene.open(scene.link())
+    return scene.open(scene.signed())
+
+
+@state
+def disown_asks_again(scene: Scene) -> HttpResponse:
+    return scene.post(f"confirm/{links.token(scene.signed())}/", ask_not_me="1")
+
+
+@state
+def disowned_with_a_way_back(scene: Scene) -> HttpResponse:
+    token = links.token(scene.signed())
+    scene.post(f"confirm/{token}/", not_me="1")
+    return scene.get(f"confirm/{token}/")
+
+
+@state
+def withdraw_with_a_link(scene: Scene) -> HttpResponse:
+    return scene.get(scene.withdraw_path())
+
+
+@state
+def withdraw_asks_again(scene: Scene) -> HttpResponse:
+    return scene.post(scene.withdraw_path(), ask="1")
+
+
+@state
+def withdraw_with_a_used_link(scene: Scene) -> HttpResponse:
+    path = scene.withdraw_path()
+    scene.post(path)
+    return scene.get(path)
 
 
 @state
 def withdraw_with_an_old_link(scene: Scene) -> HttpResponse:
-    token = withdrawal.make_token(scene.petition.pk, identity.email_digest("anna@example.org"))
+    path = scene.withdraw_path()
     scene.set(CONFIRMATION_DAYS=-1)
-    return scene.get(f"withdraw/{token}/")
+    return scene.get(path)
 
 
 @state

@@ -16,7 +16,7 @@ from django.urls import URLPattern, get_resolver
 from django.utils import timezone
 
 from campaign.models import Page, Update
-from petition import identity, withdrawal
+from petition.links import make
 from petition.models.signature import this_hour
 from tests.conftest import make_petition
 from tests.support import links, server
@@ -80,7 +80,8 @@ PETITION = "/{language}/petitions/chechnya"
 SHARE = "/{language}/share"
 SIGNER = {"email": "anna@example.org", "consent": "on"}
 
-# For each route its answers. `{pending}`, `{used}`, `{expired}`, `{withdraw}` and `{gone}` are tokens of such links.
+# For each route its answers. `{pending}`, `{used}`, `{disowned}`, `{expired}`, `{withdraw}` and `{gone}` are tokens of
+# such links.
 VISITS = {
     "start": [Visit("/", 302, type=""), Visit("/", 405, method="POST")],
     "healthz": [Visit("/healthz", 200, type="application/json"), Visit("/healthz", 405, method="POST")],
@@ -158,7 +159,7 @@ VISITS = {
     "petition:check-inbox": [page(PETITION + "/check-inbox/"), Visit(PETITION + "/check-inbox/", 405, method="POST")],
     "petition:confirm-code": [
         page(PETITION + "/confirm-code/"),
-        post(PETITION + "/confirm-code/", 422, email="anna@example.org", code="3333-3333"),
+        post(PETITION + "/confirm-code/", 422, code="3333-333-333"),
     ],
     "petition:thanks": [page(PETITION + "/thanks/")],
     "petition:disowned": [page(PETITION + "/disowned/")],
@@ -179,14 +180,23 @@ VISITS = {
         Visit("/{language}/confirm/{used}/", 200),
         Visit("/{language}/confirm/{expired}/", 410),
         Visit("/{language}/confirm/forged/", 404),
+        Visit("/{language}/confirm/{gone}/", 410),
         post("/{language}/confirm/{used}/", 303),
+        post("/{language}/confirm/{pending}/", 200, ask_not_me="1"),
+        post("/{language}/confirm/{disowned}/", 303, not_me="1"),
+        post("/{language}/confirm/{gone}/", 410),
         post("/{language}/confirm/{expired}/", 410),
         Visit("/{language}/confirm/{pending}/", 405, method="DELETE"),
     ],
     "petition:withdraw-link": [
         Visit("/{language}/withdraw/{withdraw}/", 200),
         Visit("/{language}/withdraw/{gone}/", 200),
+        Visit("/{language}/withdraw/{expired}/", 410),
         Visit("/{language}/withdraw/forged/", 404),
+        post("/{language}/withdraw/{withdraw}/", 200, ask="1"),
+        post("/{language}/withdraw/{withdraw}/", 303),
+        post("/{language}/withdraw/{gone}/", 303),
+        post("/{language}/withdraw/{expired}/", 410),
         post("/{language}/withdraw/forged/", 404),
     ],
 }
@@ -214,7 +224,8 @@ def tokens(petition, make_signature):
     Update.objects.language("en").create(slug="news", title="News", description="New", body="Some *text*.")
     hour = this_hour()
     words = make_signature(confirmed=True, words="With you", shows_name=True, reviewed_at=hour, approved_at=hour)
-    pending, used, expired = (
+    pending, disowned, used, expired = (
+        make_signature(),
         make_signature(),
         make_signature(confirmed=True),
         make_signature(created_at=now.replace(minute=0, second=0, microsecond=0) - timedelta(days=30)),
@@ -224,8 +235,9 @@ def tokens(petition, make_signature):
         "pending": links.token(pending),
         "used": links.token(used),
         "expired": links.token(expired),
-        "withdraw": withdrawal.make_token(petition.pk, bytes(used.email_digest)),
-        "gone": withdrawal.make_token(petition.pk, identity.email_digest("nobody@example.org")),
+        "disowned": links.token(disowned),
+        "withdraw": links.withdraw_token(petition, "anna@example.org"),
+        "gone": make().token,
     }
 
 

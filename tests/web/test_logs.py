@@ -13,6 +13,7 @@ from django.conf import settings as django_settings
 from django.db import connection
 
 from petition import identity
+from petition.links import make
 from petition.models import OutgoingMail, Signature
 from petition.web.logs import Private, PrivateFormatter
 from tests.conftest import make_petition
@@ -78,8 +79,13 @@ def forbidden(tokens):
     """What may stand in no log: parts of each, so that no quoting or cutting hides it."""
     told = ["zinaida", "kuznetsova", "secret-mailbox", "unmistakable", CLIENT, "203.0.113", PEER]
     told += [part for token in tokens for part in token.split(".") if len(part) > 8]
-    told += [django_settings.SECRET_KEY, django_settings.EMAIL_DIGEST_KEY, *django_settings.RECIPIENT_SECRET_KEYS]
+    told += [django_settings.SECRET_KEY, django_settings.EMAIL_DIGEST_KEY, *secret_halves()]
     return [word.lower() for word in told]
+
+
+def secret_halves():
+    """The keys to the recipients, as a log might write bytes."""
+    return [path.read_bytes().hex() for path in Path(django_settings.OUTBOX_KEYS_DIR).iterdir()]
 
 
 def check_silent(text, tokens):
@@ -124,16 +130,12 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
         assert visitor.send("POST", f"/en/confirm/{tokens[0]}/", "a&" * 20_000) == 400
         assert visitor.send("DELETE", f"/en/confirm/{tokens[0]}/") == 405
         hours = Signature.objects.first().created_at
-        late = Signature(
-            pk=1, petition_id=1, email_digest=identity.email_digest(ADDRESS), created_at=hours.replace(year=2000)
-        )
-        late.petition_id = Signature.objects.first().petition_id
-        tokens.append(links.token(late))
+        tokens.append(make(hours.replace(year=2000)).token)
         assert visitor.send("GET", f"/en/confirm/{tokens[-1]}/") == 410
         code = links.code(Signature.objects.first())
-        assert visitor.send("POST", "/en/petitions/chechnya/confirm-code/", {"email": ADDRESS, "code": code[:4]}) == 422
+        assert visitor.send("POST", "/en/petitions/chechnya/confirm-code/", {"code": code[:4]}) == 422
         with ThreadPoolExecutor(8) as pool:
-            assert set(pool.map(visitor.press, tokens[:2] * 4)) <= {303, 410}
+            assert set(pool.map(visitor.press, tokens[:2] * 4)) == {303}
         assert Signature.objects.counted().count() == 1
 
         # Forms and paths with her name in them.
@@ -174,12 +176,12 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
         mail_server.commands["DATA"] = "550 5.7.1 <ADDRESS> is unknown to us"
         with server.worker(worker_log, EMAIL_URL=mail_url):
             server.wait_until(lambda: not OutgoingMail.objects.waiting().exists())
-        assert OutgoingMail.objects.parked().exists()
+        assert OutgoingMail.objects.exclude(parked_at=None).exists()
 
         # Too often. On a slow machine a minute's limit may begin anew meanwhile; an hour's does not.
         assert any(visitor.sign(email="") == 429 for _ in range(301))
 
-    tokens += [identity.email_digest(ADDRESS).hex(), identity.network_digest(CLIENT).hex(), code]
+    tokens += [identity.email_digest(ADDRESS).hex(), code, code.replace("-", "")]
     web, worker = web_log.read_text(), worker_log.read_text()
     # They do tell an operator what happened.
     for said in ("500 POST petition:sign", "404 GET no route", "410 GET petition:confirm", "429 POST petition:sign"):
