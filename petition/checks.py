@@ -188,12 +188,7 @@ def of_the_worker() -> Iterator[CheckMessage]:
             hint=f"Addresses are stored as digests under it. Make one with: {MAKE_KEY}. Keep it: it can never change.",
             id="petition.E003",
         )
-        return
-    # With another key every duplicate would count, and nobody could withdraw.
-    stored, _is_new = KeyFingerprint.objects.get_or_create(
-        name="email_digest", defaults={"fingerprint": identity.key_fingerprint()}
-    )
-    if stored.fingerprint != identity.key_fingerprint():
+    elif not is_the_key_of_this_database():
         yield Error(
             "EMAIL_DIGEST_KEY is not the one this database was filled with.",
             hint="Restore the old key; without it nobody can be recognised and nobody can withdraw.",
@@ -205,6 +200,14 @@ def of_the_worker() -> Iterator[CheckMessage]:
             hint="Name a directory in memory that belongs to the worker alone, as RuntimeDirectory= of its unit makes.",
             id="petition.E013",
         )
+
+
+def is_the_key_of_this_database() -> bool:
+    """Whether no digest was made with another key. The first worker to start leaves the fingerprint of its own."""
+    stored, _is_new = KeyFingerprint.objects.get_or_create(
+        name="email_digest", defaults={"fingerprint": identity.key_fingerprint()}
+    )
+    return stored.fingerprint == identity.key_fingerprint()
 
 
 def is_private_directory(directory: Path) -> bool:

@@ -9,15 +9,13 @@ from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
-from nacl.public import PrivateKey
 
-from petition.checks import recipient_keys
+from petition.checks import of_the_worker
 from petition.models import KeyFingerprint
 from petition.web.loopback import is_loopback
 from tests.support import server
 
 PASSWORD = "hunter2-secret"
-KEY_PAIR = PrivateKey.generate()
 
 
 def production(**overrides):
@@ -28,11 +26,14 @@ def production(**overrides):
         "ALLOWED_HOSTS": "petition.example.org",
         "EMAIL_URL": f"smtps://user:{PASSWORD}@mail.example.org:587",
         "SECRET_KEY": "of-production-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG",
-        "RECIPIENT_PUBLIC_KEY": KEY_PAIR.public_key.encode().hex(),
-        "RECIPIENT_SECRET_KEYS": KEY_PAIR.encode().hex(),
         **overrides,
     }
     return server.environment(**values)
+
+
+def workers(**overrides):
+    """The same for a worker."""
+    return production(**server.worker_keys() | overrides)
 
 
 def run(*command, environment):
@@ -63,10 +64,7 @@ REFUSALS = [
     ("E015", {"ADMIN_PATH": "/"}, "ADMIN_PATH"),
     ("E002", {"SECRET_KEY": None}, "secrets.token_hex"),
     ("E002", {"SECRET_KEY": "short"}, "secrets.token_hex"),
-    ("E003", {"EMAIL_DIGEST_KEY": None}, "EMAIL_DIGEST_KEY"),
-    ("E003", {"EMAIL_DIGEST_KEY": "ab" * 31 + "xy"}, "EMAIL_DIGEST_KEY"),
-    ("E004", {"RECIPIENT_PUBLIC_KEY": None}, "make_recipient_keys"),
-    ("E004", {"RECIPIENT_PUBLIC_KEY": "ab" * 33}, "make_recipient_keys"),
+    ("E017", {"EMAIL_DIGEST_KEY": "ab" * 32}, "the worker alone"),
     ("E005", {"DATABASE_URL": None}, "DATABASE_URL"),
     ("E005", {"DATABASE_URL": "sqlite:////tmp/x.sqlite3"}, "DATABASE_URL"),
     ("E006", {"EMAIL_URL": None}, "EMAIL_URL"),
@@ -129,8 +127,6 @@ def test_a_start_is_refused_with_id_and_hint(identifier, broken, hint):
     "broken",
     [
         {"SECRET_KEY": None},
-        {"EMAIL_DIGEST_KEY": None},
-        {"RECIPIENT_PUBLIC_KEY": None},
         {"DATABASE_URL": None},
         {"DATABASE_URL": f"//user:{PASSWORD}@host/db"},
         {"EMAIL_URL": None},
@@ -143,7 +139,8 @@ def test_a_start_is_refused_with_id_and_hint(identifier, broken, hint):
 def test_server_and_worker_refuse_like_the_check_does(start, broken):
     (identifier, hint), *_ = [(identifier, hint) for identifier, values, hint in REFUSALS if values == broken]
 
-    check_refusal(run(*STARTS[start], environment=production(**broken)), identifier, hint)
+    environment = workers(**broken) if start == "worker" else production(**broken)
+    check_refusal(run(*STARTS[start], environment=environment), identifier, hint)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -166,13 +163,9 @@ class TestCompleteEnvironment:
 
     def test_starts_the_worker_and_the_server(self):
 
-        for start in ("worker", "wsgi"):
-            code, said = run(*STARTS[start], environment=production(EMAIL_URL="smtp://127.0.0.1:1"))
+        for start, variables in (("worker", workers), ("wsgi", production)):
+            code, said = run(*STARTS[start], environment=variables(EMAIL_URL="smtp://127.0.0.1:1"))
             assert code == 0, said
-
-    def test_needs_no_secret_key_of_the_worker_in_the_server(self):
-
-        assert run(*STARTS["wsgi"], environment=production(RECIPIENT_SECRET_KEYS=None))[0] == 0
 
     def test_has_no_page_with_mails(self, tmp_path):
         environment = {name: value for name, value in production().items() if name not in server.environment()}
@@ -193,8 +186,8 @@ class TestCompleteEnvironment:
 
 
 def overrides_for_production():
-    names = ("LOCAL", "SITE_URL", "ALLOWED_HOSTS", "EMAIL_URL", "SECRET_KEY", "RECIPIENT_PUBLIC_KEY")
-    return {name: production().get(name) for name in names} | {"RECIPIENT_SECRET_KEYS": None}
+    names = ("LOCAL", "SITE_URL", "ALLOWED_HOSTS", "EMAIL_URL", "SECRET_KEY")
+    return {name: production().get(name) for name in names}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -208,49 +201,105 @@ def test_a_server_that_is_refused_says_why_and_serves_nothing(tmp_path):
     assert "Links in mails are built from SITE_URL" in log.read_text()
 
 
-# Against the database.
+# What the worker alone needs.
 
 
 @pytest.mark.django_db
-class TestDigestKey:
+class TestWorkersKeys:
+    @pytest.fixture(autouse=True)
+    def _own_directory(self, settings, tmp_path):
+        settings.OUTBOX_KEYS_DIR = str(tmp_path / "keys")
+
+    def refused(self):
+        return [(error.id, error.hint) for error in of_the_worker() if error.is_serious()]
+
     def identifiers(self):
-        return {message.id for message in checks.run_checks(databases=["default"])}
+        return [identifier for identifier, _hint in self.refused()]
 
-    def test_that_of_the_database_is_taken(self):
+    def test_the_first_start_remembers_the_key_and_not_what_it_is(self):
+        assert self.refused() == []
 
-        assert "petition.E012" not in self.identifiers()
-
-    def test_another_one_is_refused(self, settings):
-        settings.EMAIL_DIGEST_KEY = "00" * 32
-
-        (error,) = [m for m in checks.run_checks(databases=["default"]) if m.id == "petition.E012"]
-        assert error.is_serious()
-        assert "Restore the old key" in error.hint
-
-    def test_a_database_that_knows_none_is_refused(self):
-        assert "petition.E012" in self.identifiers()
-
-    def test_capital_letters_make_no_other_key(self, settings):
-        settings.EMAIL_DIGEST_KEY = settings.EMAIL_DIGEST_KEY.upper()
-
-        assert "petition.E012" not in self.identifiers()
-
-    def test_the_fingerprint_is_not_the_key(self):
-
-        stored = KeyFingerprint.objects.get().fingerprint
+        stored = KeyFingerprint.objects.get(name="email_digest").fingerprint
         assert django_settings.EMAIL_DIGEST_KEY not in stored
         assert len(stored) == 64
 
+    def test_another_key_is_refused_from_then_on_and_the_old_one_is_still_known(self, settings):
+        own = settings.EMAIL_DIGEST_KEY
+        assert self.refused() == []
+        settings.EMAIL_DIGEST_KEY = "00" * 32
+
+        ((identifier, hint),) = self.refused()
+        assert identifier == "petition.E012"
+        assert "Restore the old key" in hint
+        settings.EMAIL_DIGEST_KEY = own
+        assert self.refused() == []
+
+    def test_capital_letters_make_no_other_key(self, settings):
+        assert self.refused() == []
+        settings.EMAIL_DIGEST_KEY = settings.EMAIL_DIGEST_KEY.upper()
+
+        assert self.refused() == []
+
+    @pytest.mark.parametrize("key", ["", "ab" * 31 + "xy", "ab" * 31, "ab" * 32 + "\n"])
+    def test_what_is_no_key_is_refused_and_not_remembered(self, settings, key):
+        settings.EMAIL_DIGEST_KEY = key
+
+        assert self.identifiers() == ["petition.E003"]
+        assert not KeyFingerprint.objects.exists()
+
+    def test_a_directory_that_others_can_read_is_refused(self, settings, tmp_path):
+        shared = tmp_path / "shared"
+        for mode, identifiers in ((0o700, []), (0o750, ["petition.E013"]), (0o701, ["petition.E013"])):
+            shared.mkdir(exist_ok=True)
+            shared.chmod(mode)
+            settings.OUTBOX_KEYS_DIR = str(shared)
+
+            assert self.identifiers() == identifiers, oct(mode)
+
+    @pytest.mark.parametrize("directory", ["", "/proc/nowhere", "/dev/null"])
+    def test_a_directory_that_cannot_be_is_refused(self, settings, directory):
+        settings.OUTBOX_KEYS_DIR = directory
+
+        ((identifier, hint),) = self.refused()
+        assert identifier == "petition.E013"
+        assert "RuntimeDirectory=" in hint
+
+    def test_several_faults_are_told_at_once(self, settings):
+        settings.EMAIL_DIGEST_KEY = settings.OUTBOX_KEYS_DIR = ""
+
+        assert self.identifiers() == ["petition.E003", "petition.E013"]
+
 
 @pytest.mark.django_db(transaction=True)
-def test_another_digest_key_stops_server_and_worker():
+def test_a_worker_that_is_refused_says_why_and_tells_no_key():
+    assert run(*STARTS["worker"], environment=workers(EMAIL_URL="smtp://127.0.0.1:1"))[0] == 0
+    other = "0123456789abcdef" * 4
 
-    for start in ("worker", "wsgi"):
-        code, said = run(*STARTS[start], environment=production(EMAIL_DIGEST_KEY="00" * 32))
+    for broken, identifier, hint in (
+        ({"EMAIL_DIGEST_KEY": None}, "E003", "secrets.token_hex"),
+        ({"EMAIL_DIGEST_KEY": other}, "E012", "Restore the old key"),
+        ({"OUTBOX_KEYS_DIR": None}, "E013", "RuntimeDirectory="),
+    ):
+        code, said = run(*STARTS["worker"], environment=workers(**broken))
         assert code != 0
-        assert "petition.E012" in said
-        assert "Restore the old key" in said
-        assert "00" * 32 not in said
+        assert f"petition.{identifier}" in said
+        assert hint in said
+        assert other not in said
+        assert django_settings.EMAIL_DIGEST_KEY not in said
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_trial_gives_the_key_to_its_worker_alone(tmp_path):
+    """As `make run` does: everything else of it could not tell one address from another, either."""
+    (tmp_path / "local.env").write_text(f"SECRET_KEY={django_settings.SECRET_KEY}\n")
+    (tmp_path / "worker.env").write_text(f"EMAIL_DIGEST_KEY={'ab' * 32}\n")
+    environment = server.environment(VAR_DIR=str(tmp_path), EMAIL_URL="smtp://127.0.0.1:1")
+    tell = "import sys; sys.argv = ['manage.py', {!r}]; from config import settings; print(settings.EMAIL_DIGEST_KEY)"
+
+    told = {name: run("-c", tell.format(name), environment=environment)[1].strip() for name in ("worker", "shell")}
+
+    assert told == {"worker": "ab" * 32, "shell": ""}
+    assert run(*STARTS["worker"], environment=environment)[0] == 0
 
 
 @pytest.mark.django_db
@@ -261,39 +310,6 @@ def test_a_database_that_logs_statements_is_warned_of():
     (warning,) = [m for m in checks.run_checks(databases=["default"]) if m.id == "petition.W001"]
     assert "log_error_verbosity = 'terse'" in warning.hint
     assert not warning.is_serious()
-
-
-# The worker's own keys.
-
-
-@pytest.mark.parametrize(
-    "keys", [[], [PrivateKey.generate().encode().hex()], ["short"], [""], ["zz" * 32], ["ab" * 32, "cd" * 32]]
-)
-def test_a_worker_without_the_key_of_the_recipients_is_refused(settings, keys):
-    settings.RECIPIENT_PUBLIC_KEY = KEY_PAIR.public_key.encode().hex()
-    settings.RECIPIENT_SECRET_KEYS = keys
-
-    (error,) = recipient_keys()
-    assert error.id == "petition.E013"
-    assert "secret key" in error.hint
-
-
-def test_a_worker_may_keep_older_keys_too(settings):
-    settings.RECIPIENT_PUBLIC_KEY = KEY_PAIR.public_key.encode().hex().upper()
-    settings.RECIPIENT_SECRET_KEYS = [PrivateKey.generate().encode().hex(), KEY_PAIR.encode().hex()]
-
-    assert recipient_keys() == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_worker_says_so_and_leaves_the_mail_alone():
-    other = PrivateKey.generate().encode().hex()
-
-    for keys in (None, other):
-        code, said = run(*STARTS["worker"], environment=production(RECIPIENT_SECRET_KEYS=keys))
-        assert code != 0
-        assert "petition.E013" in said
-        assert other not in said
 
 
 # What counts as this machine.
@@ -325,7 +341,7 @@ def test_each_check_is_provoked_here():
     """A new check needs a row above."""
     with (server.PROJECT / "petition/checks.py").open() as file:
         defined = {line.split('"')[1].removeprefix("petition.") for line in file if 'id="petition.' in line}
-    elsewhere = {"E012", "E013", "W001"}
+    elsewhere = {"E003", "E012", "E013", "W001"}
 
     assert defined == {identifier for identifier, _broken, _hint in REFUSALS} | elsewhere
 

@@ -87,9 +87,10 @@ def test_the_services_may_do_little(installed, unit):
     assert said.returncode == 0, said.stdout + said.stderr
 
 
-def test_only_the_worker_has_the_keys_to_recipients():
-    assert settings_in("worker.env") == ["RECIPIENT_SECRET_KEYS"]
-    assert "RECIPIENT_SECRET_KEYS" not in settings_in("petition.env")
+def test_only_the_worker_has_the_key_to_digests_and_those_to_recipients():
+    own = settings_in("worker.env")
+    assert own == ["EMAIL_DIGEST_KEY", "OUTBOX_KEYS_DIR"]
+    assert set(own).isdisjoint(settings_in("petition.env"))
     assert values(WORKER, "EnvironmentFile") == ["/etc/petition/petition.env", "/etc/petition/worker.env"]
     for other in (WEB, SANDBOX, (DEPLOY / "manage").read_text()):
         assert "worker.env" not in other
@@ -103,6 +104,16 @@ def test_the_web_server_cannot_look_into_the_worker():
     assert values(SANDBOX, "InaccessiblePaths") == ["/etc/petition"]
     assert values(WEB, "RestrictAddressFamilies") == ["AF_UNIX"]
     assert values(WEB, "PrivateNetwork") == ["yes"]
+
+
+def test_keys_to_recipients_lie_in_memory_outlive_a_restart_and_are_the_workers_alone():
+    (place,) = re.findall(r"^OUTBOX_KEYS_DIR=(.*)$", (DEPLOY / "worker.env").read_text(), re.MULTILINE)
+
+    assert [f"/run/{name}" for name in values(WORKER, "RuntimeDirectory")] == [place]
+    assert values(WORKER, "RuntimeDirectoryMode") == ["0700"]
+    # With "restart", a worker that is stopped would take the keys from the others: they share one directory.
+    assert values(WORKER, "RuntimeDirectoryPreserve") == ["yes"]
+    assert values(WEB, "InaccessiblePaths") == [f"-{place}"]
 
 
 def test_nothing_typed_reaches_the_disk():
@@ -149,7 +160,7 @@ def test_the_server_starts_as_make_run_starts_it_but_for_reloads_and_its_socket(
 
 
 def test_nginx_and_the_units_mean_the_same_places():
-    nginx = (DEPLOY / "nginx.conf").read_text()
+    nginx = (DEPLOY / "nginx.conf").read_text() + (DEPLOY / "nginx-site.conf").read_text()
 
     assert set(re.findall(r"unix:([^\s;]+)", nginx)) == {"/run/petition/web.sock"}
     assert set(re.findall(r"/srv/[^\s;]+", nginx)) == {f"{HOME}/var/static/", f"{HOME}/deploy"}

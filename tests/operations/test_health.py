@@ -10,10 +10,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from petition import health, identity
-from petition.models import OutgoingMail, TallyChange
+from petition import health
+from petition.mail.keys import Keyring
+from petition.models import OutboxKey, TallyChange
 from tests.conftest import make_petition
-from tests.support import server
+from tests.support import links, server
 
 GOOD = {"status": "ok", "database": "ok", "migrations": "ok", "mail": "ok", "folder": "ok"}
 
@@ -37,18 +38,7 @@ def ask():
 @pytest.fixture
 def owe_mail(petition):
     def owe(seconds, **values):
-        digest = identity.email_digest("anna@example.org")
-        due_at = timezone.now() - timedelta(seconds=seconds)
-        recipient = identity.seal("anna@example.org")
-        return OutgoingMail.objects.create(
-            petition=petition,
-            recipient=recipient,
-            email_digest=digest,
-            kind="sign",
-            language="en",
-            due_at=due_at,
-            **values,
-        )
+        return links.owe_mail(petition, due_at=timezone.now() - timedelta(seconds=seconds), **values)
 
     return owe
 
@@ -76,6 +66,15 @@ class TestHealth:
     def test_parked_mail_is_not_late(self, ask, owe_mail):
         owe_mail(3_600, parked_at=timezone.now())
 
+        assert ask() == (200, GOOD)
+
+    def test_without_a_key_to_seal_with_nobody_can_sign_until_a_worker_has_made_one(self, ask, settings, tmp_path):
+        OutboxKey.objects.all().delete()
+
+        assert ask() == (503, {"status": "error", "database": "ok", "migrations": "ok", "mail": "no key"})
+
+        settings.OUTBOX_KEYS_DIR = str(tmp_path)
+        Keyring().rotate()
         assert ask() == (200, GOOD)
 
     @pytest.mark.parametrize(("rows", "folder"), [(20_000, "ok"), (20_001, "late")])
@@ -115,7 +114,7 @@ class TestHealth:
         assert said == {"status": "error", "database": "away"}
 
     def test_it_names_no_host_and_no_person(self, ask, make_signature, owe_mail):
-        make_signature(email="anna@example.org", name="Anna", confirmed=True)
+        make_signature(name="Anna", shows_name=True, confirmed=True)
         owe_mail(300)
 
         text = json.dumps(ask())

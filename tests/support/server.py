@@ -44,17 +44,21 @@ def database_url() -> str:
 
 def environment(**overrides: str | None) -> dict[str, str]:
     """Variables for a process on the database of this test; None leaves one out."""
-    values = {name: value for name, value in os.environ.items() if not name.startswith(("GRANIAN_", "PYTEST"))} | {
+    strange = ("GRANIAN_", "PYTEST", *worker_keys())
+    values = {name: value for name, value in os.environ.items() if not name.startswith(strange)} | {
         "LOCAL": "1",
         "VAR_DIR": str(settings.VAR_DIR),
         "DATABASE_URL": database_url(),
         "SECRET_KEY": settings.SECRET_KEY,
-        "EMAIL_DIGEST_KEY": settings.EMAIL_DIGEST_KEY,
-        "OUTBOX_KEYS_DIR": str(settings.OUTBOX_KEYS_DIR),
         "PYTHONUNBUFFERED": "1",
         **overrides,
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+def worker_keys() -> dict[str, str]:
+    """Variables that a worker has, and no web server."""
+    return {"EMAIL_DIGEST_KEY": settings.EMAIL_DIGEST_KEY, "OUTBOX_KEYS_DIR": str(settings.OUTBOX_KEYS_DIR)}
 
 
 _ports: list[socket.socket] = []
@@ -141,7 +145,7 @@ def fetch(
 
 @contextmanager
 def worker(log: Path, **overrides: str | None) -> Iterator[subprocess.Popen[bytes]]:
-    with process(PYTHON, "manage.py", "worker", log=log, **overrides) as started:
+    with process(PYTHON, "manage.py", "worker", log=log, **worker_keys() | overrides) as started:
         yield started
 
 

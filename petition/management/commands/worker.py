@@ -37,17 +37,22 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> str | None:
         self.check(databases=["default"])
-        if errors := list(of_the_worker()):
-            raise SystemCheckError("\n".join(str(error) for error in errors))
         try:
+            self.check_keys()
             if options["once"]:
                 return self.drain()
             self.run()
+        except SystemCheckError:
+            raise
         except Exception:
             # A bare traceback would quote values, perhaps an address; the log names types and places only.
             logger.exception("The worker stops")
             raise SystemExit(1) from None
         return None
+
+    def check_keys(self) -> None:
+        if errors := list(of_the_worker()):
+            raise SystemCheckError("\n".join(str(error) for error in errors))
 
     def drain(self) -> str:
         sent = folded = 0
