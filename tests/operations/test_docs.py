@@ -20,7 +20,9 @@ OUR_FOLDERS = r"\.ci|\.github|bench|campaign|config|deploy|docs|locale|petition|
 OF_PEOPLE = [
     models.Signature,
     models.InvalidationCampaign,
+    models.Link,
     models.OutgoingMail,
+    models.OutboxKey,
     models.AddressMark,
     models.StaffAction,
     models.ListedNetwork,
