@@ -325,8 +325,8 @@ class Counting(RuleBasedStateMachine):
     @rule()
     def send_mail(self):
         """The worker reads whose mails they are. No row comes or goes by that, whatever it sends."""
-        due = OutgoingMail.objects.waiting().filter(due_at__lte=self.now, kind=OutgoingMail.Kind.SIGN)
-        read = [self.rows[pk] for pk in due.values_list("signature_id", flat=True) if pk in self.rows]
+        waiting = OutgoingMail.objects.waiting().filter(kind=OutgoingMail.Kind.SIGN)
+        read = [self.rows[pk] for pk in waiting.values_list("signature_id", flat=True) if pk in self.rows]
         while queue.deliver_due():
             pass
         for row in read:

@@ -20,8 +20,10 @@ OUR_FOLDERS = r"\.ci|\.github|bench|campaign|config|deploy|docs|locale|petition|
 OF_PEOPLE = [
     models.Signature,
     models.InvalidationCampaign,
+    models.Link,
     models.OutgoingMail,
     models.Lookup,
+    models.OutboxKey,
     models.AddressMark,
     models.StaffAction,
     models.ListedNetwork,
