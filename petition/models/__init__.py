@@ -9,7 +9,17 @@ from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals, SoughtSignature
 from .signature import HeldReason, Signature
-from .tally import DayTally, HourTally, Measure, TallyChange, TotalTally
+from .tally import (
+    DayTally,
+    HourTally,
+    Measure,
+    PublishedCell,
+    PublishedCount,
+    PublishedHour,
+    PublishedWeek,
+    TallyChange,
+    TotalTally,
+)
 
 __all__ = [
     "Action",
@@ -30,6 +40,10 @@ __all__ = [
     "OutboxKey",
     "OutgoingMail",
     "Petition",
+    "PublishedCell",
+    "PublishedCount",
+    "PublishedHour",
+    "PublishedWeek",
     "Review",
     "SeenDomain",
     "Signals",

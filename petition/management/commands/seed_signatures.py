@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from petition.counts import tally
+from petition.counts import publication, tally
 from petition.models import Petition, Source
 
 BATCH = 50_000
@@ -21,13 +21,13 @@ SOURCES = [f"seed-{number:02}" for number in range(1, 21)]
 # holds pending ones, since older ones lapse.
 SEED = """
     INSERT INTO petition_signature (
-        petition_id, email_digest, domain_digest, network_digest, name, country, language, source, consent_version,
+        petition_id, email_digest, domain_digest, network_digest, country, language, source, consent_version,
         created_at, confirmed_at, held_at, invalidated_at, invalidated_reason
     )
     SELECT %(petition)s, sha256(convert_to('seed ' || n || random(), 'UTF8')),
         CASE WHEN age < 30 THEN sha256(convert_to('domain ' || floor(1000 * random() ^ 4), 'UTF8')) END,
         CASE WHEN age < 30 THEN sha256(convert_to('network ' || floor(200000 * random()), 'UTF8')) END,
-        'Seed ' || n, (%(countries)s)[c], (%(languages)s)[1 + CASE WHEN random() < 0.9 THEN c %% 4 ELSE 0 END],
+        (%(countries)s)[c], (%(languages)s)[1 + CASE WHEN random() < 0.9 THEN c %% 4 ELSE 0 END],
         CASE WHEN random() < 0.2 THEN (%(sources)s)[1 + floor(20 * random() ^ 2)] ELSE '' END, 1, hour,
         CASE WHEN confirmed THEN hour END,
         CASE WHEN confirmed AND luck > 0.990 AND luck < 0.995 THEN hour END,
@@ -65,8 +65,13 @@ class Command(BaseCommand):
             self.seed(petition, first, last, number, options["days"])
             if sys.stderr.isatty():
                 self.stderr.write(f"\r{last} of {number}", ending="")
+        publication.publish_as_counted(petition.pk)
+        publication.publish()
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE petition_signature, petition_hourtally, petition_daytally, petition_tallychange")
+            cursor.execute(
+                "ANALYZE petition_signature, petition_hourtally, petition_daytally, petition_tallychange,"
+                " petition_publishedhour, petition_publishedcell"
+            )
         return f"Seeded {number} signatures; {tally.current(petition.slug).total} are shown."  # type: ignore[union-attr]
 
     def seed(self, petition: Petition, first: int, last: int, number: int, days: int) -> None:
