@@ -27,7 +27,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, HRFlowable, KeepTogether, Paragraph, SimpleDocTemplate, Table
 
 from petition.counts import breakdown, tally
-from petition.counts.breakdown import OTHER, SMALL, TOTAL, Question
+from petition.counts.breakdown import Question
 from petition.dates import season
 from petition.models import Petition
 
