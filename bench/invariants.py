@@ -89,7 +89,7 @@ def mistakes(true: Series | None = None) -> list[str]:
     """
     found, rows, series = [], of_rows(), kept()
     for pk, slug, before in Petition.objects.values_list("pk", "slug", "collected_before"):
-        shown, number = tally.current(slug), rows.total(Measure.COUNTED, pk)
+        shown, number = tally.exact(slug), rows.total(Measure.COUNTED, pk)
         if shown is None or (shown.total, shown.confirmed_here) != (before + number, number):
             found.append(f"{number} rows count, after {before}, but what is shown is {shown}")
     for measure in Measure.values:

@@ -120,7 +120,7 @@ def run(seconds: float, steps: tuple[int, ...], rows: int) -> None:
 def confirmed_here() -> int:
     from petition.counts import tally
 
-    count = tally.current("chechnya")
+    count = tally.exact("chechnya")
     return count.confirmed_here if count else 0
 
 

@@ -68,6 +68,8 @@ RATE_PER_NETWORK = env.str("RATE_PER_NETWORK", "300/h")
 BURST_PER_NETWORK = env.str("BURST_PER_NETWORK", "30/m")
 MAILS_PER_ADDRESS = env.str("MAILS_PER_ADDRESS", "5/d")
 HOLD_PER_NETWORK = env.str("HOLD_PER_NETWORK", "200/h")
+# The public number moves in steps of so many and more: in a trial with each signature.
+COUNT_STEP = env.str("COUNT_STEP", "1" if LOCAL else "10")
 CODE_TRIES = "5/h"  # for each network
 CODE_ERRORS = "500/h"  # for the whole site
 DASHBOARD_RATE = "60/m"  # for each token

@@ -1,4 +1,4 @@
-"""The counts for a dashboard that brings a token: the same numbers as in the admin, small ones always merged."""
+"""The counts for a dashboard that brings a token: the same published numbers as in the admin."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -37,8 +37,6 @@ def counts_json(request: HttpRequest, slug: str) -> HttpResponseBase:
         return refusal(HTTPStatus.NOT_FOUND, _("There is no such petition."), {})
     asked = request.GET
     by = [name for text in asked.getlist("by") for name in text.split(",") if name] or ["day"]
-    if "exact" in asked:
-        return not_as_asked({"exact": [_("A token never gives exact figures.")]})
     try:
         question = Question.ask(petition.pk, by, asked.get("since", ""), asked.get("until", ""))
     except ValidationError as error:

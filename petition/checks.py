@@ -19,6 +19,7 @@ from petition.models import KeyFingerprint
 from petition.models.live_settings import RATE
 from petition.web.loopback import is_loopback
 
+LEAST_STEP = 10
 KEY = re.compile(r"[0-9a-fA-F]{64}\Z")
 QUOTE = "Write / # ? @ : in a password as %2F %23 %3F %40 %3A."
 # A statement holds names, and so does the detail of an error.
@@ -126,6 +127,13 @@ def numbers_are_readable(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessa
             "MAIL_CONNECTIONS is not a number from 1 to 99.",
             hint="Set it to how many connections your mail server allows one worker, or leave it out.",
             id="petition.E016",
+        )
+    least = 1 if settings.LOCAL else LEAST_STEP
+    if not re.match(r"[1-9][0-9]{0,3}\Z", settings.COUNT_STEP) or int(settings.COUNT_STEP) < least:
+        yield Error(
+            f"COUNT_STEP is not a number from {least} to 9999.",
+            hint=f"Leave it out: with steps below {LEAST_STEP} the public number shows when a single person confirms.",
+            id="petition.E018",
         )
     for proxy in settings.TRUSTED_PROXIES:
         try:

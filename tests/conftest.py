@@ -1,6 +1,6 @@
 import os
 import secrets
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from petition import identity, live_settings
+from petition.counts import publication, tally
 from petition.mail import keys
 from petition.mail.keys import Keyring
 from petition.models import Petition, Signature
@@ -88,6 +89,38 @@ def _outbox_key(request):
     if {"db", "transactional_db"} & set(request.fixturenames) or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("_django_db_helper")
         Keyring().rotate()
+
+
+@pytest.fixture
+def publish(db):
+    """The publishing step of the worker. In a test that asks for it nobody else takes it."""
+    return publication.publish
+
+
+@pytest.fixture(autouse=True)
+def _published_at_once(request, monkeypatch):
+    """Whoever reads the public number finds it published, as if a worker ran, unless the test says when it is."""
+    if "publish" in request.fixturenames:
+        return
+    current, snapshot, inside = tally.current, tally.snapshot, []
+
+    def read(slug):
+        if not inside:
+            publication.publish()
+        return current(slug)
+
+    @contextmanager
+    def publish_first():
+        publication.publish()
+        with snapshot():
+            inside.append(True)
+            try:
+                yield
+            finally:
+                inside.pop()
+
+    monkeypatch.setattr(tally, "current", read)
+    monkeypatch.setattr(tally, "snapshot", publish_first)
 
 
 @pytest.fixture

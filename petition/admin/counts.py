@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ObjectDoesNotExist
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from petition.counts import breakdown, export, letter, tally
-from petition.counts.breakdown import SMALL, Question
+from petition.counts.breakdown import Question
 from petition.models import Action, Counts
 from petition.staff import audit
 
@@ -39,30 +39,24 @@ class CountsForm(forms.Form):
 
     since = forms.CharField(label=gettext_lazy("First day"), required=False)
     until = forms.CharField(label=gettext_lazy("Last day"), required=False)
-    exact = forms.BooleanField(label=gettext_lazy("Exact, small numbers as well"), required=False)
     by = forms.Field(
         label=gettext_lazy("Broken down by"), required=False, widget=Groupings(choices=list(counts_page.TITLES.items()))
     )
 
-    def __init__(self, data: Any, petition: Counts, *, may_see_exact: bool) -> None:
+    def __init__(self, data: Any, petition: Counts) -> None:
         super().__init__(data, label_suffix="")
-        self.petition, self.may_see_exact = petition, may_see_exact
+        self.petition = petition
         for name in ("since", "until"):
             # A date field of a browser shows nothing else that was typed, so a mistake could not be corrected.
             typed = self.data.get(name, "")
             kind = "date" if not typed or breakdown.is_day(typed) else "text"
             self.fields[name].widget = forms.TextInput(attrs={"type": kind, "size": 12})
 
-    def clean_exact(self) -> bool:
-        if self.cleaned_data["exact"] and not self.may_see_exact:
-            raise ValidationError(_("You are not permitted to see exact figures. Remove this mark to see merged ones."))
-        return self.cleaned_data["exact"]
-
     def clean(self) -> None:
         asked = {name: self.cleaned_data.get(name) or "" for name in ("since", "until")}
-        # The overview has countries in it, so its days are whole ones.
+        # The overview has countries in it, so its range is of whole days.
         by = self.cleaned_data.get("by") or ["country"]
-        self.question = Question.ask(self.petition.pk, by, **asked, exact=self.cleaned_data.get("exact", False))
+        self.question = Question.ask(self.petition.pk, by, **asked)
 
     @property
     def is_overview(self) -> bool:
@@ -118,12 +112,11 @@ class CountsAdmin(ReadOnlyAdmin):
             rate=counts_page.rate(standing),
             formats=export.FORMATS,
             languages=self.languages(petition),
-            small=SMALL,
             is_overview=is_valid and form.is_overview,
         )
 
     def download(self, request: HttpRequest, slug: str, format_name: str) -> HttpResponseBase:
-        """The counts of the page as a file for the same question; without groupings, the present numbers."""
+        """The counts of the page as a file for the same question; without groupings, the numbers at its top."""
         petition, form = self.asked(request, slug)
         if format_name not in export.FORMATS:
             raise Http404
@@ -162,8 +155,7 @@ class CountsAdmin(ReadOnlyAdmin):
 
     def asked(self, request: HttpRequest, slug: str) -> tuple[Counts, CountsForm]:
         petition = get_object_or_404(Counts, slug=slug)
-        may_see_exact = request.user.has_perm("petition.view_exact_counts")
-        return petition, CountsForm(request.GET, petition, may_see_exact=may_see_exact)
+        return petition, CountsForm(request.GET, petition)
 
     def languages(self, petition: Counts) -> list[dict[str, str]]:
         """The languages in which there is a letter."""

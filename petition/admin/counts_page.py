@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from django_countries import countries
 
 from petition.counts import breakdown, charts
-from petition.counts.breakdown import ORIGINS, OTHER, TOTAL, Cell, Question, Row
+from petition.counts.breakdown import ORIGINS, Cell, Question, Row
 from petition.counts.charts import Bars, Columns, Point, Shape
 from petition.counts.tally import Count, Standing
 from petition.models import Measure, Source
@@ -28,6 +28,7 @@ MONTHS_FROM_DAYS = 150
 DRAWN_BARS = 12
 
 TITLES = {
+    "week": gettext_lazy("Weeks"),
     "day": gettext_lazy("Days"),
     "hour": gettext_lazy("Hours"),
     "country": gettext_lazy("Countries"),
@@ -36,6 +37,7 @@ TITLES = {
     "measure": gettext_lazy("Events"),
 }
 HEADS = {
+    "week": gettext_lazy("Week from (UTC)"),
     "day": gettext_lazy("Day (UTC)"),
     "hour": gettext_lazy("Hour (UTC)"),
     "country": gettext_lazy("Country"),
@@ -43,15 +45,8 @@ HEADS = {
     "source": gettext_lazy("Partner’s link"),
     "measure": gettext_lazy("Event"),
 }
-OTHERS = {
-    "day": gettext_lazy("other days"),
-    "hour": gettext_lazy("other hours"),
-    "country": gettext_lazy("other countries"),
-    "language": gettext_lazy("other languages"),
-    "source": gettext_lazy("other links"),
-}
 EMPTY = {"country": gettext_lazy("not stated"), "source": gettext_lazy("no partner’s link")}
-STEPS = {"day": timedelta(days=1), "hour": timedelta(hours=1)}
+STEPS = {"week": timedelta(weeks=1), "day": timedelta(days=1), "hour": timedelta(hours=1)}
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,6 @@ class Section:
     rows: list[tuple[list[str], int]]
     is_cut: bool
     chart: Columns | Bars | None
-    hidden: int
     query: str
 
 
@@ -80,16 +74,16 @@ def overview(question: Question) -> Iterator[Section]:
 
 def section(question: Question, title: str = "") -> Section:
     title = title or ", ".join(str(TITLES[name]) for name in question.by).capitalize()
-    is_series = question.by in (("day",), ("hour",))
+    is_series = len(question.by) == 1 and question.by[0] in STEPS
     # A chart can hold more than a table that somebody reads.
     most = DRAWN_ROWS if is_series else SHOWN_ROWS
     rows = list(islice(breakdown.rows(question), most + 1))
     is_whole = len(rows) <= most
     words = Words(question, rows)
     if is_series:
-        rows.sort(key=lambda row: (isinstance(row[0][0], date), str(row[0][0])), reverse=True)
+        rows.reverse()
     elif is_whole and _is_of_things(question):
-        rows.sort(key=lambda row: (row[0][0] in (OTHER, TOTAL), -row[1]))
+        rows.sort(key=lambda row: -row[1])
     return Section(
         name="-".join(question.by),
         title=title,
@@ -97,7 +91,6 @@ def section(question: Question, title: str = "") -> Section:
         rows=[(words.of(cells), amount) for cells, amount in rows[:SHOWN_ROWS]],
         is_cut=len(rows) > SHOWN_ROWS,
         chart=_chart(question, title, rows, words) if is_whole else None,
-        hidden=sum(amount for cells, amount in rows if cells[0] in (OTHER, TOTAL)),
         query=question.query(),
     )
 
@@ -135,10 +128,6 @@ class Words:
         return [self.word(name, cell) for name, cell in zip(self.by, cells, strict=True)]
 
     def word(self, name: str, cell: Cell) -> str:
-        if cell == OTHER:
-            return str(OTHERS[name])
-        if cell == TOTAL:
-            return _("in all")
         if isinstance(cell, date):
             moment = date_format(cell, "j E Y, H:i" if isinstance(cell, datetime) else "j E Y")
             return moment.replace(" ", "\N{NO-BREAK SPACE}")
@@ -161,13 +150,13 @@ def _is_of_things(question: Question) -> bool:
 def _chart(question: Question, title: str, rows: Sequence[Row], words: Words) -> Columns | Bars | None:
     if _is_of_things(question):
         return _bars(title, rows, words)
-    if question.by in (("day",), ("hour",)):
+    if question.by[0] in STEPS and len(question.by) == 1:
         return _columns(question, title, rows, words)
     return None
 
 
 def _bars(title: str, rows: Sequence[Row], words: Words) -> Bars | None:
-    named = [Point(words.of(cells)[0], "", amount) for cells, amount in rows if cells[0] not in (OTHER, TOTAL)]
+    named = [Point(words.of(cells)[0], "", amount) for cells, amount in rows]
     drawn = named[:DRAWN_BARS]
     if rest := sum(amount for _cells, amount in rows) - sum(point.amount for point in drawn):
         drawn.append(Point(_("all others"), "", rest, is_rest=True))
@@ -179,7 +168,7 @@ def _bars(title: str, rows: Sequence[Row], words: Words) -> Bars | None:
 
 def _columns(question: Question, title: str, rows: Sequence[Row], words: Words) -> Columns | None:
     name = question.by[0]
-    amounts = {cells[0]: amount for cells, amount in rows if isinstance(cells[0], date)}
+    amounts = {cells[0]: amount for cells, amount in rows}
     if not amounts:
         return None
     moments = list(_moments(question, name, min(amounts, key=str), max(amounts, key=str)))

@@ -39,12 +39,12 @@ class Table:
 
 def table(petition: Petition, question: Question) -> Table:
     """What was asked. To be made and written inside `tally.snapshot()`."""
-    asked = {"by": list(question.by), "since": question.since, "before": question.before, "exact": question.exact}
+    asked = {"by": list(question.by), "since": question.since, "before": question.before}
     return Table(question.by, breakdown.rows(question), _about(petition) | asked)
 
 
 def standing_table(petition: Petition) -> Table:
-    """What there is now, in totals that are broken down by nothing."""
+    """The published number, and where signatures were when the last week ended, broken down by nothing."""
     about = _about(petition)
     rows = [((name,), amount) for name, amount in about["now"].items() if amount is not None]
     return Table(("figure",), rows, about)

@@ -27,7 +27,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, HRFlowable, KeepTogether, Paragraph, SimpleDocTemplate, Table
 
 from petition.counts import breakdown, tally
-from petition.counts.breakdown import OTHER, SMALL, TOTAL, Question
+from petition.counts.breakdown import Question
 from petition.dates import season
 from petition.models import Petition
 
@@ -53,7 +53,7 @@ _markdown = MarkdownIt("commonmark", {"html": False})
 
 @dataclass(frozen=True)
 class Letter:
-    """`countries` are codes with their counts; "" is not stated, and OTHER what is too small to stand alone."""
+    """`countries` are codes with their numbers, rounded to tens; "" is not stated."""
 
     language: str
     title: str
@@ -79,7 +79,7 @@ def compose(petition: Petition, language: str) -> Letter:
         if count is None:
             raise Petition.DoesNotExist
         rows = list(breakdown.rows(Question.ask(petition.pk, ["country"])))
-    by_country = [(str(code), amount) for (code,), amount in rows if code != TOTAL]
+    by_country = [(str(code), amount) for (code,), amount in rows if amount > 0]
     return Letter(
         language=language,
         title=text.title,
@@ -89,7 +89,7 @@ def compose(petition: Petition, language: str) -> Letter:
         collected_before_on=petition.collected_before_on,
         collected_before_source=text.collected_before_source,
         confirmed_here=count.confirmed_here,
-        countries=tuple(sorted(by_country, key=lambda row: (row[0] in ("", OTHER), row[0] == OTHER, -row[1], row[0]))),
+        countries=tuple(sorted(by_country, key=lambda row: (row[0] == "", -row[1], row[0]))),
         as_of=count.as_of,
     )
 
@@ -164,10 +164,10 @@ def _method(letter: Letter) -> Iterator[Flowable]:
             "found to be fake does not count."
         ),
         _(
-            "The country is what signers chose to state. Countries with fewer than %(small)s signatures are added up, "
-            "with others if need be, so that no number is about a handful of people."
-        )
-        % {"small": SMALL},
+            "The country is what signers chose to state. The numbers of countries are those of ended weeks, each "
+            "rounded to tens, up or down at random, so that none gives away a single person. They do not add up to the "
+            "total."
+        ),
         _(
             "The signatures collected before this site opened are taken over as their source states them. They are not "
             "part of the table."
@@ -183,16 +183,17 @@ def _method(letter: Letter) -> Iterator[Flowable]:
 def _countries(letter: Letter) -> Iterator[Flowable]:
     if letter.countries:
         yield CondPageBreak(ROOM_UNDER_HEADING)
-        yield Paragraph(_text(_("Confirmed on this site, by country")), HEADING)
+        yield Paragraph(_text(_("Confirmed on this site, by country, rounded to tens")), HEADING)
         yield _country_table(letter.countries)
 
 
 def _country_table(rows: tuple[tuple[str, int], ...]) -> Flowable:
     """The largest first, two beside each other in each line, so that it can go on on the next page anywhere."""
-    names = {"": _("Country not stated"), OTHER: _("Other countries together")}
+    not_stated = _("Country not stated")
     cells: list[Any] = []
     for code, amount in rows:
-        cells += [Paragraph(_text(names.get(code) or countries.name(code) or code), CELL), _number(amount), ""]
+        name = countries.name(code) or code if code else not_stated
+        cells += [Paragraph(_text(name), CELL), _number(amount), ""]
     cells += [""] * (-len(cells) % 6)
     table = Table(
         [cells[start : start + 5] for start in range(0, len(cells), 6)],

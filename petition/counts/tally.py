@@ -16,7 +16,7 @@ STEPS = (100, 125, 150, 175, 200, 250, 300, 400, 500, 750)  # hundredths of a po
 
 @dataclass(frozen=True)
 class Count:
-    """`as_of` is the database's time; `goal` is always above the total unless an organiser chose it."""
+    """`as_of` is when it was last checked; `goal` is always above the total unless an organiser chose it."""
 
     slug: str
     collected_before: int
@@ -35,18 +35,33 @@ class Count:
 
 
 CURRENT = """
-    SELECT slug, collected_before, goal, now(),
-        coalesce((SELECT counted FROM petition_totaltally t WHERE t.petition_id = p.id), 0)
-        + coalesce((SELECT sum(amount) FROM petition_tallychange c
-                    WHERE c.petition_id = p.id AND c.measure = 'counted'), 0)
-    FROM petition_petition p WHERE slug = %s
+    SELECT p.slug, p.collected_before, p.goal, coalesce(c.checked_at, now()), coalesce(c.counted, 0)
+    FROM petition_petition p LEFT JOIN petition_publishedcount c ON c.petition_id = p.id WHERE p.slug = %s
 """
+FOLDED_AND_UNFOLDED = """
+    coalesce((SELECT counted FROM petition_totaltally t WHERE t.petition_id = p.id), 0)
+    + coalesce((SELECT sum(amount) FROM petition_tallychange c
+                WHERE c.petition_id = p.id AND c.measure = 'counted'), 0)
+"""
+EXACT = f"SELECT slug, collected_before, goal, now(), {FOLDED_AND_UNFOLDED} FROM petition_petition p WHERE slug = %s"  # noqa: S608
 
 
 def current(slug: str) -> Count | None:
-    """The count at this moment, folded plus unfolded in one snapshot; None if there is no such petition."""
+    """The published count, for everybody; None if there is no such petition. Costs one row."""
+    return _read(CURRENT, slug)
+
+
+def exact(slug: str) -> Count | None:
+    """The count at this moment, folded plus unfolded in one snapshot. For no page, staff, file or log.
+
+    Whoever sees it twice can tell whether one person confirmed in between.
+    """
+    return _read(EXACT, slug)
+
+
+def _read(statement: str, slug: str) -> Count | None:
     with connection.cursor() as cursor:
-        cursor.execute(CURRENT, [slug])
+        cursor.execute(statement, [slug])
         row = cursor.fetchone()
     if row is None:
         return None
@@ -74,19 +89,18 @@ STANDING = f"""
         coalesce(sum(amount) FILTER (WHERE measure = 'withdrawn'), 0)::bigint,
         coalesce(sum(amount) FILTER (WHERE measure = 'confirmed'), 0)::bigint,
         coalesce(sum(amount) FILTER (WHERE measure = 'lapsed'), 0)::bigint,
-        coalesce(sum(amount) FILTER (WHERE measure = 'counted' AND hour >= date_trunc('day', now(), 'UTC')), 0)::bigint
-    FROM (
-        SELECT hour, measure, amount FROM petition_hourtally WHERE petition_id = %(petition)s
-        UNION ALL SELECT hour, measure, amount FROM petition_tallychange WHERE petition_id = %(petition)s
-    ) AS changes
+        (SELECT coalesce(sum(counted), 0) FROM petition_publishedhour
+            WHERE petition_id = %(petition)s AND hour >= date_trunc('day', now(), 'UTC'))::bigint
+    FROM (SELECT measure, shown AS amount FROM petition_publishedweek WHERE petition_id = %(petition)s) AS released
 """  # noqa: S608
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where the signatures of a petition are; the last four since its start, `today` since midnight UTC.
+    """Where the signatures of a petition were when the last week ended, each number rounded to tens, week by week.
 
-    One that is held and invalidated at once is in both numbers.
+    The last four are since its start; `today` is by how much the published number moved since midnight UTC. One that is
+    held and invalidated at once is in both numbers.
     """
 
     waiting: int
@@ -105,10 +119,11 @@ class Standing:
 
 
 def standing(petition_id: int) -> Standing:
-    """Folded plus unfolded in one statement, like the count; it reads no signature."""
+    """What is released of them. What was rounded week by week can add up to less than nothing, which is nothing."""
     with connection.cursor() as cursor:
         cursor.execute(STANDING, {"petition": petition_id})
-        return Standing(*cursor.fetchone())
+        numbers = dict(zip(Standing.__dataclass_fields__, cursor.fetchone(), strict=True))
+    return Standing(**{name: number if name == "today" else max(number, 0) for name, number in numbers.items()})
 
 
 @contextmanager

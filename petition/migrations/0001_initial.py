@@ -126,7 +126,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Source',
             fields=[
-                ('slug', models.CharField(max_length=24, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[a-z0-9-]{1,24}\\Z'), django.core.validators.RegexValidator('^(other|total)\\Z', 'Counts use this word for something else.', inverse_match=True)], verbose_name='tag')),
+                ('slug', models.CharField(max_length=24, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[a-z0-9-]{1,24}\\Z')], verbose_name='tag')),
                 ('title', models.CharField(max_length=100, verbose_name='partner')),
             ],
             options={
@@ -248,6 +248,18 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='PublishedCount',
+            fields=[
+                ('petition', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='petition.petition')),
+                ('counted', models.BigIntegerField(default=0)),
+                ('lag', models.PositiveSmallIntegerField()),
+                ('secret', models.BinaryField(max_length=32)),
+                ('checked_at', models.DateTimeField()),
+                ('week', models.DateField()),
+                ('final_at', models.DateTimeField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
             name='TotalTally',
             fields=[
                 ('petition', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='petition.petition')),
@@ -353,7 +365,6 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'counts',
                 'verbose_name_plural': 'counts',
-                'permissions': [('view_exact_counts', 'Can see exact counts, below ten as well')],
                 'proxy': True,
                 'default_permissions': ('view',),
                 'indexes': [],
@@ -382,6 +393,40 @@ class Migration(migrations.Migration):
                 'default_permissions': (),
             },
             bases=(parler.models.TranslatedFieldsModelMixin, models.Model),
+        ),
+        migrations.CreateModel(
+            name='PublishedCell',
+            fields=[
+                ('pk', models.CompositePrimaryKey('petition_id', 'week', 'country', 'language', 'source', 'measure', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('week', models.DateField()),
+                ('country', models.CharField(max_length=2)),
+                ('language', models.CharField(max_length=10)),
+                ('source', models.CharField(max_length=24)),
+                ('measure', models.CharField(choices=[('counted', 'counted'), ('signed', 'signed'), ('confirmed', 'confirmed'), ('withdrawn', 'withdrawn'), ('lapsed', 'lapsed'), ('held', 'held'), ('released', 'released'), ('invalidated', 'invalidated'), ('restored', 'restored'), ('held_gone', 'withdrawn while held'), ('invalid_gone', 'withdrawn while invalidated')], max_length=12)),
+                ('amount', models.BigIntegerField()),
+                ('shown', models.BigIntegerField()),
+                ('petition', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='petition.petition')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='PublishedHour',
+            fields=[
+                ('pk', models.CompositePrimaryKey('petition_id', 'hour', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('hour', models.DateTimeField()),
+                ('counted', models.BigIntegerField()),
+                ('petition', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='petition.petition')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='PublishedWeek',
+            fields=[
+                ('pk', models.CompositePrimaryKey('petition_id', 'week', 'measure', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('week', models.DateField()),
+                ('measure', models.CharField(choices=[('counted', 'counted'), ('signed', 'signed'), ('confirmed', 'confirmed'), ('withdrawn', 'withdrawn'), ('lapsed', 'lapsed'), ('held', 'held'), ('released', 'released'), ('invalidated', 'invalidated'), ('restored', 'restored'), ('held_gone', 'withdrawn while held'), ('invalid_gone', 'withdrawn while invalidated')], max_length=12)),
+                ('amount', models.BigIntegerField()),
+                ('shown', models.BigIntegerField()),
+                ('petition', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='petition.petition')),
+            ],
         ),
         migrations.CreateModel(
             name='SeenDomain',

@@ -10,7 +10,17 @@ from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals
 from .signature import HeldReason, Signature
-from .tally import DayTally, HourTally, Measure, TallyChange, TotalTally
+from .tally import (
+    DayTally,
+    HourTally,
+    Measure,
+    PublishedCell,
+    PublishedCount,
+    PublishedHour,
+    PublishedWeek,
+    TallyChange,
+    TotalTally,
+)
 
 __all__ = [
     "Action",
@@ -32,6 +42,10 @@ __all__ = [
     "OutboxKey",
     "OutgoingMail",
     "Petition",
+    "PublishedCell",
+    "PublishedCount",
+    "PublishedHour",
+    "PublishedWeek",
     "Review",
     "SeenDomain",
     "Signals",

@@ -18,7 +18,6 @@ class Counts(Petition):
         verbose_name = _("counts")
         verbose_name_plural = _("counts")
         default_permissions = ("view",)
-        permissions = [("view_exact_counts", _("Can see exact counts, below ten as well"))]
 
 
 class CountsTokenQuerySet(models.QuerySet["CountsToken"]):

@@ -96,10 +96,7 @@ class Source(models.Model):
         _("tag"),
         max_length=24,
         primary_key=True,
-        validators=[
-            RegexValidator(rf"^{SOURCE_PATTERN}\Z"),
-            RegexValidator(r"^(other|total)\Z", _("Counts use this word for something else."), inverse_match=True),
-        ],
+        validators=[RegexValidator(rf"^{SOURCE_PATTERN}\Z")],
     )
     title = models.CharField(_("partner"), max_length=100)
 

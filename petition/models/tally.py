@@ -75,10 +75,72 @@ class DayTally(models.Model):
 
 
 class TotalTally(models.Model):
-    """The counted signatures of a petition, as far as the ledger is folded."""
+    """The counted signatures of a petition, as far as the ledger is folded. Exact: for no page."""
 
     petition = models.OneToOneField("petition.Petition", models.CASCADE, primary_key=True)
     counted = models.BigIntegerField()
 
     def __str__(self) -> str:
         return f"total {self.pk}"
+
+
+class PublishedCount(models.Model):
+    """The number that anybody may read. `petition.counts.publication` moves it, and says when.
+
+    `lag` is how much its next step leaves unpublished, and `secret` decides how cells are rounded: both are for no
+    eyes. The cells of weeks before `week` are released; `final_at` is when the exact number was published for good.
+    """
+
+    petition = models.OneToOneField("petition.Petition", models.CASCADE, primary_key=True)
+    counted = models.BigIntegerField(default=0)
+    lag = models.PositiveSmallIntegerField()
+    secret = models.BinaryField(max_length=32)
+    checked_at = models.DateTimeField()
+    week = models.DateField()
+    final_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"published count {self.pk}"
+
+
+class PublishedHour(models.Model):
+    """By how much the published number moved in an hour."""
+
+    pk = models.CompositePrimaryKey("petition_id", "hour")
+    petition = models.ForeignKey("petition.Petition", models.CASCADE, db_index=False)
+    hour = models.DateTimeField()
+    counted = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}"
+
+
+class PublishedWeek(models.Model):
+    """What became known of a measure in an ended week, named by its Monday: `shown` to whoever asks, `amount` never."""
+
+    pk = models.CompositePrimaryKey("petition_id", "week", "measure")
+    petition = models.ForeignKey("petition.Petition", models.CASCADE, db_index=False)
+    week = models.DateField()
+    measure = models.CharField(max_length=12, choices=Measure)
+    amount = models.BigIntegerField()
+    shown = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.week} {self.measure}"
+
+
+class PublishedCell(models.Model):
+    """The same for where signatures came from: the finest cells, of which every coarser number is a sum."""
+
+    pk = models.CompositePrimaryKey("petition_id", "week", "country", "language", "source", "measure")
+    petition = models.ForeignKey("petition.Petition", models.CASCADE, db_index=False)
+    week = models.DateField()
+    country = models.CharField(max_length=2)
+    language = models.CharField(max_length=10)
+    source = models.CharField(max_length=24)
+    measure = models.CharField(max_length=12, choices=Measure)
+    amount = models.BigIntegerField()
+    shown = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.week} {self.measure}"

@@ -56,7 +56,6 @@ ROLES = {
         "petition.change_listeddomain",
         "petition.delete_listeddomain",
         "petition.view_counts",
-        "petition.view_exact_counts",
         "petition.view_countstoken",
         "petition.add_countstoken",
         "petition.change_countstoken",

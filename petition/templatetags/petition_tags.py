@@ -1,4 +1,6 @@
 from django import template
+from django.conf import settings
+from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from petition import dates, live_settings
@@ -31,7 +33,13 @@ def banner() -> str:
 @register.inclusion_tag("petition/tags/tally.html")
 def tally_of(petition: Petition) -> dict[str, object]:
     """The count in its two parts, kept up to date by a script."""
-    return {"petition": petition, "count": tally.current(petition.slug)}
+    return {"petition": petition, "count": tally.current(petition.slug), "is_trial": settings.COUNT_STEP == "1"}
+
+
+@register.simple_tag
+def partners() -> QuerySet[Source]:
+    """All whose links are counted. Public, so that nobody can give a tag to one person without being seen."""
+    return Source.objects.order_by("title")
 
 
 @register.inclusion_tag("petition/tags/sign_form.html", takes_context=True)

@@ -1,26 +1,23 @@
-"""Counts broken down: exact where that is asked for, and else in cells that are about ten people at least."""
+"""Counts broken down: how the published number moved, and sums of cells that were released for ended weeks."""
 
-from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from petition.counts import breakdown, tally
-from petition.counts.breakdown import OTHER, SMALL, TOTAL, Question, large_enough, merge
-from petition.models import DayTally, HourTally, Measure, TallyChange
+from petition.counts.breakdown import Question
+from petition.models import PublishedHour, TallyChange
 from tests.counts.test_tally import HOUR
 
 
 @pytest.fixture
 def ask(petition):
-    def answer(by, since="", until="", **options):
-        question = Question.ask(petition.pk, by.split(",") if by else [], since, until, **options)
+    def answer(by, since="", until=""):
+        question = Question.ask(petition.pk, by.split(","), since, until)
         with tally.snapshot():
             return list(breakdown.rows(question))
 
@@ -45,6 +42,16 @@ def add(petition):
     return change
 
 
+@pytest.fixture
+def move(petition):
+    """Move the published number, as a worker did in this hour."""
+
+    def change(amount, hour=HOUR):
+        return PublishedHour.objects.create(petition=petition, hour=hour, counted=amount)
+
+    return change
+
+
 # What may be asked.
 
 
@@ -52,10 +59,11 @@ def add(petition):
     ("by", "since", "until", "field", "said"),
     [
         ("", "", "", "by", "at least one"),
-        ("week", "", "", "by", "not by “week”"),
+        ("month", "", "", "by", "not by “month”"),
         ("day,name", "", "", "by", "not by “name”"),
-        ("hour,country", "", "", "by", "by day, not by hour"),
-        ("hour,day,source", "", "", "by", "by day, not by hour"),
+        ("hour,country", "", "", "by", "by week, not by day or hour"),
+        ("hour,day,source", "", "", "by", "by week, not by day or hour"),
+        ("day,measure", "", "", "by", "by week, not by day or hour"),
         ("day", "yesterday", "", "since", "“yesterday” is no day"),
         ("day", "", "2026-02-30", "until", "is no day"),
         ("day", "2026-03-01T24", "", "since", "is no day"),
@@ -78,7 +86,7 @@ def test_what_cannot_be_answered_is_refused_with_a_reason(petition, by, since, u
 
 def test_several_mistakes_are_told_at_once(petition):
     with pytest.raises(ValidationError) as refused:
-        Question.ask(petition.pk, ["week"], "yesterday", "tomorrow")
+        Question.ask(petition.pk, ["month"], "yesterday", "tomorrow")
 
     assert set(refused.value.message_dict) == {"by", "since", "until"}
 
@@ -96,240 +104,147 @@ def test_several_mistakes_are_told_at_once(petition):
         ("2026-03-02", "2026-03-02", 1),
     ],
 )
-@pytest.mark.parametrize("folded", [False, True])
-def test_a_range_has_both_of_its_ends(ask, add, since, until, seen, folded):
+def test_a_range_has_both_of_its_ends(ask, move, since, until, seen):
     for hours in (-24, -1, 0, 1):
-        add(1, HOUR + timedelta(hours=hours))
-    if folded:
-        tally.fold()
+        move(1, HOUR + timedelta(hours=hours))
 
-    assert ask("measure", since, until, exact=True) == [(("counted",), seen)]
-    if "T" not in since + until:
-        assert sum(amount for _cells, amount in ask("country", since, until, exact=True)) == seen
-
-
-# Exact.
-
-
-@pytest.mark.parametrize("folded", [False, True])
-def test_exact_figures_are_the_cells_of_the_ledger(ask, add, folded):
-    add(3, country="DE", language="de", source="x")
-    add(-1, country="DE", language="de", source="x")
-    if folded:
-        tally.fold()
-    add(1, country="ES")
-    add(5, HOUR + timedelta(hours=1), country="ES", measure="signed")
-
-    assert ask("hour", exact=True) == [((HOUR,), 3)]
-    assert ask("day", exact=True) == [((date(2026, 3, 1),), 3)]
-    assert ask("day,hour", exact=True) == [((date(2026, 3, 1), HOUR), 3)]
-    assert ask("country", exact=True) == [(("DE",), 2), (("ES",), 1)]
-    assert ask("source,language,country", exact=True) == [(("DE", "de", "x"), 2), (("ES", "en", ""), 1)]
-    assert ask("measure", exact=True) == [(("counted",), 3), (("signed",), 5)]
-    assert ask("day,country,measure", exact=True) == [
-        ((date(2026, 3, 1), "DE", "counted"), 2),
-        ((date(2026, 3, 1), "ES", "counted"), 1),
-        ((date(2026, 3, 2), "ES", "signed"), 5),
-    ]
-
-
-def test_a_cell_that_became_empty_is_gone(ask, make_signature):
-    make_signature(confirmed=True, country="DE").delete()
-
-    assert ask("country", exact=True) == []
-
-
-def test_another_petition_is_not_counted(ask, add, petition):
-    change = add(5)
-    TallyChange.objects.filter(pk=change.pk).update(petition_id=petition.pk + 1)
-
-    assert ask("day", exact=True) == []
-
-
-# Merged.
+    assert sum(amount for _cells, amount in ask("hour", since, until)) == seen
+    assert sum(amount for _cells, amount in ask("day", since, until)) == seen
 
 
 @pytest.mark.parametrize(
-    ("amounts", "shown"),
+    ("since", "until", "weeks"),
     [
-        ({"DE": 10, "ES": 10}, {"DE", "ES"}),
-        ({"DE": 10, "ES": 9}, set()),
-        ({"DE": 11, "ES": 10, "FR": 9}, {"DE"}),
-        ({"DE": 500, "ES": 20, "FR": 9, "IT": 1}, {"DE", "ES"}),
-        ({"DE": 500, "ES": 20, "FR": 4, "IT": 5}, {"DE"}),
-        ({"DE": 9}, set()),
-        ({"DE": 15, "FR": 12, "XX": -1}, {"DE"}),
-        ({}, set()),
+        ("", "", [16, 23]),
+        ("2026-02-16", "2026-03-01", [16, 23]),
+        ("2026-02-17", "", [23]),
+        ("", "2026-02-28", [16]),
+        ("2026-02-23", "2026-03-01", [23]),
+        ("2026-02-24", "2026-03-01", []),
     ],
 )
-def test_small_cells_are_merged_until_they_are_ten_together(amounts, shown):
-    assert large_enough(amounts) == shown
+def test_a_week_is_told_if_it_lies_in_the_range_as_a_whole(ask, add, since, until, weeks):
+    add(10, HOUR, country="DE")
+    add(10, HOUR - timedelta(weeks=1), country="DE")
+
+    assert ask("week,country", since, until) == [((date(2026, 2, day), "DE"), 10) for day in weeks]
+    assert ask("week,measure", since, until) == [((date(2026, 2, day), "counted"), 10) for day in weeks]
 
 
-amounts = st.integers(1, 40)
-words = st.sampled_from(["", "DE", "ES", "FR", "RU", "US"])
-cells = st.integers(1, 3).flatmap(lambda depth: st.dictionaries(st.tuples(*[words] * depth), amounts, min_size=1))
+# How the number moved.
 
 
-@given(cells)
-@example({("DE", "de"): 9, ("DE", "en"): 1, ("ES", "es"): 1})
-def test_merging_keeps_every_sum_and_shows_no_small_cell(table):
-    total = sum(table.values())
-    if total < SMALL:
-        return
-    merged = list(merge(table))
+def test_series_are_how_the_published_number_moved(ask, move):
+    move(12)
+    move(-3, HOUR + timedelta(hours=1))
+    move(20, HOUR + timedelta(hours=2))
 
-    assert sum(amount for _key, amount in merged) == total
-    assert min(amount for _key, amount in merged) >= SMALL
-    assert len({key for key, _amount in merged}) == len(merged)
-    for depth in range(1, len(next(iter(table)))):
-        # A row of totals that a reader adds up is no small cell either.
-        assert min(sums(merged, depth).values()) >= SMALL
-    for head, amount in sums(merged, 1).items():
-        if head != (OTHER,):
-            # What is shown by its name is all there is of it.
-            assert amount == sums(table.items(), 1)[head]
+    assert ask("hour") == [((HOUR + timedelta(hours=hours),), amount) for hours, amount in ((0, 12), (1, -3), (2, 20))]
+    assert ask("day") == [((date(2026, 3, 1),), 12), ((date(2026, 3, 2),), 17)]
+    assert ask("day,hour")[0] == ((date(2026, 3, 1), HOUR), 12)
+    assert ask("week") == [((date(2026, 2, 23),), 12), ((date(2026, 3, 2),), 17)]
 
 
-@given(cells)
-def test_merging_a_table_without_small_cells_changes_nothing(table):
-    large = {key: amount + SMALL for key, amount in table.items()}
+def test_an_hour_in_which_as_much_came_as_went_is_gone(ask, move):
+    move(5)
+    move(-5, HOUR - timedelta(hours=1))
 
-    assert dict(merge(large)) == large
-
-
-@given(st.dictionaries(words, amounts, min_size=1))
-def test_what_is_hidden_is_more_than_one_cell(table):
-    """A total beside the table would give a single one away."""
-    hidden = table.keys() - large_enough(table)
-
-    assert len(hidden) != 1 or sum(table.values()) < SMALL
-    assert all(table[cell] >= SMALL for cell in table.keys() - hidden)
+    assert ask("day") == []
 
 
-def sums(rows, depth):
-    found = Counter()
-    for key, amount in rows:
-        found[key[:depth]] += amount
-    return found
+# Cells of ended weeks.
 
 
-moments = st.datetimes(datetime(2026, 3, 1), datetime(2026, 3, 4)).map(
-    lambda moment: moment.replace(minute=0, second=0, microsecond=0, tzinfo=UTC)
-)
-changes = st.lists(
-    st.tuples(
-        moments,
-        words,
-        st.sampled_from(["en", "ru"]),
-        st.sampled_from(["", "x"]),
-        st.sampled_from(["counted", "signed"]),
-        st.integers(1, 30),
-    ),
-    max_size=12,
-)
-groupings = st.sets(st.sampled_from(breakdown.GROUPINGS), min_size=1).filter(
-    lambda by: "hour" not in by or not by & set(breakdown.ORIGINS)
-)
+@pytest.mark.parametrize("folded", [False, True])
+def test_cells_of_ended_weeks_are_told_by_every_grouping(ask, add, folded):
+    add(30, country="DE", language="de", source="x")
+    add(10, country="ES")
+    add(50, country="ES", measure="signed")
+    if folded:
+        tally.fold()
+
+    assert ask("country") == [(("DE",), 30), (("ES",), 10)]
+    assert ask("source,language,country") == [(("DE", "de", "x"), 30), (("ES", "en", ""), 10)]
+    assert ask("measure") == [(("counted",), 40), (("signed",), 50)]
+    assert ask("week,country,measure") == [
+        ((date(2026, 2, 23), "DE", "counted"), 30),
+        ((date(2026, 2, 23), "ES", "counted"), 10),
+        ((date(2026, 2, 23), "ES", "signed"), 50),
+    ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
-@given(changes, changes, groupings)
-def test_from_the_database_too(petition, ask, add, folded, unfolded, by):
-    for model in (TallyChange, HourTally, DayTally):
-        model.objects.all().delete()
-    for moment, country, language, source, measure, amount in folded:
-        add(amount, moment, country, language, source, measure)
-    tally.fold()
-    for moment, country, language, source, measure, amount in unfolded:
-        add(amount, moment, country, language, source, measure)
-    totals = defaultdict(int)
-    for *_cells, measure, amount in folded + unfolded:
-        if "measure" in by or measure == "counted":
-            totals[measure] += amount
+def test_this_week_is_not_told(ask, make_signature):
+    for _ in range(30):
+        make_signature(confirmed=True, country="DE")
 
-    exact, merged = (ask(",".join(by), exact=exact) for exact in (True, False))
-
-    for rows in (exact, merged):
-        found = defaultdict(int)
-        for cells, amount in rows:
-            found[cells[-1] if "measure" in by else "counted"] += amount
-        assert found == totals
-    for cells, amount in merged:
-        names = [cell for cell in cells if cell not in Measure.values]
-        assert amount >= SMALL or set(names) <= {TOTAL}
-    assert len({cells for cells, _amount in merged}) == len(merged)
-    assert set(merged) == {row for measure in totals for row in merged_at_once(exact, by, measure)}
+    assert ask("country") == ask("measure") == []
 
 
-def merged_at_once(exact, by, measure):
-    """The same by the rule itself, with everything in memory."""
-    last = (measure,) if "measure" in by else ()
-    depth = len(by) - len(last)
-    table = {cells[:depth]: amount for cells, amount in exact if cells[depth:] == last}
-    total = sum(table.values())
-    rows = merge(table) if total >= SMALL else [((TOTAL,) * depth, total)]
-    return [(cells + last, amount) for cells, amount in rows]
+def test_every_grouping_is_a_sum_of_the_same_cells(ask, add):
+    for number, country in enumerate(["DE", "ES", "FR", "IT"]):
+        for language in ("en", "ru"):
+            add(4 + 3 * number, HOUR - timedelta(weeks=number % 2), country=country, language=language)
 
-
-def test_a_handful_is_shown_as_a_total_and_nothing_else(ask, add):
-    add(3, country="DE")
-    add(4, country="ES")
-    add(30, country="FR", measure="signed")
-
-    assert ask("country,language,measure") == [(("FR", "en", "signed"), 30), ((TOTAL, TOTAL, "counted"), 7)]
-
-
-def test_small_days_are_merged_and_still_broken_down(ask, add):
-    for day in range(6):
-        add(8, HOUR + timedelta(days=day), country="DE")
-        add(1, HOUR + timedelta(days=day), country=f"{day}")
-    add(12, HOUR - timedelta(days=1), country="DE")
-
-    assert ask("day,country") == [((date(2026, 2, 28), "DE"), 12), ((OTHER, OTHER), 54)]
+    finest = ask("week,country,language,source")
+    for column, name in enumerate(("week", "country", "language", "source")):
+        sums = {}
+        for cells, amount in finest:
+            sums[cells[column]] = sums.get(cells[column], 0) + amount
+        if name != "week":  # weeks without their origins are rounded by themselves
+            assert dict(ask(name)) == {(cell,): amount for cell, amount in sums.items() if amount}
 
 
 def test_measures_are_never_added_up(ask, add):
-    add(4, country="DE")
-    add(9, country="DE", measure="signed")
+    add(10, country="DE")
+    add(20, country="DE", measure="signed")
 
-    assert ask("measure") == [(("counted",), 4), (("signed",), 9)]
+    assert ask("measure") == [(("counted",), 10), (("signed",), 20)]
+    assert ask("country") == [(("DE",), 10)]
 
 
 def test_the_order_of_the_question_changes_nothing(ask, add):
     for number, country in enumerate(["DE", "ES", "FR", "IT"]):
-        add(4 + 3 * number, HOUR + timedelta(days=number % 2), country=country)
+        add(4 + 3 * number, HOUR - timedelta(weeks=number % 2), country=country)
 
-    assert ask("day,country,measure") == ask("measure,country,day")
+    assert ask("week,country,measure") == ask("measure,country,week")
+
+
+def test_another_petition_is_not_counted(ask, add, move, petition):
+    add(10)
+    TallyChange.objects.update(petition_id=petition.pk + 1)
+
+    assert ask("measure") == ask("day") == []
 
 
 # What it costs.
 
 
-@pytest.mark.parametrize("by", ["hour,measure", "day,country,language,source,measure"])
-@pytest.mark.parametrize("exact", [True, False])
-def test_no_signature_is_read(ask, make_signature, by, exact):
+@pytest.mark.parametrize("by", ["day,hour", "week,measure", "week,country,language,source,measure"])
+def test_neither_a_signature_nor_an_exact_number_is_read(publish, petition, make_signature, by):
     for _ in range(11):
-        make_signature(confirmed=True)
+        make_signature(created_at=HOUR, confirmed_at=HOUR)
+    publish()
     with CaptureQueriesContext(connection) as queries:
-        assert ask(by, exact=exact)
+        assert list(breakdown.rows(Question.ask(petition.pk, by.split(","))))
 
     with connection.cursor() as cursor:
         for query in queries.captured_queries:
-            if "SELECT" in query["sql"]:
-                cursor.execute("EXPLAIN " + query["sql"])
-                assert "petition_signature" not in str(cursor.fetchall())
+            cursor.execute("EXPLAIN " + query["sql"])
+            plan = str(cursor.fetchall())
+            for table in ("petition_signature", "petition_tallychange", "petition_daytally", "petition_hourtally"):
+                assert table not in plan
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_snapshot_does_not_see_what_comes_later(petition, make_signature):
+def test_a_snapshot_does_not_see_what_comes_later(publish, petition, make_signature):
     def sign():
         try:
             make_signature(confirmed=True)
+            publish()
         finally:
             connections.close_all()
 
-    question = Question.ask(petition.pk, ["day"], exact=True)
+    question = Question.ask(petition.pk, ["day"])
     with tally.snapshot():
         assert list(breakdown.rows(question)) == []
         with ThreadPoolExecutor(1) as pool:

@@ -18,6 +18,7 @@ from petition.counts import letter
 from petition.counts.letter import Letter
 from petition.models import Petition, StaffAction
 from tests.conftest import make_petition
+from tests.counts.test_tally import HOUR
 
 NOW = datetime(2026, 11, 22, 17, 35, tzinfo=UTC)
 
@@ -32,7 +33,7 @@ def made(**overrides):
         "collected_before_on": date(2018, 4, 1),
         "collected_before_source": "an example",
         "confirmed_here": 1_234,
-        "countries": (("DE", 1_200), ("", 20), ("other", 14)),
+        "countries": (("DE", 1_200), ("", 20)),
         "as_of": NOW,
         **overrides,
     }
@@ -98,7 +99,7 @@ def test_in_english():
     )
     assert "More than 150,000 were collected before this site opened, spring 2018. Source: an example." in text
     assert "1,234 were confirmed on this site by email." in text
-    assert "Germany 1,200 Country not stated 20 Other countries together 14" in text
+    assert "Germany 1,200 Country not stated 20" in text
     assert "How the number was made" in text
     assert "Counted on 22 November 2026 at 17:35 UTC" in text
 
@@ -120,7 +121,7 @@ def test_without_earlier_signatures_it_has_one_part():
     assert "before this site" not in text
 
 
-def test_so_few_that_no_country_can_be_shown(petition, make_signature):
+def test_before_a_week_has_ended_there_are_no_countries(petition, make_signature):
     make_signature(confirmed=True, country="DE")
     composed = letter.compose(petition, "en")
 
@@ -128,14 +129,13 @@ def test_so_few_that_no_country_can_be_shown(petition, make_signature):
     assert "by country" not in text_of(read(composed))
 
 
-def test_small_countries_are_merged_and_the_table_adds_up(petition, make_signature):
-    for country, number in (("DE", 12), ("ES", 15), ("", 13), ("FR", 3), ("IT", 8)):
+def test_countries_are_those_of_ended_weeks_the_largest_first(petition, make_signature):
+    for country, number in (("DE", 10), ("", 30), ("ES", 20)):
         for _ in range(number):
-            make_signature(confirmed=True, country=country)
-    composed = letter.compose(petition, "en")
+            make_signature(created_at=HOUR, confirmed_at=HOUR, country=country)
+    make_signature(confirmed=True, country="FR")
 
-    assert composed.countries == (("ES", 15), ("DE", 12), ("", 13), ("other", 11))
-    assert sum(amount for _code, amount in composed.countries) == composed.confirmed_here
+    assert letter.compose(petition, "en").countries == (("ES", 20), ("DE", 10), ("", 30))
 
 
 def test_a_long_demand_flows_over_numbered_pages():

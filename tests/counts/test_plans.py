@@ -12,6 +12,7 @@ from petition import confirmation, retention, withdrawal
 from petition.counts import breakdown, letter, tally
 from petition.counts.breakdown import Question
 from petition.mail import queue
+from petition.mail.keys import Keyring
 from petition.models import Signature
 from tests.support import links
 
@@ -47,19 +48,21 @@ def reads_every_signature(plan):
 ACTIONS = {
     "find": lambda row: confirmation.find(links.token(row)),
     "confirm": lambda row: confirmation.confirm(row),
-    "disown": lambda row: confirmation.disown(row),
-    "code": lambda row: confirmation.find_by_code(row.petition, bytes(row.email_digest), "AAAA-AAAA"),
-    "withdraw link": lambda row: withdrawal.find(withdrawal.make_token(row.petition_id, bytes(row.email_digest))),
-    "withdraw": lambda row: withdrawal.withdraw(row.petition, bytes(row.email_digest)),
+    "disown": lambda row: confirmation.disown(confirmation.find(links.token(row))),
+    "code": lambda row: confirmation.find_by_code(row.petition, links.code(row)),
+    "withdraw link": lambda row: withdrawal.find(links.withdraw_token(row.petition, "anna@example.org")),
+    "withdraw": lambda row: withdrawal.withdraw(
+        withdrawal.find(links.withdraw_token(row.petition, "anna@example.org")).link
+    ),
     "count": lambda row: tally.current("chechnya"),
     "fold": lambda row: tally.fold(),
     "standing": lambda row: tally.standing(row.petition_id),
-    "breakdown": lambda row: list(breakdown.rows(Question.ask(row.petition_id, ["day", "country"]))),
-    "export": lambda row: call_command("export_counts", "--by", "day,country,language,measure", "--out", os.devnull),
+    "breakdown": lambda row: list(breakdown.rows(Question.ask(row.petition_id, ["week", "country"]))),
+    "export": lambda row: call_command("export_counts", "--by", "week,country,language,measure", "--out", os.devnull),
     "letter": lambda row: letter.compose(row.petition, "en"),
     "mail": lambda row: (
         withdrawal.request(row.petition, "anna@example.org", language="en"),
-        queue.choose_letters(queue.claim()),
+        queue.recognise(queue.claim(Keyring()), Keyring()),
     ),
     "lapsed": lambda row: Signature.objects.lapsed().purge(),
     "purge": lambda row: retention.purge(),

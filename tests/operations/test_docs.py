@@ -48,7 +48,7 @@ def test_every_model_is_known_to_be_about_people_or_not():
     found = apps.get_app_config("petition").get_models()
     about_others = (
         "Petition PetitionTranslation CountsToken Source Switches SwitchesTranslation KeyFingerprint DailySalt"
-        " TallyChange HourTally DayTally TotalTally"
+        " TallyChange HourTally DayTally TotalTally PublishedCount PublishedHour PublishedWeek PublishedCell"
     )
 
     # What only shows the rows of another one has no fields of its own.

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from petition.counts import export, tally
-from petition.counts.breakdown import GROUPINGS, SMALL, Question
+from petition.counts.breakdown import GROUPINGS, Question
 from petition.models import Action, Petition
 from petition.staff import audit
 
@@ -19,22 +19,17 @@ QUIET_SECONDS = 1.0
 
 class Command(BaseCommand):
     help = (
-        f"Write the counts of this moment as CSV, XLSX or JSON. Cells below {SMALL} are merged into “other”. "
-        "Days are UTC."
+        "Write the published counts as CSV, XLSX or JSON. Countries, languages, sources and measures are those of "
+        "ended weeks, rounded to tens. Days are UTC."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--by", default="day", help=f"any of {','.join(GROUPINGS)}; hour not beside a country etc.")
+        parser.add_argument("--by", default="day", help=f"any of {','.join(GROUPINGS)}; days and hours stand alone")
         parser.add_argument("--since", default="", help="the first day, 2026-03-01, or hour, 2026-03-01T14")
         parser.add_argument("--until", default="", help="the last day or hour, itself included")
         parser.add_argument("--format", choices=export.FORMATS, help="default: what --out ends in, else csv")
         parser.add_argument("--out", default="-", help="a file; - is the standard output (default)")
         parser.add_argument("--petition", help="its short name (default: the one opened last)")
-        parser.add_argument(
-            "--exact",
-            action="store_true",
-            help="show small cells as well, for your own eyes: they can be about single people",
-        )
 
     def handle(self, **options: Any) -> str | None:
         petition = Petition.find(options["petition"])
@@ -42,7 +37,7 @@ class Command(BaseCommand):
             raise CommandError("There is no such petition.")
         try:
             by = [name.strip() for name in options["by"].split(",") if name.strip()]
-            question = Question.ask(petition.pk, by, options["since"], options["until"], exact=options["exact"])
+            question = Question.ask(petition.pk, by, options["since"], options["until"])
         except ValidationError as error:
             wrong = [f"--{name}: {message}" for name, messages in error.message_dict.items() for message in messages]
             raise CommandError("\n".join(wrong)) from None

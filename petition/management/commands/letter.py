@@ -11,7 +11,7 @@ from petition.staff import audit
 
 
 class Command(BaseCommand):
-    help = "Write the letter for the addressee: a PDF with the demand and the counts of this moment."
+    help = "Write the letter for the addressee: a PDF with the demand and the published counts."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--language", default="en", choices=[code for code, _name in settings.LANGUAGES])

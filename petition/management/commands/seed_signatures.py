@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from petition.counts import tally
+from petition.counts import publication, tally
 from petition.models import Petition, Source
 
 BATCH = 50_000
@@ -69,8 +69,13 @@ class Command(BaseCommand):
             self.seed(petition, first, last, number, options["days"])
             if sys.stderr.isatty():
                 self.stderr.write(f"\r{last} of {number}", ending="")
+        publication.publish_as_counted(petition.pk)
+        publication.publish()
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE petition_signature, petition_hourtally, petition_daytally, petition_tallychange")
+            cursor.execute(
+                "ANALYZE petition_signature, petition_hourtally, petition_daytally, petition_tallychange,"
+                " petition_publishedhour, petition_publishedcell"
+            )
         return f"Seeded {number} signatures; {tally.current(petition.slug).total} are shown."  # type: ignore[union-attr]
 
     def seed(self, petition: Petition, first: int, last: int, number: int, days: int) -> None:

@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from petition import lookup, retention
 from petition.checks import of_the_worker
-from petition.counts import tally
+from petition.counts import publication, tally
 from petition.mail import queue
 from petition.mail.keys import Keyring
 from petition.mail.smtp import Post, ServerAwayError
@@ -28,7 +28,8 @@ AWAY_SECONDS = (1, 2, 5, 15, 30)
 
 class Command(BaseCommand):
     help = (
-        "Send the mail that is due, fold the ledger, apply campaigns, purge what has had its time. Any number may run."
+        "Send the mail that is due, fold the ledger, publish the count, apply campaigns, purge what has had its time. "
+        "Any number may run."
     )
     requires_system_checks = []
 
@@ -70,6 +71,7 @@ class Command(BaseCommand):
         purged = sum(retention.purge().values())
         while rows := tally.fold():
             folded += rows
+        publication.publish()
         return f"Dealt with {sent} mails, folded {folded} changes, purged {purged} rows."
 
     def run(self) -> None:
@@ -94,6 +96,7 @@ class Command(BaseCommand):
                 if now >= fold_at:
                     tally.fold()
                     lookup.answer_due(Keyring())
+                    publication.publish()
                     fold_at = now + FOLD_SECONDS
                 if now >= purge_at:
                     retention.purge()
