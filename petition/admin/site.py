@@ -16,7 +16,7 @@ from petition import rate_limits
 from petition.models import Action, StaffAction
 from petition.staff import audit
 
-from . import login
+from . import login, notices
 from .base import Audited
 
 # Django and django-otp register these, too. Roles are fixed in the code, and nobody may see the keys of second factors.
@@ -58,7 +58,8 @@ class StaffSite(admin.AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         own = StaffAction.objects.filter(user_id=request.user.pk).latest_first()[:10]
-        return super().index(request, {"own_actions": own, **(extra_context or {})})
+        told = notices.about_lookups(request)
+        return super().index(request, {"own_actions": own, **told, **(extra_context or {})})
 
     @method_decorator(never_cache)
     @method_decorator(csrf_protect)

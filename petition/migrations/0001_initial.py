@@ -228,6 +228,26 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Lookup',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('asked_by', models.BigIntegerField(verbose_name='asked by')),
+                ('reason', models.CharField(max_length=500, verbose_name='reason')),
+                ('asked_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='asked at')),
+                ('address', models.BinaryField(help_text='A libsodium sealed box: only the worker with its key can open it.')),
+                ('approved_by', models.BigIntegerField(null=True, verbose_name='approved by')),
+                ('approved_at', models.DateTimeField(null=True, verbose_name='approved at')),
+                ('answered_at', models.DateTimeField(null=True, verbose_name='answered at')),
+                ('email_digest', models.BinaryField(max_length=32, null=True)),
+                ('key', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, to='petition.outboxkey')),
+            ],
+            options={
+                'verbose_name': 'find one signature',
+                'verbose_name_plural': 'find one signature',
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
             name='TotalTally',
             fields=[
                 ('petition', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='petition.petition')),
@@ -445,20 +465,6 @@ class Migration(migrations.Migration):
             },
             bases=('petition.signature',),
         ),
-        migrations.CreateModel(
-            name='SoughtSignature',
-            fields=[
-            ],
-            options={
-                'verbose_name': 'find one signature',
-                'verbose_name_plural': 'find one signature',
-                'proxy': True,
-                'default_permissions': (),
-                'indexes': [],
-                'constraints': [],
-            },
-            bases=('petition.signature',),
-        ),
         migrations.AddIndex(
             model_name='staffaction',
             index=models.Index(models.F('done_at'), name='trace_by_time'),
@@ -496,6 +502,14 @@ class Migration(migrations.Migration):
             model_name='tallychange',
             name='petition',
             field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='petition.petition'),
+        ),
+        migrations.AddConstraint(
+            model_name='lookup',
+            constraint=models.CheckConstraint(condition=models.Q(('approved_by', None), models.Q(('approved_by', models.F('asked_by')), _negated=True), _connector='OR'), name='nobody_approves_her_own_question'),
+        ),
+        migrations.AddConstraint(
+            model_name='lookup',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('answered_at', None), ('email_digest', None)), models.Q(('address', b''), ('answered_at__isnull', False), ('email_digest__isnull', False), ('key', None)), _connector='OR'), name='an_answered_question_holds_no_address'),
         ),
         migrations.AddConstraint(
             model_name='invalidationcampaign',

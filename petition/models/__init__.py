@@ -4,10 +4,11 @@ from .domains import SeenDomain
 from .invalidation import InvalidationCampaign
 from .link import Link
 from .live_settings import ListedDomain, ListedNetwork, Switches, Verdict
+from .lookup import Lookup
 from .mail import AddressMark, OutboxKey, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
-from .proxies import HeldSignature, Review, Signals, SoughtSignature
+from .proxies import HeldSignature, Review, Signals
 from .signature import HeldReason, Signature
 from .tally import DayTally, HourTally, Measure, TallyChange, TotalTally
 
@@ -26,6 +27,7 @@ __all__ = [
     "Link",
     "ListedDomain",
     "ListedNetwork",
+    "Lookup",
     "Measure",
     "OutboxKey",
     "OutgoingMail",
@@ -34,7 +36,6 @@ __all__ = [
     "SeenDomain",
     "Signals",
     "Signature",
-    "SoughtSignature",
     "Source",
     "StaffAction",
     "Switches",

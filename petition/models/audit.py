@@ -42,7 +42,10 @@ class Action(models.TextChoices):
     CAMPAIGN_CANCELLED = "campaign_cancelled", _("campaign cancelled")
     CAMPAIGN_UNDONE = "campaign_undone", _("undoing of a campaign begun")
     CAMPAIGN_UNDO_FINISHED = "campaign_undo_finished", _("campaign undone")
-    SIGNATURE_SOUGHT = "signature_sought", _("one signature looked for")
+    SIGNATURE_SOUGHT = "signature_sought", _("asked for one signature")
+    LOOKUP_APPROVED = "lookup_approved", _("question for a signature approved")
+    LOOKUP_REFUSED = "lookup_refused", _("question for a signature refused")
+    LOOKUP_ANSWERED = "lookup_answered", _("question for a signature answered")
     MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
     LOOKED_UP = "looked_up", _("signatures looked up")
 

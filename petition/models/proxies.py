@@ -25,16 +25,6 @@ class HeldSignature(Signature):
         verbose_name_plural = _("held signatures")
 
 
-class SoughtSignature(Signature):
-    """A signature that an administrator looks up for its signer."""
-
-    class Meta:
-        proxy = True
-        default_permissions = ()
-        verbose_name = _("find one signature")
-        verbose_name_plural = _("find one signature")
-
-
 class Signals(Signature):
     """Signatures on the page of anomalies, which shows groups of them. No row has a page of its own there."""
 

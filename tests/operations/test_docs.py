@@ -21,6 +21,7 @@ OF_PEOPLE = [
     models.Signature,
     models.InvalidationCampaign,
     models.OutgoingMail,
+    models.Lookup,
     models.AddressMark,
     models.StaffAction,
     models.ListedNetwork,

@@ -15,13 +15,15 @@ from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from campaign.models import Figure, Page, Report, Update
-from petition import identity
+from petition.mail import keys
+from petition.mail.keys import Keyring
 from petition.models import (
     CountsToken,
     HeldSignature,
     InvalidationCampaign,
     ListedDomain,
     ListedNetwork,
+    Lookup,
     OutgoingMail,
     Petition,
     Signature,
@@ -136,7 +138,11 @@ ROUTES = {
         )
         for step in ("apply", "cancel", "undo")
     },
-    "petition_soughtsignature_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
+    "petition_lookup_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
+    **{
+        f"petition_lookup_{step}": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "lookup", inside=(302, 405))
+        for step in ("approve", "refuse")
+    },
     "petition_signals_changelist": Route(only(MODERATOR, ADMINISTRATOR), only(MODERATOR, ADMINISTRATOR)),
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     **model(
@@ -222,6 +228,7 @@ ROUTES = {
 STATE = (
     *(User, Petition, Signature, OutgoingMail, Source, Page, Update, Figure, Report, StaffAction, TOTPDevice, Switches),
     InvalidationCampaign,
+    Lookup,
 )
 
 # For each action of a list: who is offered it, and can do it.
@@ -266,13 +273,11 @@ def make_rows(petition):
     make_signature = partial(create_signature, petition)
     call_command("load_campaign")
     address = "maria@example.org"
+    Keyring().rotate()
+    half = keys.newest(fresh=True)
+    sealed = half.seal(keys.Opened(address, ""))
     mail = OutgoingMail.objects.create(
-        petition=petition,
-        kind="sign",
-        recipient=identity.seal(address),
-        email_digest=identity.email_digest(address),
-        language="en",
-        parked_at=timezone.now(),
+        petition=petition, kind="sign", recipient=sealed, key_id=half.key, language="en", parked_at=timezone.now()
     )
     return {
         "petition": petition,
@@ -282,9 +287,10 @@ def make_rows(petition):
             pk=make_signature(email="held@example.org", confirmed=True, held_at=this_hour()).pk
         ),
         "campaign": InvalidationCampaign.objects.create(
-            petition=petition, reason="Robots", country="DE", network_digest=b"n" * 32
+            petition=petition, reason="Robots", country="DE", network_digest=b"n" * 3
         ),
         "mail": mail,
+        "lookup": Lookup.objects.create(asked_by=0, reason="She asks", address=sealed, key_id=half.key),
         "source": Source.objects.create(slug="amnesty", title="Amnesty"),
         "token": CountsToken.objects.create(name="A dashboard", digest=b"d" * 32),
         "page": Page.objects.get(slug="about"),

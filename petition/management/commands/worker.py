@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
-from petition import retention
+from petition import lookup, retention
 from petition.checks import of_the_worker
 from petition.counts import tally
 from petition.mail import queue
@@ -60,6 +60,7 @@ class Command(BaseCommand):
             self.stderr.write(f"The mail server is away ({error}); the rest of the mail waits.")
         while invalidation.advance():
             pass
+        lookup.answer_due(Keyring())
         # Purging writes to the ledger too, so folding comes last.
         purged = sum(retention.purge().values())
         while rows := tally.fold():
@@ -87,6 +88,7 @@ class Command(BaseCommand):
                     busy, fold_at = 1, 0
                 if now >= fold_at:
                     tally.fold()
+                    lookup.answer_due(Keyring())
                     fold_at = now + FOLD_SECONDS
                 if now >= purge_at:
                     retention.purge()
