@@ -63,12 +63,9 @@ class LookUpForm(forms.Form):
         except ValueError:
             self.add_error("text", _("This is no mail domain. Write it as example.org."))
             return None
-        if found is None:
-            domain, other = (
-                _("No signature of the last 30 days has it."),
-                _("None of the last million signatures has it."),
-            )
-            self.add_error("text", domain if kind == "domain" else other)
+        if found is None or not similar.is_of_crowd(kind, found):
+            self.add_error("text", _("Fewer than 20 signatures have it."))
+            return None
         return found
 
 
@@ -140,7 +137,8 @@ def describe(found: list[Anomaly], sees_signatures: bool) -> list[Shown]:
         digest = row.domain_digest if row and anomaly.kind == "domain" else None
         domain = domains.get(bytes(digest), "") if digest else ""
         title = title_of(anomaly, row if sees_signatures else None, domain)
-        url = url_of(anomaly) if sees_signatures else ""
+        leads_on = sees_signatures and (anomaly.kind in PLAIN or anomaly.cell.confirmed >= similar.SMALLEST)
+        url = url_of(anomaly) if leads_on else ""
         shown.append(Shown(anomaly, str(KINDS[anomaly.kind]), title, anomalies.reason(anomaly), url))
     return shown
 

@@ -39,13 +39,13 @@ class HeldSignatureAdmin(BulkActions):
 
     permission = "petition.hold_signature"
 
-    list_display = ["id", "reason", "held_at", "name", "country", "language", "source"]
+    list_display = ["id", "reason", "held_at", "name", "country", "language"]
     list_filter = [WhyHeld, "held_at", InLanguage]
     ordering = ["held_at", "id"]
     sortable_by = ()
     list_per_page = 100
     show_facets = admin.ShowFacets.NEVER
-    exclude = ["email_digest", "domain_digest", "network_digest"]
+    exclude = ["email_digest", "domain_digest", "network_digest", "source"]
     actions = ["release", "invalidate"]
 
     def get_queryset(self, request: HttpRequest) -> SignatureQuerySet:

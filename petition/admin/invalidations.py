@@ -14,9 +14,10 @@ from django_countries import countries
 
 from petition.countries import countries_by_name
 from petition.models import Action, InvalidationCampaign, Petition, Signature, Source
-from petition.moderation import domains, invalidation
+from petition.moderation import domains, invalidation, similar
 from petition.postgres.timeouts import TimeLimitError
 from petition.staff import audit
+from petition.templatetags.petition_tags import seen_in_crowds
 
 from .base import HourField, ReadOnlyAdmin, ReasonField, ReasonForm
 from .changelist import number
@@ -133,7 +134,7 @@ class InvalidationCampaignAdmin(ReadOnlyAdmin):
 
     form = InvalidationForm
     permission = "petition.invalidate_signature"
-    list_display = ["id", "petition", "reason", "status", "changed", "restored", "created_at"]
+    list_display = ["id", "petition", "reason", "status", "how_many_changed", "how_many_restored", "created_at"]
     list_select_related = ["petition"]
     ordering = ["-id"]
     list_per_page = 50
@@ -166,6 +167,14 @@ class InvalidationCampaignAdmin(ReadOnlyAdmin):
     def back(self, pk: int) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:petition_invalidationcampaign_change", args=[pk]))
 
+    @admin.display(description=gettext_lazy("how many invalidated"))
+    def how_many_changed(self, campaign: InvalidationCampaign) -> int | str:
+        return seen_in_crowds(campaign.changed)
+
+    @admin.display(description=gettext_lazy("how many restored"))
+    def how_many_restored(self, campaign: InvalidationCampaign) -> int | str:
+        return seen_in_crowds(campaign.restored)
+
     @admin.display(description=gettext_lazy("status"))
     def status(self, campaign: InvalidationCampaign) -> str:
         return status(campaign)
@@ -194,6 +203,7 @@ class InvalidationCampaignAdmin(ReadOnlyAdmin):
             status_text=status(campaign),
             preview=preview,
             is_too_much=is_too_much,
+            smallest=similar.SMALLEST,
             form=form or ReasonForm(),
             # A page that reloads itself would lose a reason that is half written.
             is_watching=campaign.is_running and not form and "cancel" not in request.GET,
@@ -204,6 +214,9 @@ class InvalidationCampaignAdmin(ReadOnlyAdmin):
         campaign = self.row_or_404(request, pk)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
+        if invalidation.is_narrow(campaign) and not request.user.has_perm("petition.find_signature"):
+            messages.error(request, _("It finds fewer than 20 signatures, so it takes an administrator to apply it."))
+            return self.back(pk)
         with transaction.atomic():
             if InvalidationCampaign.objects.filter(pk=pk).apply(request.user.pk):
                 found = request.POST.get("found", "")

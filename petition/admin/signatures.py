@@ -6,7 +6,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
-from django.utils.functional import Promise
+from django.utils.functional import Promise, cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
@@ -83,10 +83,20 @@ class FilterForm(forms.Form):
                 rows = rows.filter(**{lookup: chosen[name]})
         if "by" in chosen and "of" in chosen:
             rows = similar.like(rows, chosen["by"], number(chosen["of"]))
-        return rows
+        return rows.none() if self.is_about_few else rows
+
+    @cached_property
+    def is_about_few(self) -> bool:
+        """Whether the group that was asked for is too small to be shown. What else is filtered by, each row shows."""
+        chosen = self.chosen
+        if "by" in chosen and "of" in chosen and not similar.is_of_crowd(chosen["by"], number(chosen["of"])):
+            return True
+        return "source" in chosen and not similar.is_crowd_of_source(chosen["source"])
 
     @property
     def likeness(self) -> str:
+        if self.is_about_few:
+            return str(_("of a group of fewer than 20, which nobody is shown"))
         chosen = self.chosen
         return str(LIKE[chosen["by"]] % {"number": number(chosen["of"])}) if {"by", "of"} <= set(chosen) else ""
 
@@ -103,8 +113,9 @@ class SignatureList(ListByNumber):
 class SignatureAdmin(ByNumber, BulkActions):
     """Signatures, with all that is known of them; an address is not."""
 
-    list_display = ["id", "name", "shows_name", "country", "language", "source", "created_at", "confirmed_at", "state"]
-    exclude = ["email_digest", "domain_digest", "network_digest"]
+    list_display = ["id", "name", "shows_name", "country", "language", "created_at", "confirmed_at", "state"]
+    # A partner's link may have been made for one person.
+    exclude = ["email_digest", "domain_digest", "network_digest", "source"]
     readonly_fields = ["review"]
     actions = ["hold", "invalidate", "restore"]
 

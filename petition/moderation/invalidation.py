@@ -10,7 +10,8 @@ from django.utils import timezone
 from petition.counts import tally
 from petition.models import Action, InvalidationCampaign, Signature
 from petition.models.signature import SignatureQuerySet, this_hour
-from petition.postgres.timeouts import read_within
+from petition.moderation import similar
+from petition.postgres.timeouts import TimeLimitError, read_within
 from petition.staff import audit
 
 # The most signatures that a step changes, and that it looks at. A signer who withdraws waits for the locks of a step.
@@ -30,6 +31,11 @@ class Preview:
     count_now: int
     count_then: int
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it is about so few that nothing of it may be shown, and an administrator has to apply it."""
+        return self.found < similar.SMALLEST
+
 
 def preview(campaign: InvalidationCampaign) -> Preview:
     """The numbers and a sample for the moderator who decides whether to apply it. Changes nothing.
@@ -41,10 +47,20 @@ def preview(campaign: InvalidationCampaign) -> Preview:
         # Of confirmed signatures that are not invalidated, those that are not held count.
         numbers = found.aggregate(found=Count("pk"), counted=Count("pk", filter=Q(held_at=None)))
         # By a hash of their numbers: neither the first nor the last ones show what else is caught.
-        sample = list(found.order_by(Func(F("pk"), function="hashint8"))[:SAMPLE])
+        is_crowd = numbers["found"] >= similar.SMALLEST
+        sample = [] if not is_crowd else list(found.order_by(Func(F("pk"), function="hashint8"))[:SAMPLE])
         count = tally.current(campaign.petition.slug)
     total = count.total if count else 0
     return Preview(numbers["found"], numbers["counted"], sample, total, total - numbers["counted"])
+
+
+def is_narrow(campaign: InvalidationCampaign) -> bool:
+    """Whether it finds fewer than a crowd, as far as that can be told within 20 seconds."""
+    try:
+        with read_within(PREVIEW_SECONDS):
+            return not similar.is_crowd(campaign.signatures())
+    except TimeLimitError:
+        return True
 
 
 def advance() -> bool:

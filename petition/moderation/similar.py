@@ -5,13 +5,13 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import BinaryField, Func, TextField, Value
+from django.db.models import BinaryField, Func, Sum, TextField, Value
 from django.db.models.functions import Trim
 from django.db.models.lookups import Exact
 from django.utils.crypto import salted_hmac
 
 from petition import identity
-from petition.models import SeenDomain, Signature
+from petition.models import DayTally, Measure, SeenDomain, Signature
 from petition.models.signature import SignatureQuerySet, this_hour
 
 # The shape of a name that has more in it than letters: of "Anna1984" it is a9, of "olga_7" a_9. Regular expressions are
@@ -38,6 +38,9 @@ KEYS = {
 STRETCH = 100_000
 MOST_READ = 1_000_000
 
+# A group of fewer confirmed signatures is about somebody: a household, a domain or a name of one's own.
+SMALLEST = 20
+
 NEWEST_OF_DOMAIN = """
     SELECT max(newest.id)
     FROM generate_series(%(since)s, %(until)s, interval '1 hour') AS hour,
@@ -55,6 +58,29 @@ def like(rows: SignatureQuerySet, kind: str, number: int) -> SignatureQuerySet:
     """
     value = Signature.objects.filter(pk=number).values_list(key(kind), flat=True).first()
     return rows.none() if value is None else rows.filter(Exact(key(kind), Value(value, key(kind).output_field)))
+
+
+def is_crowd(signatures: SignatureQuerySet) -> bool:
+    """Whether these are so many that staff may see them as a group.
+
+    Pending ones do not count: anybody can make 20 of them, with addresses at the domain of somebody else.
+    """
+    return signatures.confirmed().order_by()[:SMALLEST].count() >= SMALLEST
+
+
+def is_of_crowd(kind: str, number: int) -> bool:
+    """Whether the signature of this number shares that with a crowd."""
+    alike = like(Signature.objects.all(), kind, number)
+    if kind in ("network", "domain"):
+        # Older ones have forgotten it; the index goes by the time.
+        alike = alike.filter(created_at__gte=this_hour() - timedelta(days=settings.ABUSE_SIGNAL_DAYS))
+    return is_crowd(alike)
+
+
+def is_crowd_of_source(slug: str) -> bool:
+    """The same for a partner's tag, by the tallies: it would take all signatures to count them."""
+    confirmed = DayTally.objects.filter(source=slug, measure=Measure.CONFIRMED)
+    return (confirmed.aggregate(amount=Sum("amount"))["amount"] or 0) >= SMALLEST
 
 
 def key(kind: str) -> Func:

@@ -1,12 +1,20 @@
 from django import template
+from django.utils.translation import gettext
 
 from petition import dates, live_settings
 from petition.counts import tally
 from petition.forms import SignForm
 from petition.models import Petition, Source
+from petition.moderation import similar
 
 register = template.Library()
 register.filter("season", dates.season)
+
+
+@register.filter
+def seen_in_crowds(number: int) -> int | str:
+    """How many of a group, for staff: of fewer than 20 not even whether there is one."""
+    return number if number >= similar.SMALLEST else gettext("fewer than 20")
 
 
 @register.simple_tag

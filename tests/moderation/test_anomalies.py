@@ -403,10 +403,10 @@ def test_what_is_typed_is_looked_up_without_standing_in_a_url(moderator, attacke
 @pytest.mark.parametrize(
     ("kind", "typed", "said"),
     [
-        ("domain", "nobody.example", "No signature of the last 30 days has it."),
+        ("domain", "nobody.example", "Fewer than 20 signatures have it."),
         ("domain", "", "This field is required."),
         ("domain", "@", "This is no mail domain."),
-        ("name", "Nobody", "None of the last million signatures has it."),
+        ("name", "Nobody", "Fewer than 20 signatures have it."),
         ("shoe", "x", "not one of the available choices"),
     ],
 )

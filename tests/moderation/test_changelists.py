@@ -25,6 +25,12 @@ MAILS = reverse("admin:petition_outgoingmail_changelist")
 DAY = timedelta(days=1)
 
 
+@pytest.fixture(autouse=True)
+def _groups_of_any_size(monkeypatch):
+    """That staff see groups from 20 on alone is for `test_groups.py`."""
+    monkeypatch.setattr(similar, "SMALLEST", 0)
+
+
 @pytest.fixture
 def staff(client, admin_user):
     client.force_login(admin_user)

@@ -17,7 +17,7 @@ from petition import identity, retention, withdrawal
 from petition.counts import tally
 from petition.models import InvalidationCampaign, ListedDomain, ListedNetwork, Signature, StaffAction, Verdict
 from petition.models.signature import this_hour
-from petition.moderation import domains, invalidation
+from petition.moderation import domains, invalidation, similar
 from tests.support import server
 
 LIST = reverse("admin:petition_invalidationcampaign_changelist")
@@ -25,6 +25,12 @@ ADD = reverse("admin:petition_invalidationcampaign_add")
 HOUR = timedelta(hours=1)
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _groups_of_any_size(monkeypatch):
+    """That staff see groups from 20 on alone is for `test_groups.py`."""
+    monkeypatch.setattr(similar, "SMALLEST", 0)
 
 
 @pytest.fixture
