@@ -11,6 +11,7 @@ from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals
 from .signature import HeldReason, Signature
 from .tally import DayTally, HourTally, Measure, TallyChange, TotalTally
+from .withdrawn import Withdrawn
 
 __all__ = [
     "Action",
@@ -42,4 +43,5 @@ __all__ = [
     "TallyChange",
     "TotalTally",
     "Verdict",
+    "Withdrawn",
 ]

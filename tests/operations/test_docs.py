@@ -22,6 +22,7 @@ OF_PEOPLE = [
     models.InvalidationCampaign,
     models.OutgoingMail,
     models.Lookup,
+    models.Withdrawn,
     models.AddressMark,
     models.StaffAction,
     models.ListedNetwork,

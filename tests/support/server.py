@@ -51,6 +51,7 @@ def environment(**overrides: str | None) -> dict[str, str]:
         "SECRET_KEY": settings.SECRET_KEY,
         "EMAIL_DIGEST_KEY": settings.EMAIL_DIGEST_KEY,
         "OUTBOX_KEYS_DIR": str(settings.OUTBOX_KEYS_DIR),
+        "WITHDRAWN_LIST": str(settings.WITHDRAWN_LIST),
         "PYTHONUNBUFFERED": "1",
         **overrides,
     }
