@@ -62,6 +62,8 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 # Of the worker alone.
 EMAIL_DIGEST_KEY = env.str("EMAIL_DIGEST_KEY", "")
 OUTBOX_KEYS_DIR = env.str("OUTBOX_KEYS_DIR", str(VAR_DIR / "outbox-keys") if LOCAL else "")
+# Where the worker writes the withdrawals that a restored backup has to repeat.
+WITHDRAWN_LIST = env.str("WITHDRAWN_LIST", str(VAR_DIR / "withdrawals" / "list") if LOCAL else "")
 
 # Numbers that operators choose. A rate is "count/period": s, m, h or d.
 RATE_PER_NETWORK = env.str("RATE_PER_NETWORK", "300/h")
@@ -78,6 +80,7 @@ GRACE_HOURS = 24  # confirming works this long after a petition closed
 QUIET_DAYS = 30  # how long an address that said "I did not sign this" gets no mail
 ABUSE_SIGNAL_DAYS = 30
 PARKED_MAIL_DAYS = 6
+BACKUP_DAYS = env.int("BACKUP_DAYS", 14)  # how old the oldest backup is
 MAX_BODY_BYTES = 100_000
 PAGE_CACHE_ENTRIES = 500  # 0 is off
 

@@ -209,6 +209,13 @@ def of_the_worker() -> Iterator[CheckMessage]:
             id="petition.E013",
         )
 
+    if not settings.WITHDRAWN_LIST or not is_private_directory(Path(settings.WITHDRAWN_LIST).parent):
+        yield Error(
+            "WITHDRAWN_LIST is not set, or its directory cannot be written or can be read by others.",
+            hint="Name a file on another disk than the database's, in a directory that belongs to the worker alone.",
+            id="petition.E019",
+        )
+
 
 def is_the_key_of_this_database() -> bool:
     """Whether no digest was made with another key. The first worker to start leaves the fingerprint of its own."""

@@ -7,8 +7,10 @@ reads a mailbox, and types its address here, cannot tell from any of this whethe
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from django.db import transaction
+
 from petition import links, live_settings, rate_limits, withdrawal
-from petition.models import AddressMark, HeldReason, Link, Petition, Signature
+from petition.models import AddressMark, HeldReason, Link, Petition, Signature, Withdrawn
 
 
 class Refusal(Enum):
@@ -92,10 +94,12 @@ def _reason_to_hold(signature: Signature) -> str:
 def disown(found: Confirmation) -> None:
     """ "I did not sign this": delete the row, whatever became of it, and send this address nothing for a while."""
     digest = found.link.address_digest
-    if digest is not None:
-        AddressMark.remember(digest, AddressMark.Kind.NO_MAIL)
-        Link.objects.filter(pk=found.link.pk).update(email_digest=digest)
-    withdrawal.erase(Signature.objects.filter(pk=found.signature.pk))
+    with transaction.atomic():
+        if digest is not None:
+            AddressMark.remember(digest, AddressMark.Kind.NO_MAIL)
+            Link.objects.filter(pk=found.link.pk).update(email_digest=digest)
+        Withdrawn.remember_row(found.signature.pk)
+        withdrawal.erase(Signature.objects.filter(pk=found.signature.pk))
 
 
 def undo_disowning(link: Link) -> None:

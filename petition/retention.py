@@ -6,6 +6,7 @@ from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.utils import timezone
 
+from petition import withdrawn_list
 from petition.models import (
     AddressMark,
     DailySalt,
@@ -41,6 +42,7 @@ def purge() -> dict[str, int]:
         "sessions": Session.objects.filter(expire_date__lte=timezone.now()).delete()[0],
         "entries of the trace": StaffAction.objects.older_than_two_years().delete()[0],
     }
+    purged["withdrawals on the list"] = withdrawn_list.forget_old()
     if hasattr(cache, "delete_expired"):
         purged["expired counters"] = cache.delete_expired()
     return purged

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from petition import links
 from petition.mail import keys
-from petition.models import AddressMark, Link, OutgoingMail, Petition, Signature
+from petition.models import AddressMark, Link, OutgoingMail, Petition, Signature, Withdrawn
 from petition.models.link import token_digest
 from petition.models.signature import SignatureQuerySet
 
@@ -80,6 +80,7 @@ def withdraw(link: Link | None) -> int:
         erased = erase(Signature.objects.of_address(link.petition_id, email_digest))
         AddressMark.objects.filter(email_digest=email_digest, kind=AddressMark.Kind.NO_MAIL).delete()
         Link.objects.filter(email_digest=email_digest).update(email_digest=None)
+        Withdrawn.remember(link.petition_id, email_digest)
         return erased
 
 

@@ -40,6 +40,7 @@ def pytest_configure():
             (folder / "static").symlink_to("../static")
         django_settings.VAR_DIR, django_settings.EMAIL_FILE_PATH = folder, str(folder / "mail")
         django_settings.OUTBOX_KEYS_DIR = str(folder / "outbox-keys")
+        django_settings.WITHDRAWN_LIST = str(folder / "withdrawals" / "list")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
@@ -36,6 +36,8 @@ GRACE_SECONDS = 60
 # Every sealed text is as long as the longest, so that a row does not tell the length of an address.
 SEALED_LENGTH = 448
 RESEAL_BATCH = 1_000
+# All that holds sealed boxes, and in which field. Each row names its key.
+SEALED: list[tuple[type[OutgoingMail] | type[Lookup], str]] = [(OutgoingMail, "recipient"), (Lookup, "address")]
 # A worker shows its keys every half minute, and at least every few while it sends: another one's are better then.
 SEEN_MINUTES = 5
 # What holds sealed boxes, and in which field. Each names its key.
@@ -94,16 +96,22 @@ def with_newest(store: Callable[[PublicHalf], T]) -> T:
 
 
 def give_up_lost_mails() -> int:
-    """Park the mails whose key is lost, and empty their boxes; return how many. Staff see them as such."""
+    """Park the mails whose key is lost, and drop such questions; return how many mails."""
     lost = OutboxKey.objects.filter(seen_at__lt=Now() - timedelta(hours=LOST_HOURS))
-    number = OutgoingMail.objects.filter(key__in=lost).update(key=None, recipient=b"", parked_at=Now())
-    # A question is asked again.
-    Lookup.objects.filter(key__in=lost).delete()
+    number = _give_up(OutgoingMail.objects.filter(key__in=lost))
+    _give_up(Lookup.objects.filter(key__in=lost))
     with suppress(IntegrityError), transaction.atomic():
         lost.delete()
     if number:
         logger.warning("%d mails cannot be sent: the key to their recipients is lost", number)
     return number
+
+
+def _give_up(rows: QuerySet[Any]) -> int:
+    """Empty boxes that nobody can open. Staff see the mails as such; a question is asked again."""
+    if rows.model is Lookup:
+        return rows.delete()[0]
+    return rows.update(key=None, recipient=b"", parked_at=Now())
 
 
 class Keyring:
@@ -156,24 +164,24 @@ class Keyring:
         current = OutboxKey.objects.filter(pk__in=self.ids()).latest("created_at")
         half = PublicHalf(current.pk, bytes(current.public))
         for model, field in SEALED:
-            while self._reseal_some(model, field, old, half):
+            while self._reseal_some(model._default_manager.filter(key_id=old), field, half):
                 pass
-        OutgoingMail.objects.filter(key=None, parked_at=None).update(parked_at=Now())
 
-    def _reseal_some(self, model: type[OutgoingMail] | type[Lookup], field: str, old: int, half: PublicHalf) -> int:
+    def _reseal_some(self, rows: QuerySet[Any], field: str, half: PublicHalf) -> bool:
         with transaction.atomic():
-            rows: Any = model._default_manager.filter(key_id=old).select_for_update(skip_locked=True)[:RESEAL_BATCH]
-            for row in rows:
-                text = self._opened(old, bytes(getattr(row, field)))
-                row.key_id = half.key if text else None
-                setattr(row, field, half.seal(text) if text else b"")
-            return int(model._default_manager.bulk_update(rows, ["key", field]))
+            batch = list(rows.select_for_update(skip_locked=True)[:RESEAL_BATCH])
+            opened = [row for row in batch if self._seal_anew(row, field, half)]
+            rows.model._default_manager.bulk_update(opened, ["key", field])
+            _give_up(rows.filter(pk__in={row.pk for row in batch} - {row.pk for row in opened}))
+        return bool(batch)
 
-    def _opened(self, key: int, sealed: bytes) -> Opened | None:
+    def _seal_anew(self, row: Any, field: str, half: PublicHalf) -> bool:
         # Whoever takes over a web process can seal what he likes.
         with suppress(CryptoError, ValueError):
-            return self.open(key, sealed)
-        return None
+            setattr(row, field, half.seal(self.open(row.key_id, bytes(getattr(row, field)))))
+            row.key_id = half.key
+            return True
+        return False
 
     def _destroy(self, key: int) -> None:
         # A form that was sealed with it a moment ago keeps it until the next turn: the foreign key sees to that.

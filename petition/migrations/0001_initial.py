@@ -7,6 +7,7 @@ import parler.models
 import petition.models.audit
 import petition.models.live_settings
 import petition.models.signature
+import petition.models.withdrawn
 import pgtrigger.compiler
 import pgtrigger.migrations
 from django.conf import settings
@@ -195,6 +196,17 @@ class Migration(migrations.Migration):
                 ('measure', models.CharField(choices=[('counted', 'counted'), ('signed', 'signed'), ('confirmed', 'confirmed'), ('withdrawn', 'withdrawn'), ('lapsed', 'lapsed'), ('held', 'held'), ('released', 'released'), ('invalidated', 'invalidated'), ('restored', 'restored'), ('held_gone', 'withdrawn while held'), ('invalid_gone', 'withdrawn while invalidated')], max_length=12)),
                 ('amount', models.IntegerField()),
             ],
+        ),
+        migrations.CreateModel(
+            name='Withdrawn',
+            fields=[
+                ('id', models.BigIntegerField(default=petition.models.withdrawn.random_id, primary_key=True, serialize=False)),
+                ('digest', models.CharField(max_length=64)),
+                ('hour', models.DateTimeField(default=petition.models.signature.this_hour)),
+            ],
+            options={
+                'default_permissions': (),
+            },
         ),
         migrations.CreateModel(
             name='AddressMark',

@@ -21,6 +21,7 @@ from .tally import (
     TallyChange,
     TotalTally,
 )
+from .withdrawn import Withdrawn
 
 __all__ = [
     "Action",
@@ -56,4 +57,5 @@ __all__ = [
     "TallyChange",
     "TotalTally",
     "Verdict",
+    "Withdrawn",
 ]

@@ -24,6 +24,7 @@ OF_PEOPLE = [
     models.OutgoingMail,
     models.Lookup,
     models.OutboxKey,
+    models.Withdrawn,
     models.AddressMark,
     models.StaffAction,
     models.ListedNetwork,

@@ -58,7 +58,11 @@ def environment(**overrides: str | None) -> dict[str, str]:
 
 def worker_keys() -> dict[str, str]:
     """Variables that a worker has, and no web server."""
-    return {"EMAIL_DIGEST_KEY": settings.EMAIL_DIGEST_KEY, "OUTBOX_KEYS_DIR": str(settings.OUTBOX_KEYS_DIR)}
+    return {
+        "EMAIL_DIGEST_KEY": settings.EMAIL_DIGEST_KEY,
+        "OUTBOX_KEYS_DIR": str(settings.OUTBOX_KEYS_DIR),
+        "WITHDRAWN_LIST": str(settings.WITHDRAWN_LIST),
+    }
 
 
 _ports: list[socket.socket] = []

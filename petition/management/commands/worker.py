@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
-from petition import lookup, retention
+from petition import lookup, retention, withdrawn_list
 from petition.checks import of_the_worker
 from petition.counts import publication, tally
 from petition.mail import queue
@@ -67,6 +67,8 @@ class Command(BaseCommand):
         while invalidation.advance():
             pass
         lookup.answer_due(Keyring())
+        while withdrawn_list.write():
+            pass
         # Purging writes to the ledger too, so folding comes last.
         purged = sum(retention.purge().values())
         while rows := tally.fold():
@@ -97,6 +99,7 @@ class Command(BaseCommand):
                     tally.fold()
                     lookup.answer_due(Keyring())
                     publication.publish()
+                    withdrawn_list.write()
                     fold_at = now + FOLD_SECONDS
                 if now >= purge_at:
                     retention.purge()
