@@ -40,8 +40,6 @@ RESEAL_BATCH = 1_000
 SEALED: list[tuple[type[OutgoingMail] | type[Lookup], str]] = [(OutgoingMail, "recipient"), (Lookup, "address")]
 # A worker shows its keys every half minute, and at least every few while it sends: another one's are better then.
 SEEN_MINUTES = 5
-# What holds sealed boxes, and in which field. Each names its key.
-SEALED: list[tuple[type[OutgoingMail] | type[Lookup], str]] = [(OutgoingMail, "recipient"), (Lookup, "address")]
 # A worker that has shown its key for the last time so long ago has lost it, as a machine does that restarts.
 LOST_HOURS = 24
 
