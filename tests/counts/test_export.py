@@ -133,9 +133,7 @@ def test_without_signatures_the_files_are_whole_and_empty(run, petition, format_
 @pytest.mark.parametrize("format_name", export.FORMATS)
 def test_no_file_holds_anything_of_a_signer(run, make_signature, format_name):
     for _ in range(10):
-        signature = make_signature(
-            confirmed=True, name="Nadeschda", words="Solidarisch", shows_name=True, held_reason="burst"
-        )
+        signature = make_signature(confirmed=True, name="Nadeschda", words="Solidarisch", held_reason="burst")
     content = run("--by", "day,country,language,source,measure", "--format", format_name)
     if format_name == "xlsx":
         book = load_workbook(io.BytesIO(content))
