@@ -17,7 +17,7 @@ from campaign import figures, page_context
 from campaign.models import Figure, Page, Published, Report, Update
 from petition.admin.base import ReadOnlyAdmin
 from petition.admin.translations import Missing, TextsAdmin
-from petition.models import Action, Signature
+from petition.models import Action, ShownWords
 from petition.staff import audit
 
 
@@ -135,39 +135,40 @@ class FigureAdmin(PublishedAdmin):
 class ReportAdmin(ReadOnlyAdmin):
     """Words of support that readers have reported: they stay, or are hidden. The count stays as it is."""
 
-    list_display = ["signature_id", "words", "name", "times", "reported_on"]
-    list_select_related = ["signature"]
+    list_display = ["shown_id", "words", "name", "times", "reported_on"]
+    list_select_related = ["shown"]
     ordering = ["-times", "pk"]
     actions = ["leave", "hide"]
 
     @admin.display(description=gettext_lazy("words of support"))
     def words(self, report: Report) -> str:
-        return report.signature.words
+        return report.shown.words
 
     @admin.display(description=gettext_lazy("name"))
     def name(self, report: Report) -> str:
-        return report.signature.name
+        return report.shown.name
 
     def has_review_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("petition.review_signature")
 
     @admin.action(description=gettext_lazy("The words stay: settle the reports"), permissions=["review"])
     def leave(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
-        self.settle(request, queryset, Action.CHANGED, _("reports settled, the words stay"))
+        with transaction.atomic():
+            ids = list(queryset.order_by("pk").values_list("pk", flat=True))
+            settled = Report.objects.filter(pk__in=ids).delete()[0]
+            self.settled(request, ids, settled, Action.CHANGED, _("reports settled, the words stay"))
 
     @admin.action(description=gettext_lazy("Hide the name and words"), permissions=["review"])
     def hide(self, request: HttpRequest, queryset: QuerySet[Report]) -> None:
         with transaction.atomic():
-            Signature.objects.filter(pk__in=list(queryset.values_list("pk", flat=True))).review(approve=False)
-            self.settle(request, queryset, Action.HIDDEN)
-
-    def settle(self, request: HttpRequest, queryset: QuerySet[Report], action: Action, detail: str = "") -> None:
-        with transaction.atomic():
             ids = list(queryset.order_by("pk").values_list("pk", flat=True))
-            settled = Report.objects.filter(pk__in=ids).delete()[0]
-            if settled:
-                about = f"signature {ids[0]}" if settled == 1 else ""
-                numbers = ", ".join(map(str, ids)) if settled > 1 else ""
-                audit.record(request.user, action, about=about, detail=f"{detail} {numbers}".strip(), count=settled)
+            # The reports go with the words.
+            self.settled(request, ids, ShownWords.objects.filter(pk__in=ids).hide(), Action.HIDDEN)
+
+    def settled(self, request: HttpRequest, ids: list[int], settled: int, action: Action, detail: str = "") -> None:
+        if settled:
+            about = f"signature {ids[0]}" if settled == 1 else ""
+            numbers = ", ".join(map(str, ids)) if settled > 1 else ""
+            audit.record(request.user, action, about=about, detail=f"{detail} {numbers}".strip(), count=settled)
         done = ngettext("%(count)d report settled.", "%(count)d reports settled.", settled)
         messages.success(request, done % {"count": settled})

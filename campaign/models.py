@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from parler.managers import TranslatableManager, TranslatableQuerySet
 from parler.models import TranslatableModel, TranslatedFields
 
-from petition.models import Signature
+from petition.models import ShownWords
 
 # Paths of other views, which a page of that name would never be reached under.
 TAKEN = {"confirm", "petitions", "share", "updates", "withdraw", "words"}
@@ -149,19 +149,18 @@ class Figure(Published):
 
 
 class ReportManager(models.Manager["Report"]):
-    def add(self, signature: Signature) -> None:
+    def add(self, shown: ShownWords) -> None:
         """Count one more report of these words."""
-        self.get_or_create(signature=signature)
-        self.filter(signature=signature).update(times=F("times") + 1, reported_on=timezone.now().date())
+        self.get_or_create(shown=shown)
+        self.filter(shown=shown).update(times=F("times") + 1, reported_on=timezone.now().date())
 
 
 class Report(models.Model):
     """Reports of words of support, counted. Nothing is stored about the readers who reported them."""
 
-    # Deleted by the database together with the signature (migration 0002): a key that Django followed would make every
-    # deletion of signatures read them first.
-    signature = models.OneToOneField(
-        Signature,
+    # Deleted by the database together with the words (migration 0002), by whatever route those go.
+    shown = models.OneToOneField(
+        ShownWords,
         models.DO_NOTHING,
         primary_key=True,
         db_constraint=False,

@@ -58,11 +58,11 @@ def words(request: HttpRequest) -> HttpResponse:
 @rate_limits.limited
 def report(request: HttpRequest, number: int) -> HttpResponse:
     """Form by which a reader reports words of support to the moderators. Nothing is stored about the reader."""
-    signature = get_object_or_404(words_of_support.shown(), pk=number)
+    shown = get_object_or_404(words_of_support.shown(), pk=number)
     if request.method == "POST":
-        Report.objects.add(signature)
+        Report.objects.add(shown)
         return HttpResponseRedirect(reverse("campaign:reported"), status=HTTPStatus.SEE_OTHER)
-    return render(request, "campaign/report.html", {"signature": signature})
+    return render(request, "campaign/report.html", {"shown": shown})
 
 
 @public_page

@@ -81,6 +81,8 @@ QUIET_DAYS = 30  # how long an address that said "I did not sign this" gets no m
 ABUSE_SIGNAL_DAYS = 30
 PARKED_MAIL_DAYS = 6
 BACKUP_DAYS = env.int("BACKUP_DAYS", 14)  # how old the oldest backup is
+MAIL_SHUFFLE_SECONDS = 0 if LOCAL else 60  # a mail is due within so many seconds, at random
+REVIEW_DAYS = 30  # what nobody has approved by then is erased
 MAX_BODY_BYTES = 100_000
 PAGE_CACHE_ENTRIES = 500  # 0 is off
 

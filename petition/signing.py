@@ -12,6 +12,7 @@ from django.db import connection
 from petition import consent, identity, links
 from petition.mail import keys
 from petition.models.link import token_digest
+from petition.models.mail import shuffle_delay
 from petition.models.signature import this_hour
 from petition.postgres.prepared import Prepared
 
@@ -22,21 +23,26 @@ SIGN = Prepared(
     """
     WITH pending AS (
         INSERT INTO petition_signature (
-            petition_id, network_digest, name, words, shows_name, country, language, source, consent_version,
-            created_at, held_reason
+            petition_id, network_digest, country, language, source, consent_version, created_at, held_reason
         )
-        SELECT id, %(network_digest)s::bytea, %(name)s, %(words)s, %(shows_name)s::boolean, %(country)s, %(language)s,
+        SELECT id, %(network_digest)s::bytea, %(country)s, %(language)s,
             coalesce((SELECT slug FROM petition_source WHERE slug = %(source)s), ''),
             %(consent_version)s::smallint, %(hour)s::timestamptz, %(held_reason)s
         FROM petition_petition
         WHERE slug = %(slug)s AND opened_at <= now() AND paused_at IS NULL AND (closed_at IS NULL OR closed_at > now())
         RETURNING id, petition_id, language, created_at
     ), link AS (
-        INSERT INTO petition_link (token_digest, code_digest, kind, petition_id, signature_id, created_at)
-        SELECT %(token_digest)s, %(code_digest)s, 'sign', petition_id, id, created_at FROM pending
+        INSERT INTO petition_link (
+            token_digest, code_digest, kind, petition_id, signature_id, name, words, country, language, created_at
+        )
+        SELECT %(token_digest)s, %(code_digest)s, 'sign', petition_id, id, %(name)s, %(words)s, %(shown_country)s,
+            language, created_at
+        FROM pending
     )
     INSERT INTO petition_outgoingmail (petition_id, kind, recipient, key_id, signature_id, language, due_at)
-    SELECT petition_id, 'sign', %(recipient)s::bytea, %(key)s::bigint, id, language, statement_timestamp() FROM pending
+    SELECT petition_id, 'sign', %(recipient)s::bytea, %(key)s::bigint, id, language,
+        statement_timestamp() + %(delay)s::interval
+    FROM pending
     """,
 )
 
@@ -78,13 +84,14 @@ def sign(
         "network_digest": network and identity.network_digest(network),
         "name": answers.name if shows else "",
         "words": answers.words if shows else "",
-        "shows_name": shows,
+        "shown_country": answers.country if shows else "",
         "country": answers.country,
         "language": language,
         "source": answers.source,
         "consent_version": consent.CURRENT,
         "held_reason": held_reason,
         "hour": this_hour(),
+        "delay": shuffle_delay(),
         "token_digest": token_digest(link.token),
         "code_digest": links.code_digest(link.code),
     }

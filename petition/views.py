@@ -109,7 +109,7 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
     # Mail scanners follow links, so only a POST counts.
     if request.method == "POST":
         return press(request, found)
-    return render(request, "petition/confirm.html", {"petition": found.petition, "signature": found.signature})
+    return render(request, "petition/confirm.html", {"petition": found.petition, "shown": found.link})
 
 
 def press(request: HttpRequest, found: Confirmation) -> HttpResponse:

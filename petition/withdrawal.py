@@ -13,6 +13,7 @@ from petition import links
 from petition.mail import keys
 from petition.models import AddressMark, Link, OutgoingMail, Petition, Signature, Withdrawn
 from petition.models.link import token_digest
+from petition.models.mail import shuffle_delay
 from petition.models.signature import SignatureQuerySet
 
 ERASE = """
@@ -20,7 +21,8 @@ ERASE = """
         DELETE FROM petition_signature WHERE id = ANY(%(ids)s::bigint[]) RETURNING email_digest, invalidated_at
     )
     INSERT INTO petition_addressmark (email_digest, kind, expires_at)
-    SELECT DISTINCT email_digest, %(hold)s, now() + make_interval(days => %(days)s)
+    SELECT DISTINCT email_digest, %(hold)s,
+        date_trunc('hour', now(), 'UTC') + make_interval(days => %(days)s, hours => 1)
     FROM erased WHERE invalidated_at IS NOT NULL
     ON CONFLICT (email_digest, kind) DO UPDATE SET expires_at = EXCLUDED.expires_at
 """
@@ -52,7 +54,7 @@ def request(petition: Petition, email: str, *, language: str, is_onion: bool = F
                 recipient=half.seal(opened),
                 key_id=half.key,
                 language=language,
-                due_at=Now(),
+                due_at=Now() + shuffle_delay(),
             )
 
     keys.with_newest(store)

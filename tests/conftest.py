@@ -18,7 +18,7 @@ from petition import identity, live_settings
 from petition.counts import publication, tally
 from petition.mail import keys
 from petition.mail.keys import Keyring
-from petition.models import Petition, Signature
+from petition.models import Petition, ShownWords, Signature
 from petition.models.signature import this_hour
 from tests.support import accounts, database
 from tests.support.browser import chromium
@@ -177,11 +177,14 @@ def make_petition(**overrides):
 
 @pytest.fixture
 def make_signature(petition):
-    """Signatures whose values decide nothing; spell out those that do."""
+    """Signatures whose values decide nothing; spell out those that do.
+
+    Of one that is not confirmed, only its link knows the name and words (`tests.support.links`).
+    """
     return partial(create_signature, petition)
 
 
-def create_signature(petition, *, email=None, confirmed=False, **overrides):
+def create_signature(petition, *, email=None, confirmed=False, name="", words="", approved_at=None, **overrides):
     values = {
         "petition": petition,
         # A digest is slow, and whose it is seldom matters.
@@ -192,7 +195,18 @@ def create_signature(petition, *, email=None, confirmed=False, **overrides):
     }
     if confirmed:
         values.setdefault("confirmed_at", this_hour())
-    return Signature.objects.create(**values)
+    signature = Signature.objects.create(**values)
+    signature.typed = {"name": name, "words": words, "language": signature.language, "country": signature.country}
+    if signature.confirmed_at and (name or words):
+        ShownWords.objects.create(
+            signature=signature,
+            name=name,
+            words=words,
+            language=signature.language,
+            asked_at=signature.confirmed_at,
+            approved_at=approved_at,
+        )
+    return signature
 
 
 @pytest.fixture

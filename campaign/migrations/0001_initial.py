@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Report',
             fields=[
-                ('signature', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, related_name='+', serialize=False, to='petition.signature', verbose_name='signature')),
+                ('shown', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, related_name='+', serialize=False, to='petition.shownwords', verbose_name='signature')),
                 ('times', models.PositiveIntegerField(default=0, verbose_name='times reported')),
                 ('reported_on', models.DateField(null=True, verbose_name='last reported on')),
             ],

@@ -6,7 +6,7 @@ from campaign import figures, markdown, page_context, words_of_support
 from campaign.models import Page, Update
 from campaign.share import pictures
 from petition import dates
-from petition.models import Signature, Source
+from petition.models import ShownWords, Source
 
 register = template.Library()
 register.filter("long_day", dates.long_day)
@@ -25,7 +25,7 @@ def facts(context: template.Context) -> list[figures.Fact]:
 
 
 @register.simple_tag
-def latest_words(number: int) -> list[Signature]:
+def latest_words(number: int) -> list[ShownWords]:
     return list(words_of_support.shown()[:number])
 
 

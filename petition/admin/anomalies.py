@@ -1,6 +1,7 @@
 """The page of anomalies: groups of signatures that stand out, and the way to each."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ from petition.staff import audit
 
 from . import languages
 from .base import ReadOnlyAdmin
+from .changelist import Place
 
 SHOWN = 50
 EXCERPT = 60
@@ -55,8 +57,8 @@ class LookUpForm(forms.Form):
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
 
-    def find(self) -> int | None:
-        """The number of a signature that has it; None, with an error that says so, if there is none."""
+    def find(self) -> Signature | None:
+        """A signature that has it; None, with an error that says so, if there is none."""
         kind, text = self.cleaned_data["kind"], self.cleaned_data["text"]
         try:
             found = similar.find_domain(text) if kind == "domain" else similar.find_text(kind, text)
@@ -66,7 +68,7 @@ class LookUpForm(forms.Form):
         if found is None or not similar.is_of_crowd(kind, found):
             self.add_error("text", _("Fewer than 20 signatures have it."))
             return None
-        return found
+        return Signature.objects.filter(pk=found).first()
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ class AnomaliesAdmin(ReadOnlyAdmin):
         sees_signatures = request.user.has_perm("petition.view_signature")
         form = LookUpForm(request.POST if request.method == "POST" and sees_signatures else None)
         if form.is_valid() and (found := self.look_up(request, form)):
-            return HttpResponseRedirect(list_url(by=form.cleaned_data["kind"], of=found, before=found + 1))
+            return HttpResponseRedirect(
+                list_url(by=form.cleaned_data["kind"], of=found.pk, before=end_of(found.created_at))
+            )
         span = SPANS.get(request.GET.get("span", ""), SPANS["day"])
         return self.page(
             request,
@@ -110,7 +114,7 @@ class AnomaliesAdmin(ReadOnlyAdmin):
             **({} if form.is_bound else self.found(span, sees_signatures)),
         )
 
-    def look_up(self, request: HttpRequest, form: LookUpForm) -> int | None:
+    def look_up(self, request: HttpRequest, form: LookUpForm) -> Signature | None:
         # What was typed is left out: it may be a person's.
         audit.record(request.user, Action.LOOKED_UP, detail=form.cleaned_data["kind"])
         return form.find()
@@ -126,14 +130,14 @@ class AnomaliesAdmin(ReadOnlyAdmin):
 
 def describe(found: list[Anomaly], sees_signatures: bool) -> list[Shown]:
     """Say each in words. A mail domain is named if it is known by name, a network never."""
-    rows = Signature.objects.in_bulk([anomaly.cell.last for anomaly in found])
+    rows = Signature.objects.select_related("shown").in_bulk([anomaly.cell.example for anomaly in found])
     digests = [row.domain_digest for row in rows.values() if row.domain_digest]
     known = SeenDomain.objects.filter(digest__in=digests).values_list("digest", "name")
     domains = {bytes(digest): name for digest, name in known}
     shown = []
     for anomaly in found:
-        # The last of these signatures stands for all; it may have been withdrawn since.
-        row = rows.get(anomaly.cell.last)
+        # One of these signatures stands for all; it may have been withdrawn since.
+        row = rows.get(anomaly.cell.example)
         digest = row.domain_digest if row and anomaly.kind == "domain" else None
         domain = domains.get(bytes(digest), "") if digest else ""
         title = title_of(anomaly, row if sees_signatures else None, domain)
@@ -153,21 +157,26 @@ def title_of(anomaly: Anomaly, row: Signature | None, domain: str) -> str:
         return value
     if domain:
         return domain
-    if row and kind in ("name", "shape"):
-        return _("“%(text)s”") % {"text": row.name}
-    if row and kind == "words":
-        text = row.words if len(row.words) <= EXCERPT else row.words[:EXCERPT].rstrip() + "…"
+    shown = row.shown_words if row else None
+    if shown and kind in ("name", "shape"):
+        return _("“%(text)s”") % {"text": shown.name}
+    if shown and kind == "words":
+        text = shown.words if len(shown.words) <= EXCERPT else shown.words[:EXCERPT].rstrip() + "…"
         return _("“%(text)s”") % {"text": text}
     return similar.handle(kind, value)
 
 
 def url_of(anomaly: Anomaly) -> str:
     """The list of these signatures, from the newest on."""
-    about: dict[str, Any] = {"by": anomaly.kind, "of": anomaly.cell.last}
+    about: dict[str, Any] = {"by": anomaly.kind, "of": anomaly.cell.example}
     if anomaly.kind in PLAIN:
         about = {anomaly.kind: anomaly.value}
     since, until = (f"{moment:%Y-%m-%dT%H:%M}" for moment in (anomaly.since, anomaly.until))
-    return list_url(**about, since=since, until=until, before=anomaly.cell.last + 1)
+    return list_url(**about, since=since, until=until, before=Place(0, anomaly.until))
+
+
+def end_of(hour: datetime) -> Place:
+    return Place(0, hour + timedelta(hours=1))
 
 
 def list_url(**filters: Any) -> str:

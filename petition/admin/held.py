@@ -49,7 +49,11 @@ class HeldSignatureAdmin(BulkActions):
     actions = ["release", "invalidate"]
 
     def get_queryset(self, request: HttpRequest) -> SignatureQuerySet:
-        return HeldSignature.objects.awaiting_release()
+        return HeldSignature.objects.awaiting_release().select_related("shown")
+
+    @admin.display(description=_("name"))
+    def name(self, signature: HeldSignature) -> str:
+        return signature.shown_words.name if signature.shown_words else ""
 
     @admin.display(description=_("reason for holding"))
     def reason(self, signature: HeldSignature) -> Promise | str:

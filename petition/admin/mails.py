@@ -11,7 +11,7 @@ from petition.models import Action, OutgoingMail
 from petition.staff import audit
 
 from .base import ReadOnlyAdmin
-from .changelist import ByNumber
+from .changelist import ByTime
 
 
 class LastStatus(admin.SimpleListFilter):
@@ -40,7 +40,8 @@ class LastStatus(admin.SimpleListFilter):
 
 
 @admin.register(OutgoingMail)
-class OutgoingMailAdmin(ByNumber, ReadOnlyAdmin):
+class OutgoingMailAdmin(ByTime, ReadOnlyAdmin):
+    time = ""
     list_display = ["id", "kind", "language", "due_at", "attempts", "status", "parked_at"]
     list_filter = ["kind", ("parked_at", admin.EmptyFieldListFilter), LastStatus]
     exclude = ["recipient", "key", "last_status"]

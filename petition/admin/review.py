@@ -5,20 +5,21 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db import transaction
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from petition.models import Action, Review, Signature
-from petition.models.signature import SHOWABLE, SignatureQuerySet
+from petition.models import Action, Review, ShownWords
+from petition.models.shown_words import ShownWordsQuerySet
 from petition.moderation import review
 from petition.staff import audit
 
 from . import languages
 from .base import ReadOnlyAdmin
-from .changelist import number
+from .changelist import Place, number, place_in
 
 PER_PAGE = 25
 # Counting further would read the whole queue after an attack.
@@ -37,7 +38,7 @@ class ReviewAdmin(ReadOnlyAdmin):
             self.decide(request)
             return HttpResponseRedirect(request.get_full_path())
         language, after = request.GET.get("language", ""), request.GET.get("after", "")
-        queue = Review.objects.awaiting_review()
+        queue = Review.objects.awaiting_review().select_related("signature")
         if language in dict(settings.LANGUAGES):
             queue = queue.filter(language=language)
         else:
@@ -52,21 +53,23 @@ class ReviewAdmin(ReadOnlyAdmin):
             entries=with_fingerprints(rows[:PER_PAGE]),
             waiting=min(waiting, MAX_COUNT),
             is_more=waiting > MAX_COUNT,
-            next_page=f"?language={language}&after={rows[PER_PAGE - 1].pk}" if len(rows) > PER_PAGE else "",
+            next_page=f"?language={language}&after={place_of(rows[PER_PAGE - 1])}" if len(rows) > PER_PAGE else "",
             is_first_page=not after,
             language=language,
             languages=languages.choices(),
         )
 
     def one(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The page of one signature, decided or not, since a decision can be changed."""
+        """The page of one signature, approved or not: what was approved can still be hidden."""
         if request.method == "POST":
             self.decide(request)
-            return HttpResponseRedirect(request.path)
-        signature = Review.objects.confirmed().filter(SHOWABLE, pk=pk).first()
-        if signature is None:
+            # What was hidden is erased, so there is nothing left to look at.
+            is_there = Review.objects.filter(pk=pk).exists()
+            return HttpResponseRedirect(request.path if is_there else reverse("admin:petition_review_changelist"))
+        shown = Review.objects.select_related("signature").filter(pk=pk).first()
+        if shown is None:
             raise Http404
-        return self.page(request, "review_one", _("Name and words"), signature=with_fingerprints([signature])[0])
+        return self.page(request, "review_one", _("Name and words"), shown=with_fingerprints([shown])[0])
 
     def decide(self, request: HttpRequest) -> None:
         """Approve or hide one signature or many, by the button that was pressed, and say what came of it."""
@@ -91,18 +94,18 @@ class ReviewAdmin(ReadOnlyAdmin):
         with transaction.atomic():
             decided = review.decide(chosen, approve=approve)
             if decided:
-                petitions = {signature.petition for signature in decided}
+                petitions = {shown.signature.petition for shown in decided}
                 audit.record(
                     request.user,
                     Action.APPROVED if approve else Action.HIDDEN,
-                    about=decided[0] if len(decided) == 1 else "",
+                    about=decided[0].signature if len(decided) == 1 else "",
                     petition=petitions.pop() if len(petitions) == 1 else None,
-                    detail=", ".join(str(signature.pk) for signature in decided) if len(decided) > 1 else "",
+                    detail=", ".join(str(shown.pk) for shown in decided) if len(decided) > 1 else "",
                     count=len(decided),
                 )
         self.tell(request, decided, len(chosen) - len(decided), approve=approve)
 
-    def tell(self, request: HttpRequest, decided: list[Signature], left: int, *, approve: bool) -> None:
+    def tell(self, request: HttpRequest, decided: list[ShownWords], left: int, *, approve: bool) -> None:
         count = len(decided)
         if count:
             done = (
@@ -111,7 +114,7 @@ class ReviewAdmin(ReadOnlyAdmin):
                 else ngettext("%(count)d hidden.", "%(count)d hidden.", count)
             )
             text = format_html("{}", done % {"count": count})
-            if count == 1:
+            if count == 1 and approve:
                 url = reverse("admin:petition_review_change", args=[decided[0].pk])
                 text = format_html('{} <a href="{}">{}</a>', text, url, _("Look at it again"))
             messages.success(request, text)
@@ -127,16 +130,23 @@ class ReviewAdmin(ReadOnlyAdmin):
             )
 
 
-def with_fingerprints(signatures: list[Any]) -> list[Any]:
-    """These signatures, each with the fingerprint of the words that the page shows, which the form sends back."""
-    for signature in signatures:
-        signature.fingerprint = review.fingerprint(signature)
-    return signatures
+def with_fingerprints(entries: list[Any]) -> list[Any]:
+    """These entries, each with the fingerprint of the words that the page shows, which the form sends back."""
+    for shown in entries:
+        shown.fingerprint = review.fingerprint(shown)
+    return entries
 
 
-def oldest_first(queue: SignatureQuerySet, after: str) -> SignatureQuerySet:
-    # Nothing in the queue is held, so `held_at` orders nothing; it is the first column of the index to read by.
-    return queue.filter(pk__gt=number(after)).order_by("held_at", "pk")
+def place_of(shown: ShownWords) -> Place:
+    return Place(shown.pk, shown.asked_at)
+
+
+def oldest_first(queue: ShownWordsQuerySet, after: str) -> ShownWordsQuerySet:
+    """By the hour, and within it by their numbers, which are random."""
+    place = place_in(after)
+    if place.time:
+        queue = queue.filter(Q(asked_at__gt=place.time) | Q(asked_at=place.time, pk__gt=place.number))
+    return queue.order_by("asked_at", "pk")
 
 
 def seen_by(request: HttpRequest) -> dict[int, str]:

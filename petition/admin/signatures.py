@@ -20,7 +20,7 @@ from petition.moderation import similar
 from . import languages
 from .base import HourField
 from .bulk_actions import BulkActions
-from .changelist import BEFORE, ByNumber, ListByNumber, number
+from .changelist import BEFORE, ByTime, ListByTime, number
 
 ANY: list[tuple[str, Any]] = [("", _("any"))]
 STATES: dict[str, Any] = {
@@ -101,7 +101,7 @@ class FilterForm(forms.Form):
         return str(LIKE[chosen["by"]] % {"number": number(chosen["of"])}) if {"by", "of"} <= set(chosen) else ""
 
 
-class SignatureList(ListByNumber):
+class SignatureList(ListByTime):
     own_parameters = (BEFORE, *FilterForm.base_fields)
 
     def narrow(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -110,17 +110,22 @@ class SignatureList(ListByNumber):
 
 
 @admin.register(Signature)
-class SignatureAdmin(ByNumber, BulkActions):
+class SignatureAdmin(ByTime, BulkActions):
     """Signatures, with all that is known of them; an address is not."""
 
-    list_display = ["id", "name", "shows_name", "country", "language", "created_at", "confirmed_at", "state"]
+    list_display = ["id", "name", "country", "language", "created_at", "confirmed_at", "state"]
     # A partner's link may have been made for one person.
     exclude = ["email_digest", "domain_digest", "network_digest", "source"]
     readonly_fields = ["review"]
+    list_select_related = ["shown"]
     actions = ["hold", "invalidate", "restore"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SignatureList
+
+    @admin.display(description=_("name"))
+    def name(self, signature: Signature) -> str:
+        return signature.shown_words.name if signature.shown_words else ""
 
     @admin.display(description=_("state"))
     def state(self, signature: Signature) -> Promise | str:
@@ -133,11 +138,8 @@ class SignatureAdmin(ByNumber, BulkActions):
     @admin.display(description=_("name and words"))
     def review(self, signature: Signature) -> SafeString | str:
         """A link to the decision on name and words, which can be changed."""
-        if signature.is_pending or not signature.is_showable:
+        if not (shown := signature.shown_words):
             return "–"
-        if signature.approved_at:
-            decision = _("approved")
-        else:
-            decision = _("hidden") if signature.reviewed_at else _("not decided")
+        decision = _("approved") if shown.approved_at else _("not decided")
         url = reverse("admin:petition_review_change", args=[signature.pk])
         return format_html('{} · <a href="{}">{}</a>', decision, url, _("Look at it"))

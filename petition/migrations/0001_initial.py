@@ -1,3 +1,4 @@
+import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
@@ -6,6 +7,7 @@ import parler.fields
 import parler.models
 import petition.models.audit
 import petition.models.live_settings
+import petition.models.random_ids
 import petition.models.signature
 import petition.models.withdrawn
 import pgtrigger.compiler
@@ -29,6 +31,18 @@ class Migration(migrations.Migration):
                 ('day', models.DateField(primary_key=True, serialize=False)),
                 ('salt', models.BinaryField(max_length=32)),
             ],
+        ),
+        migrations.CreateModel(
+            name='ForgottenHour',
+            fields=[
+                ('hour', models.DateTimeField(primary_key=True, serialize=False)),
+                ('first_transaction', models.BigIntegerField()),
+                ('own_transactions', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), default=list, size=None)),
+                ('finished_at', models.DateTimeField(null=True)),
+            ],
+            options={
+                'default_permissions': (),
+            },
         ),
         migrations.CreateModel(
             name='KeyFingerprint',
@@ -97,11 +111,8 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Signature',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('id', models.BigIntegerField(db_default=petition.models.random_ids.RandomId(), default=petition.models.random_ids.random_id, editable=False, primary_key=True, serialize=False)),
                 ('email_digest', models.BinaryField(max_length=32, null=True)),
-                ('name', models.CharField(blank=True, db_default='', default='', max_length=100, verbose_name='name')),
-                ('words', models.CharField(blank=True, db_default='', default='', max_length=500, verbose_name='words of support')),
-                ('shows_name', models.BooleanField(db_default=False, default=False, verbose_name='shows name')),
                 ('country', models.CharField(blank=True, db_default='', default='', max_length=2, verbose_name='country')),
                 ('language', models.CharField(max_length=10, verbose_name='language')),
                 ('source', models.CharField(blank=True, db_default='', default='', max_length=24, verbose_name='source')),
@@ -113,8 +124,6 @@ class Migration(migrations.Migration):
                 ('released_at', models.DateTimeField(blank=True, null=True, verbose_name='released at')),
                 ('invalidated_at', models.DateTimeField(blank=True, null=True, verbose_name='invalidated at')),
                 ('invalidated_reason', models.CharField(blank=True, db_default='', default='', max_length=200, verbose_name='reason for invalidating')),
-                ('reviewed_at', models.DateTimeField(blank=True, null=True, verbose_name='reviewed at')),
-                ('approved_at', models.DateTimeField(blank=True, null=True, verbose_name='approved at')),
                 ('domain_digest', models.BinaryField(max_length=32, null=True)),
                 ('network_digest', models.BinaryField(max_length=3, null=True)),
             ],
@@ -211,7 +220,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='AddressMark',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('id', models.BigIntegerField(db_default=petition.models.random_ids.RandomId(), default=petition.models.random_ids.random_id, editable=False, primary_key=True, serialize=False)),
                 ('email_digest', models.BinaryField(max_length=32)),
                 ('kind', models.CharField(choices=[('no_mail', 'asked for no mail'), ('hold', 'held if it returns')], max_length=10, verbose_name='kind')),
                 ('expires_at', models.DateTimeField(verbose_name='expires at')),
@@ -281,7 +290,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='OutgoingMail',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('id', models.BigIntegerField(db_default=petition.models.random_ids.RandomId(), default=petition.models.random_ids.random_id, editable=False, primary_key=True, serialize=False)),
                 ('kind', models.CharField(choices=[('sign', 'after signing'), ('withdraw', 'to withdraw')], max_length=10, verbose_name='kind')),
                 ('recipient', models.BinaryField(help_text='A libsodium sealed box: only the worker with its key can open it.')),
                 ('language', models.CharField(max_length=10, verbose_name='language')),
@@ -305,6 +314,10 @@ class Migration(migrations.Migration):
                 ('code_digest', models.CharField(blank=True, db_default='', default='', max_length=64)),
                 ('kind', models.CharField(choices=[('sign', 'to confirm'), ('withdraw', 'to withdraw')], max_length=10)),
                 ('email_digest', models.BinaryField(max_length=32, null=True)),
+                ('name', models.CharField(blank=True, db_default='', default='', max_length=100)),
+                ('words', models.CharField(blank=True, db_default='', default='', max_length=500)),
+                ('country', models.CharField(blank=True, db_default='', default='', max_length=2)),
+                ('language', models.CharField(blank=True, db_default='', default='', max_length=10)),
                 ('created_at', models.DateTimeField(default=petition.models.signature.this_hour)),
                 ('petition', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='petition.petition')),
             ],
@@ -459,6 +472,22 @@ class Migration(migrations.Migration):
             model_name='seendomain',
             trigger=pgtrigger.compiler.Trigger(name='only_shared_domains', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF (\n    SELECT count(DISTINCT seen.email_digest)\n    FROM (\n        SELECT signature.email_digest\n        FROM generate_series(0, 23) AS clock,\n        LATERAL (\n            SELECT email_digest FROM petition_signature\n            WHERE created_at = (NEW.shared_on::timestamp AT TIME ZONE 'UTC') + make_interval(hours => clock)\n                AND domain_digest = NEW.digest\n            LIMIT 100\n        ) AS signature\n        LIMIT 100\n    ) AS seen\n) < 20 THEN\n                        RAISE EXCEPTION 'Fewer than 20 mailboxes shared this mail domain on that day.'\n                            USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='fede3ec8fc7f06fc25b68d0241fd9520344e37d7', operation='INSERT OR UPDATE', pgid='pgtrigger_only_shared_domains_f9820', table='petition_seendomain', when='BEFORE')),
         ),
+        migrations.CreateModel(
+            name='ShownWords',
+            fields=[
+                ('signature', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, related_name='shown', serialize=False, to='petition.signature', verbose_name='signature')),
+                ('name', models.CharField(blank=True, db_default='', default='', max_length=100, verbose_name='name')),
+                ('words', models.CharField(blank=True, db_default='', default='', max_length=500, verbose_name='words of support')),
+                ('language', models.CharField(max_length=10, verbose_name='language')),
+                ('asked_at', models.DateTimeField(default=petition.models.signature.this_hour, verbose_name='asked for at')),
+                ('approved_at', models.DateTimeField(blank=True, null=True, verbose_name='approved at')),
+            ],
+            options={
+                'verbose_name': 'name and words',
+                'verbose_name_plural': 'names and words',
+                'default_permissions': (),
+            },
+        ),
         migrations.AddField(
             model_name='signature',
             name='campaign',
@@ -486,20 +515,6 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'held signature',
                 'verbose_name_plural': 'held signatures',
-                'proxy': True,
-                'default_permissions': (),
-                'indexes': [],
-                'constraints': [],
-            },
-            bases=('petition.signature',),
-        ),
-        migrations.CreateModel(
-            name='Review',
-            fields=[
-            ],
-            options={
-                'verbose_name': 'name and words to review',
-                'verbose_name_plural': 'names and words to review',
                 'proxy': True,
                 'default_permissions': (),
                 'indexes': [],
@@ -589,6 +604,40 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=('language_code', 'master'), name='petition_petition_translation_uniq_lang'),
         ),
         migrations.AddIndex(
+            model_name='shownwords',
+            index=models.Index(models.F('asked_at'), models.F('signature'), condition=models.Q(('approved_at', None)), name='words_to_review'),
+        ),
+        migrations.AddIndex(
+            model_name='shownwords',
+            index=models.Index(models.OrderBy(models.F('approved_at'), descending=True), models.OrderBy(models.F('signature'), descending=True), condition=models.Q(('approved_at__isnull', False), models.Q(('words', ''), _negated=True)), name='words_shown'),
+        ),
+        migrations.AddConstraint(
+            model_name='shownwords',
+            constraint=models.CheckConstraint(condition=models.Q(('name', ''), ('words', ''), _negated=True), name='there_is_a_name_or_words_to_show'),
+        ),
+        migrations.AddConstraint(
+            model_name='shownwords',
+            constraint=models.CheckConstraint(condition=models.Q(petition.models.signature.WholeHour('asked_at'), petition.models.signature.WholeHour('approved_at')), name='times_of_words_are_whole_hours'),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='shownwords',
+            trigger=pgtrigger.compiler.Trigger(name='clear_approval', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."words" IS DISTINCT FROM (NEW."words"))', func='NEW.approved_at = NULL; RETURN NEW;', hash='ecb9ae36ee2fe52be4179ccac4d2ba852924c6d0', operation='UPDATE OF "name", "words"', pgid='pgtrigger_clear_approval_30295', table='petition_shownwords', when='BEFORE')),
+        ),
+        migrations.CreateModel(
+            name='Review',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'name and words to review',
+                'verbose_name_plural': 'names and words to review',
+                'proxy': True,
+                'default_permissions': (),
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('petition.shownwords',),
+        ),
+        migrations.AddIndex(
             model_name='signature',
             index=models.Index(models.F('email_digest'), models.F('created_at'), condition=models.Q(('confirmed_at', None)), name='pending_signatures'),
         ),
@@ -598,11 +647,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='signature',
-            index=models.Index(models.F('held_at'), models.F('id'), condition=models.Q(('confirmed_at__isnull', False), ('invalidated_at', None), models.Q(('held_at__isnull', False), models.Q(('shows_name', True), models.Q(models.Q(('name', ''), _negated=True), models.Q(('words', ''), _negated=True), _connector='OR'), ('reviewed_at', None)), _connector='OR')), name='signatures_to_look_at'),
+            index=models.Index(models.F('created_at'), models.F('id'), name='signatures_by_hour'),
         ),
         migrations.AddIndex(
             model_name='signature',
-            index=models.Index(models.OrderBy(models.F('approved_at'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('confirmed_at__isnull', False), ('held_at', None), ('invalidated_at', None), ('approved_at__isnull', False), ('shows_name', True), models.Q(('words', ''), _negated=True)), name='words_shown'),
+            index=models.Index(models.F('held_at'), models.F('id'), condition=models.Q(('held_at__isnull', False), ('invalidated_at', None)), name='signatures_held'),
         ),
         migrations.AddConstraint(
             model_name='signature',
@@ -618,11 +667,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='signature',
-            constraint=models.CheckConstraint(condition=models.Q(('approved_at', None), ('reviewed_at__isnull', False), _connector='OR'), name='only_reviewed_signatures_are_approved'),
-        ),
-        migrations.AddConstraint(
-            model_name='signature',
-            constraint=models.CheckConstraint(condition=models.Q(petition.models.signature.WholeHour('created_at'), petition.models.signature.WholeHour('confirmed_at'), petition.models.signature.WholeHour('held_at'), petition.models.signature.WholeHour('released_at'), petition.models.signature.WholeHour('invalidated_at'), petition.models.signature.WholeHour('reviewed_at'), petition.models.signature.WholeHour('approved_at')), name='signature_times_are_whole_hours'),
+            constraint=models.CheckConstraint(condition=models.Q(petition.models.signature.WholeHour('created_at'), petition.models.signature.WholeHour('confirmed_at'), petition.models.signature.WholeHour('held_at'), petition.models.signature.WholeHour('released_at'), petition.models.signature.WholeHour('invalidated_at')), name='signature_times_are_whole_hours'),
         ),
         migrations.AddConstraint(
             model_name='signature',
@@ -631,10 +676,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='signature',
             constraint=models.CheckConstraint(condition=models.Q(('confirmed_at', None), ('email_digest__isnull', False), _connector='OR'), name='a_confirmed_signature_has_a_digest'),
-        ),
-        migrations.AddConstraint(
-            model_name='signature',
-            constraint=models.CheckConstraint(condition=models.Q(('shows_name', True), models.Q(('name', ''), ('words', '')), _connector='OR'), name='what_is_not_to_be_shown_is_not_stored'),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='signature',
@@ -658,7 +699,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='signature',
-            trigger=pgtrigger.compiler.Trigger(name='clear_approval', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."shows_name" IS DISTINCT FROM (NEW."shows_name") OR OLD."words" IS DISTINCT FROM (NEW."words"))', func='NEW.approved_at = NULL; NEW.reviewed_at = NULL; RETURN NEW;', hash='b6ebae0ab9948565fac2d351577dab7dd263662b', operation='UPDATE OF "name", "words", "shows_name"', pgid='pgtrigger_clear_approval_e01be', table='petition_signature', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='forget_words', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                DELETE FROM petition_shownwords USING old_rows WHERE signature_id = old_rows.id;\n                UPDATE petition_link SET name = '', words = '', country = '' FROM old_rows\n                WHERE signature_id = old_rows.id AND (name <> '' OR words <> '');\n                RETURN NULL;\n            ", hash='7c2d5e12f62899440f0291bb4bb2d1fe6dabb95d', level='STATEMENT', operation='DELETE', pgid='pgtrigger_forget_words_08d33', referencing='REFERENCING OLD TABLE AS old_rows ', table='petition_signature', when='AFTER')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='signature',
@@ -671,6 +712,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='link',
             index=models.Index(models.F('code_digest'), condition=models.Q(('code_digest', ''), _negated=True), name='links_by_code'),
+        ),
+        migrations.AddIndex(
+            model_name='link',
+            index=models.Index(models.F('signature'), condition=models.Q(models.Q(('name', ''), _negated=True), models.Q(('words', ''), _negated=True), _connector='OR'), name='links_with_words'),
         ),
         migrations.AddConstraint(
             model_name='switchestranslation',

@@ -1,6 +1,7 @@
 from .audit import Action, StaffAction
 from .counts import Counts, CountsToken
 from .domains import SeenDomain
+from .forgetting import ForgottenHour
 from .invalidation import InvalidationCampaign
 from .link import Link
 from .live_settings import ListedDomain, ListedNetwork, Switches, Verdict
@@ -9,6 +10,7 @@ from .mail import AddressMark, OutboxKey, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals
+from .shown_words import ShownWords
 from .signature import HeldReason, Signature
 from .tally import (
     DayTally,
@@ -30,6 +32,7 @@ __all__ = [
     "CountsToken",
     "DailySalt",
     "DayTally",
+    "ForgottenHour",
     "HeldReason",
     "HeldSignature",
     "HourTally",
@@ -49,6 +52,7 @@ __all__ = [
     "PublishedWeek",
     "Review",
     "SeenDomain",
+    "ShownWords",
     "Signals",
     "Signature",
     "Source",

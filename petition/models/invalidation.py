@@ -3,7 +3,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Max, Q
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +12,7 @@ from .petition import Petition
 from .signature import Signature, SignatureQuerySet
 
 DIGEST = 32  # bytes
+LAST_ID = 2**63 - 1
 
 
 class InvalidationCampaignQuerySet(models.QuerySet["InvalidationCampaign"]):
@@ -31,13 +32,9 @@ class InvalidationCampaignQuerySet(models.QuerySet["InvalidationCampaign"]):
         return self.applying() | self.undoing()
 
     def apply(self, user_id: int | None) -> int:
-        """Let the worker begin. What is signed from now on is not part of it."""
-        last = Signature.objects.aggregate(last=Max("pk"))["last"] or 0
-        return (
-            self.drafts()
-            .filter(faded_at=None)
-            .update(applied_at=timezone.now(), asked_by=user_id, last_id=last, reached=0)
-        )
+        """Let the worker begin. What is signed after this hour is not part of it."""
+        drafts = self.drafts().filter(faded_at=None)
+        return drafts.update(applied_at=timezone.now(), asked_by=user_id, last_id=LAST_ID, reached=0)
 
     def cancel(self) -> int:
         """Leave it as far as it has come; a batch that is under way is finished first."""
@@ -100,7 +97,7 @@ class InvalidationCampaign(models.Model):
     faded_at = models.DateTimeField(_("faded at"), null=True)
     # The account that asked for what the worker does; no foreign key, since accounts go.
     asked_by = models.BigIntegerField(null=True)
-    # The worker goes by the numbers of the signatures: where it is, and where it ends.
+    # The worker goes by the numbers of the signatures, which are random: where it is, and where it ends.
     reached = models.BigIntegerField(default=0)
     last_id = models.BigIntegerField(default=0)
     first_id = models.BigIntegerField(null=True)
@@ -173,6 +170,9 @@ class InvalidationCampaign(models.Model):
             # Without its criteria it would find everybody.
             return Signature.objects.none()
         found = Signature.objects.confirmed().filter(petition_id=self.petition_id, invalidated_at=None)
+        if self.applied_at:
+            # All that a signature remembers is the hour.
+            found = found.filter(created_at__lte=self.applied_at)
         if self.state == self.State.COUNTED:
             found = found.counted()
         elif self.state == self.State.HELD:
@@ -193,7 +193,7 @@ class InvalidationCampaign(models.Model):
         if self.signed_until:
             found = found.filter(created_at__lt=self.signed_until)
         if self.name_pattern:
-            found = found.filter(name__like_pattern=self.name_pattern)
+            found = found.filter(shown__name__like_pattern=self.name_pattern)
         return found
 
 

@@ -86,12 +86,18 @@ def triggers() -> list[pgtrigger.Trigger]:
             func="RAISE EXCEPTION 'A signature keeps its id.';",
         ),
         pgtrigger.Trigger(
-            name="clear_approval",
-            when=pgtrigger.Before,
-            operation=pgtrigger.UpdateOf("name", "words", "shows_name"),
-            condition=pgtrigger.AnyChange("name", "words", "shows_name"),
-            # What a moderator approved is what she read; other words need another look.
-            func="NEW.approved_at = NULL; NEW.reviewed_at = NULL; RETURN NEW;",
+            name="forget_words",
+            level=pgtrigger.Statement,
+            when=pgtrigger.After,
+            operation=DELETE,
+            referencing=pgtrigger.Referencing(old="old_rows"),
+            # What its signer wrote goes with it, from what is shown and from the page of its link.
+            func="""
+                DELETE FROM petition_shownwords USING old_rows WHERE signature_id = old_rows.id;
+                UPDATE petition_link SET name = '', words = '', country = '' FROM old_rows
+                WHERE signature_id = old_rows.id AND (name <> '' OR words <> '');
+                RETURN NULL;
+            """,
         ),
         pgtrigger.Trigger(
             name="forget_campaign",

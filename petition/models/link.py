@@ -29,7 +29,8 @@ class LinkQuerySet(models.QuerySet["Link"]):
 class Link(models.Model):
     """What the link in a mail, or the code beside it, leads to, as long as the link works.
 
-    Of token and code there is a digest alone. The row knows nothing of what the link was used for.
+    Of token and code there is a digest alone. The row knows nothing of what the link was used for: its page shows what
+    was typed with it, not what a signature shows by now.
     """
 
     class Kind(models.TextChoices):
@@ -44,16 +45,28 @@ class Link(models.Model):
     signature = models.ForeignKey(Signature, models.DO_NOTHING, null=True, db_constraint=False, db_index=False)
     # Of a link to withdraw, written by the worker; and where the owner of the address said that she did not sign.
     email_digest = models.BinaryField(max_length=32, null=True)
+    # What was typed to be shown; empty if nothing is.
+    name = models.CharField(max_length=100, blank=True, default="", db_default="")
+    words = models.CharField(max_length=500, blank=True, default="", db_default="")
+    country = models.CharField(max_length=2, blank=True, default="", db_default="")
+    language = models.CharField(max_length=10, blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=this_hour)
 
     objects = LinkQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index("code_digest", condition=~Q(code_digest=""), name="links_by_code")]
+        indexes = [
+            models.Index("code_digest", condition=~Q(code_digest=""), name="links_by_code"),
+            models.Index("signature", condition=~Q(name="") | ~Q(words=""), name="links_with_words"),
+        ]
         default_permissions = ()
 
     def __str__(self) -> str:
         return "link"
+
+    @property
+    def has_words(self) -> bool:
+        return bool(self.name or self.words)
 
     @property
     def address_digest(self) -> bytes | None:

@@ -1,3 +1,4 @@
+import secrets
 from datetime import timedelta
 from typing import Self
 
@@ -7,6 +8,13 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from .random_ids import random_key
+
+
+def shuffle_delay() -> timedelta:
+    """A random part of MAIL_SHUFFLE_SECONDS, so that what is signed within them is mailed in no order."""
+    return timedelta(seconds=secrets.SystemRandom().uniform(0, settings.MAIL_SHUFFLE_SECONDS))
 
 
 class OutboxKey(models.Model):
@@ -44,6 +52,7 @@ class OutgoingMail(models.Model):
         SIGN = "sign", _("after signing")
         WITHDRAW = "withdraw", _("to withdraw")
 
+    id = random_key()
     petition = models.ForeignKey("petition.Petition", models.CASCADE, db_index=False, verbose_name=_("petition"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     recipient = models.BinaryField(help_text="A libsodium sealed box: only the worker with its key can open it.")
@@ -92,6 +101,7 @@ class AddressMark(models.Model):
         NO_MAIL = "no_mail", _("asked for no mail")
         HOLD = "hold", _("held if it returns")
 
+    id = random_key()
     email_digest = models.BinaryField(max_length=32)
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     expires_at = models.DateTimeField(_("expires at"))

@@ -2,10 +2,11 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from .shown_words import ShownWords
 from .signature import Signature
 
 
-class Review(Signature):
+class Review(ShownWords):
     """A signature whose name and words moderators approve or hide."""
 
     class Meta:

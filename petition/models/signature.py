@@ -1,10 +1,10 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -13,32 +13,33 @@ from petition.postgres.prepared import Prepared
 
 from . import ledger
 from .petition import Petition
+from .random_ids import random_key
 
-TIMES = ("created_at", "confirmed_at", "held_at", "released_at", "invalidated_at", "reviewed_at", "approved_at")
+if TYPE_CHECKING:
+    from .shown_words import ShownWords
+
+TIMES = ("created_at", "confirmed_at", "held_at", "released_at", "invalidated_at")
 BATCH = 5_000
-
-# What may be shown once a moderator has approved it: she asked for that, and there is something.
-SHOWABLE = Q(shows_name=True) & (~Q(name="") | ~Q(words=""))
 
 # Which may tell of fakes: by its mail domain, by its network, or by both.
 WITH_SIGNALS = Q(domain_digest__isnull=False) | Q(network_digest__isnull=False)
 
 # One statement for a press, known address or not: it confirms this row, or, where another one of its address is
-# confirmed, gives that one its name, words and country, and the link leads there from now on. So the links that were
-# pressed all show what was said last, whether their address had signed before or not. The unique constraint settles a
-# race.
+# confirmed, the link leads there from now on. Either way what was typed with the link is what that signature shows. So
+# the page of a link, which shows what was typed with it, never tells whether its address had signed before. The unique
+# constraint settles a race.
 CONFIRM = Prepared(
     "confirm",
     """
     WITH mine AS (
-        SELECT id, petition_id, email_digest, country,
-            CASE WHEN %(without_words)s::boolean THEN '' ELSE name END AS name,
-            CASE WHEN %(without_words)s::boolean THEN '' ELSE words END AS words,
-            shows_name AND NOT %(without_words)s::boolean AS shows_name
+        SELECT id, petition_id, email_digest, country
         FROM petition_signature
         -- Two presses of one link at once: the second finds where the first has led it.
         WHERE id = coalesce((SELECT signature_id FROM petition_link WHERE token_digest = %(link)s), %(id)s::bigint)
             AND email_digest IS NOT NULL
+    ), typed AS (
+        SELECT name, words, country, language FROM petition_link
+        WHERE token_digest = %(link)s AND (name <> '' OR words <> '') AND NOT %(without_words)s::boolean
     ), target AS (
         SELECT mine.id AS own_id, coalesce(other.id, mine.id) AS id
         FROM mine LEFT JOIN petition_signature other ON other.petition_id = mine.petition_id
@@ -54,7 +55,7 @@ CONFIRM = Prepared(
         ), %(held_reason)s::text) AS reason
     ), changed AS (
         UPDATE petition_signature signature
-        SET name = mine.name, words = mine.words, shows_name = mine.shows_name, country = mine.country,
+        SET country = coalesce((SELECT country FROM typed), mine.country),
             confirmed_at = coalesce(locked.confirmed_at, %(hour)s::timestamptz),
             held_reason = CASE WHEN locked.confirmed_at IS NULL
                 THEN coalesce(nullif(held_reason, ''), hold.reason) ELSE held_reason END,
@@ -62,13 +63,21 @@ CONFIRM = Prepared(
                 THEN %(hour)s::timestamptz ELSE held_at END
         FROM mine, target, hold, locked
         WHERE signature.id = target.id AND locked.id = target.id
-        RETURNING locked.confirmed_at IS NULL AS is_new
-    ), emptied AS (
-        UPDATE petition_signature signature SET name = '', words = '', shows_name = false
-        FROM target, locked
-        WHERE signature.id = target.own_id AND locked.id = target.own_id AND target.own_id <> target.id
+        RETURNING signature.id, locked.confirmed_at IS NULL AS is_new
+    ), shown AS (
+        INSERT INTO petition_shownwords AS stored (signature_id, name, words, language, asked_at)
+        SELECT changed.id, typed.name, typed.words, typed.language, %(hour)s::timestamptz FROM changed, typed
+        ON CONFLICT (signature_id) DO UPDATE
+        SET name = EXCLUDED.name, words = EXCLUDED.words, language = EXCLUDED.language, asked_at = EXCLUDED.asked_at
+        WHERE (stored.name, stored.words) <> (EXCLUDED.name, EXCLUDED.words)
+    ), not_shown AS (
+        DELETE FROM petition_shownwords
+        WHERE signature_id IN (SELECT id FROM changed) AND NOT EXISTS (SELECT FROM typed)
     ), led AS (
-        UPDATE petition_link link SET signature_id = target.id
+        UPDATE petition_link link
+        SET signature_id = target.id, name = CASE WHEN %(without_words)s::boolean THEN '' ELSE name END,
+            words = CASE WHEN %(without_words)s::boolean THEN '' ELSE words END,
+            country = CASE WHEN %(without_words)s::boolean THEN '' ELSE country END
         FROM target WHERE link.token_digest = %(link)s
     )
     SELECT coalesce(bool_or(is_new), false) FROM changed
@@ -116,10 +125,6 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
 
     def invalidated(self) -> Self:
         return self.filter(invalidated_at__isnull=False)
-
-    def awaiting_review(self) -> Self:
-        """Those whose name and words a moderator has yet to approve or hide."""
-        return self.counted().filter(SHOWABLE, reviewed_at=None)
 
     def awaiting_release(self) -> Self:
         """Held ones that a moderator has yet to release or invalidate."""
@@ -181,11 +186,6 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
     def older_than_abuse_signals(self) -> Self:
         return self.filter(created_at__lt=timezone.now() - timedelta(days=settings.ABUSE_SIGNAL_DAYS))
 
-    def review(self, *, approve: bool) -> int:
-        """Let the names and words of these be shown, or hide them; return how many."""
-        now = this_hour()
-        return self.change(reviewed_at=now, approved_at=now if approve else None)
-
     def hold(self, reason: str) -> int:
         """Keep these out of the count until somebody has looked; return how many changed."""
         return self.counted().change(held_at=this_hour(), held_reason=reason, released_at=None)
@@ -204,14 +204,12 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
 
 
 class Signature(models.Model):
-    """One person's signature. A readable address is never part of it; all times are to the hour."""
+    """One person's signature, without a readable address or anything she wrote. All its times are to the hour."""
 
+    id = random_key()
     petition = models.ForeignKey(Petition, models.PROTECT, db_index=False, verbose_name=_("petition"))
     # Written by the worker, which alone can make it, before it sends the mail.
     email_digest = models.BinaryField(max_length=32, null=True)
-    name = models.CharField(_("name"), max_length=100, blank=True, default="", db_default="")
-    words = models.CharField(_("words of support"), max_length=500, blank=True, default="", db_default="")
-    shows_name = models.BooleanField(_("shows name"), default=False, db_default=False)
     country = models.CharField(_("country"), max_length=2, blank=True, default="", db_default="")
     language = models.CharField(_("language"), max_length=10)
     source = models.CharField(_("source"), max_length=24, blank=True, default="", db_default="")
@@ -236,8 +234,6 @@ class Signature(models.Model):
         related_name="+",
         verbose_name=_("invalidated by campaign"),
     )
-    reviewed_at = models.DateTimeField(_("reviewed at"), null=True, blank=True)
-    approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
     domain_digest = models.BinaryField(max_length=32, null=True)
     network_digest = models.BinaryField(max_length=3, null=True)
 
@@ -267,10 +263,6 @@ class Signature(models.Model):
                 name="only_confirmed_signatures_are_invalidated",
             ),
             models.CheckConstraint(
-                condition=Q(approved_at=None) | Q(reviewed_at__isnull=False),
-                name="only_reviewed_signatures_are_approved",
-            ),
-            models.CheckConstraint(
                 condition=models.Q(*(WholeHour(time) for time in TIMES)), name="signature_times_are_whole_hours"
             ),
             models.CheckConstraint(condition=Q(email_digest__length=32), name="an_email_digest_has_32_bytes"),
@@ -278,30 +270,17 @@ class Signature(models.Model):
                 condition=Q(confirmed_at=None) | Q(email_digest__isnull=False),
                 name="a_confirmed_signature_has_a_digest",
             ),
-            models.CheckConstraint(
-                condition=Q(shows_name=True) | Q(name="", words=""), name="what_is_not_to_be_shown_is_not_stored"
-            ),
         ]
         indexes = [
             # Serves the lookup by address, and the purge by age without touching the table.
             models.Index("email_digest", "created_at", condition=Q(confirmed_at=None), name="pending_signatures"),
             # Serves the purge and the page of signals by the time, and counting those of a mail domain on a day.
             models.Index("created_at", "domain_digest", condition=WITH_SIGNALS, name="signatures_by_hour_and_domain"),
-            # Serves both queues of moderators: the held ones by their time, the others, oldest first.
+            # Serves the list of staff, and whatever else goes through the signatures from the newest on.
+            models.Index("created_at", "id", name="signatures_by_hour"),
+            # Serves the queue of moderators, the longest held first.
             models.Index(
-                "held_at",
-                "id",
-                condition=Q(confirmed_at__isnull=False, invalidated_at=None)
-                & (Q(held_at__isnull=False) | (SHOWABLE & Q(reviewed_at=None))),
-                name="signatures_to_look_at",
-            ),
-            # Serves the words of support that are shown, newest approved first.
-            models.Index(
-                F("approved_at").desc(),
-                F("id").desc(),
-                condition=Q(confirmed_at__isnull=False, held_at=None, invalidated_at=None)
-                & (Q(shows_name=True, approved_at__isnull=False) & ~Q(words="")),
-                name="words_shown",
+                "held_at", "id", condition=Q(invalidated_at=None, held_at__isnull=False), name="signatures_held"
             ),
         ]
         triggers = ledger.triggers()
@@ -318,15 +297,17 @@ class Signature(models.Model):
         return not self.is_pending and self.held_at is None and self.invalidated_at is None
 
     @property
-    def is_showable(self) -> bool:
-        """Whether its name and words may be shown once a moderator has approved them."""
-        return self.shows_name and bool(self.name or self.words)
+    def shown_words(self) -> "ShownWords | None":
+        """What its signer wants shown, approved or not."""
+        return getattr(self, "shown", None)
 
     def confirm(self, held_reason: str = "", without_words: bool = False, link: str = "") -> bool:
         """Start counting this signature, or hold it for review if a reason is given, or was when it was signed, or its
-        address is marked for that. If another one of its address is confirmed, that one takes over name, words and
-        country instead, and loses its approval; this one is left without, and the link of this token digest leads to
-        that one.
+        address is marked for that. If another one of its address is confirmed, that one takes over the country instead,
+        and the link of this token digest leads to that one.
+
+        What was typed with the link is what is shown from now on, once a moderator has approved it; without a link that
+        is nothing.
 
         `without_words` leaves out name and words, however often it was confirmed before. Return whether this one is
         confirmed now and was not before. Not to be called inside a transaction, where two rows of one address that are

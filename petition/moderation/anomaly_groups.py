@@ -39,11 +39,11 @@ READ = f"""
         hashtextextended({NAME}, 0) AS name, {SHAPE} AS shape, hashtextextended({WORDS}, 0) AS words,
         confirmed_at IS NOT NULL AS confirmed, held_at IS NOT NULL AS held,
         confirmed_at IS NOT NULL AND held_at IS NULL AND invalidated_at IS NULL AS counted
-    FROM petition_signature
+    FROM petition_signature LEFT JOIN petition_shownwords ON signature_id = id
     WHERE created_at >= %(horizon)s AND (domain_digest IS NOT NULL OR network_digest IS NOT NULL)
 """
 CELL = """count(*), count(*) FILTER (WHERE confirmed), count(*) FILTER (WHERE held), count(*) FILTER (WHERE counted),
-        min(id), max(id)"""
+        max(id)"""
 ALL = "all"
 
 
@@ -91,14 +91,13 @@ NETWORKS = f"""
 
 @dataclass(frozen=True)
 class Cell:
-    """Some of the signatures of a group: how many, in which state, and the first and the last number among them."""
+    """Some of the signatures of a group: how many, in which state, and the number of one of them."""
 
     count: int = 0
     confirmed: int = 0
     held: int = 0
     counted: int = 0
-    first: int = 0
-    last: int = 0
+    example: int = 0
 
     def __add__(self, other: "Cell") -> "Cell":
         if not (self.count and other.count):
@@ -108,8 +107,7 @@ class Cell:
             self.confirmed + other.confirmed,
             self.held + other.held,
             self.counted + other.counted,
-            min(self.first, other.first),
-            max(self.last, other.last),
+            max(self.example, other.example),
         )
 
 

@@ -48,7 +48,11 @@ def preview(campaign: InvalidationCampaign) -> Preview:
         numbers = found.aggregate(found=Count("pk"), counted=Count("pk", filter=Q(held_at=None)))
         # By a hash of their numbers: neither the first nor the last ones show what else is caught.
         is_crowd = numbers["found"] >= similar.SMALLEST
-        sample = [] if not is_crowd else list(found.order_by(Func(F("pk"), function="hashint8"))[:SAMPLE])
+        sample = (
+            []
+            if not is_crowd
+            else list(found.select_related("shown").order_by(Func(F("pk"), function="hashint8"))[:SAMPLE])
+        )
         count = tally.current(campaign.petition.slug)
     total = count.total if count else 0
     return Preview(numbers["found"], numbers["counted"], sample, total, total - numbers["counted"])

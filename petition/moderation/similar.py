@@ -2,16 +2,17 @@
 
 from base64 import b32encode
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import BinaryField, Func, Sum, TextField, Value
+from django.db.models import BinaryField, Func, QuerySet, Sum, TextField, Value
 from django.db.models.functions import Trim
 from django.db.models.lookups import Exact
 from django.utils.crypto import salted_hmac
 
 from petition import identity
-from petition.models import DayTally, Measure, SeenDomain, Signature
+from petition.models import DayTally, Measure, SeenDomain, ShownWords, Signature
 from petition.models.signature import SignatureQuerySet, this_hour
 
 # The shape of a name that has more in it than letters: of "Anna1984" it is a9, of "olga_7" a_9. Regular expressions are
@@ -22,7 +23,7 @@ SHAPE = r"""CASE WHEN translate(name, '0123456789_*+=/#&~|<>^', '') <> name
     '999', '9'), '99', '9'), '99', '9') END"""
 NAME = "nullif(lower(btrim(name)), '')"
 WORDS = "nullif(lower(btrim(words)), '')"
-# All that signatures can share, as SQL over petition_signature.
+# All that signatures can share, as SQL over petition_signature and, for WRITTEN, petition_shownwords.
 KEYS = {
     "network": "network_digest",
     "domain": "domain_digest",
@@ -34,20 +35,19 @@ KEYS = {
     "words": WORDS,
 }
 
-# A text is looked for in so many signatures at a time, and in so many altogether.
-STRETCH = 100_000
-MOST_READ = 1_000_000
+WRITTEN = ("name", "shape", "words")
 
 # A group of fewer confirmed signatures is about somebody: a household, a domain or a name of one's own.
 SMALLEST = 20
 
 NEWEST_OF_DOMAIN = """
-    SELECT max(newest.id)
+    SELECT newest.id
     FROM generate_series(%(since)s, %(until)s, interval '1 hour') AS hour,
     LATERAL (
         SELECT id FROM petition_signature WHERE created_at = hour AND domain_digest = %(digest)s
-        ORDER BY id DESC LIMIT 1
+        LIMIT 1
     ) AS newest
+    ORDER BY hour DESC LIMIT 1
 """
 
 
@@ -56,8 +56,12 @@ def like(rows: SignatureQuerySet, kind: str, number: int) -> SignatureQuerySet:
 
     No rows, if that signature is gone, or has nothing of the kind, or no more.
     """
-    value = Signature.objects.filter(pk=number).values_list(key(kind), flat=True).first()
-    return rows.none() if value is None else rows.filter(Exact(key(kind), Value(value, key(kind).output_field)))
+    holders: QuerySet[Any] = ShownWords.objects.all() if kind in WRITTEN else Signature.objects.all()
+    value = holders.filter(pk=number).values_list(key(kind), flat=True).first()
+    if value is None:
+        return rows.none()
+    same = Exact(key(kind), Value(value, key(kind).output_field))
+    return rows.filter(pk__in=ShownWords.objects.filter(same).values("pk")) if kind in WRITTEN else rows.filter(same)
 
 
 def is_crowd(signatures: SignatureQuerySet) -> bool:
@@ -101,18 +105,14 @@ def find_domain(name: str) -> int | None:
     since = this_hour() - timedelta(days=settings.ABUSE_SIGNAL_DAYS)
     with connection.cursor() as cursor:
         cursor.execute(NEWEST_OF_DOMAIN, {"since": since, "until": this_hour(), "digest": bytes(digest)})
-        return cursor.fetchone()[0]
+        row = cursor.fetchone()
+        return row and row[0]
 
 
 def find_text(kind: str, text: str) -> int | None:
-    """The number of the newest signature with this name or these words, among the last million."""
-    newest = Signature.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    """The number of a newest signature with this name or these words, if its signer wants them shown."""
     wanted = Exact(key(kind), Func(Trim(Value(text)), function="lower", output_field=TextField()))
-    for last in range(newest, max(newest - MOST_READ, 0), -STRETCH):
-        stretch = Signature.objects.filter(wanted, pk__lte=last, pk__gt=last - STRETCH)
-        if found := stretch.order_by("-pk").values_list("pk", flat=True).first():
-            return found
-    return None
+    return ShownWords.objects.filter(wanted).order_by("-asked_at", "-pk").values_list("pk", flat=True).first()
 
 
 def handle(kind: str, value: str) -> str:

@@ -69,7 +69,7 @@ def test_other_pages_cost_at_most_forty_kilobytes(client, language, slug):
 def make_words(make_signature):
     def make(words):
         hour = this_hour()
-        return make_signature(words=words, confirmed=True, shows_name=True, reviewed_at=hour, approved_at=hour)
+        return make_signature(words=words, confirmed=True, approved_at=hour)
 
     return make
 

@@ -271,7 +271,7 @@ FORBIDDEN = re.compile(
 
 def all_letters(petition, make_signature, language):
     address = "somebody@example.org"
-    signature = make_signature(name="Мария Сидорова", words="Держитесь", shows_name=True)
+    signature = make_signature(name="Мария Сидорова", words="Держитесь")
     letters = {}
     for kind in OutgoingMail.Kind.values:
         owed = OutgoingMail(pk=1, petition=petition, kind=kind, signature=signature, language=language)

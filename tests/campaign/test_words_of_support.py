@@ -20,7 +20,7 @@ def speak(make_signature):
 
     def make(words="With you", *, hours_ago=0, **values):
         then = this_hour() - timedelta(hours=hours_ago)
-        defaults = {"confirmed": True, "shows_name": True, "reviewed_at": then, "approved_at": then}
+        defaults = {"confirmed": True, "approved_at": then}
         return make_signature(words=words, **{**defaults, **values})
 
     return make
@@ -51,8 +51,6 @@ def test_who_gave_no_name_is_a_supporter(client, speak):
     "values",
     [
         {"approved_at": None},
-        {"approved_at": None, "reviewed_at": None},
-        {"shows_name": False},
         {"confirmed": False},
         {"invalidated_at": this_hour()},
         {"held_at": this_hour(), "held_reason": "x"},
@@ -129,8 +127,8 @@ def test_pressing_the_button_tells_the_moderators_and_keeps_nothing_of_the_reade
 
     assert (response.status_code, response["Location"]) == (303, "/en/words/reported/")
     report = Report.objects.get()
-    assert (report.signature, report.times) == (signature, 3)
-    assert {field.name for field in Report._meta.fields} == {"signature", "times", "reported_on"}
+    assert (report.shown.signature, report.times) == (signature, 3)
+    assert {field.name for field in Report._meta.fields} == {"shown", "times", "reported_on"}
     assert len(entries(client)) == 1
 
 

@@ -139,7 +139,6 @@ def test_no_file_holds_anything_of_a_signer(run, make_signature, format_name):
             confirmed_at=HOUR,
             name="Nadeschda",
             words="Solidarisch",
-            shows_name=True,
             held_reason="burst",
         )
     content = run("--by", "week,country,language,source,measure", "--format", format_name)

@@ -83,7 +83,7 @@ def sql(statement, **values):
 
 # What raw SQL may do to some rows, and what becomes of each.
 UPDATES = {
-    "name = 'Anna', shows_name = true": lambda row: row,
+    "released_at = created_at": lambda row: row,
     "petition_id = (SELECT sum(id) FROM petition_petition) - petition_id": lambda row: replace(
         row, petition_id=sum(Petition.objects.values_list("pk", flat=True)) - row.petition_id
     ),

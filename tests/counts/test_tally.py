@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petition.counts import tally
-from petition.models import DayTally, HourTally, Measure, Signature, TallyChange, TotalTally
+from petition.models import DayTally, HourTally, Link, Measure, ShownWords, Signature, TallyChange, TotalTally
 from petition.models.signature import this_hour
-from tests.support import server
+from tests.support import links, server
 
 BEFORE = 150_000
 COLUMNS = "petition_id, email_digest, language, consent_version, created_at, confirmed_at"
@@ -208,7 +208,6 @@ def test_a_signature_keeps_its_id(make_signature):
     [
         ({"held_at": HOUR}, "only_confirmed_signatures_are_held"),
         ({"invalidated_at": HOUR}, "only_confirmed_signatures_are_invalidated"),
-        ({"confirmed_at": HOUR, "approved_at": HOUR}, "only_reviewed_signatures_are_approved"),
         ({"created_at": HOUR + timedelta(minutes=1)}, "signature_times_are_whole_hours"),
         ({"confirmed_at": HOUR + timedelta(microseconds=1)}, "signature_times_are_whole_hours"),
         ({"email_digest": b"short"}, "an_email_digest_has_32_bytes"),
@@ -219,27 +218,40 @@ def test_impossible_signatures_are_refused(make_signature, values, name):
         make_signature(**values)
 
 
-@pytest.mark.parametrize(
-    "change", [{"name": "Other"}, {"words": "Other"}, {"shows_name": False, "name": "", "words": ""}]
-)
+@pytest.mark.parametrize("change", [{"name": "Other"}, {"words": "Other"}])
 def test_other_words_need_another_approval(make_signature, change):
-    signature = make_signature(
-        confirmed=True, name="Anna", words="With you", shows_name=True, reviewed_at=HOUR, approved_at=HOUR
-    )
+    signature = make_signature(confirmed=True, name="Anna", words="With you", approved_at=HOUR)
 
-    Signature.objects.update(**change)
+    ShownWords.objects.update(**change)
 
-    signature.refresh_from_db()
-    assert (signature.approved_at, signature.reviewed_at) == (None, None)
+    signature.shown.refresh_from_db()
+    assert signature.shown.approved_at is None
 
 
 def test_other_changes_keep_the_approval(make_signature):
-    signature = make_signature(name="Anna", shows_name=True, confirmed=True, reviewed_at=HOUR, approved_at=HOUR)
+    signature = make_signature(name="Anna", confirmed=True, approved_at=HOUR)
 
-    Signature.objects.update(country="ES", name="Anna")
+    Signature.objects.update(country="ES")
+    ShownWords.objects.update(name="Anna", asked_at=HOUR)
 
-    signature.refresh_from_db()
-    assert signature.approved_at == HOUR
+    signature.shown.refresh_from_db()
+    assert signature.shown.approved_at == HOUR
+
+
+def test_what_its_signer_wrote_goes_with_a_signature_whatever_deletes_it(make_signature):
+    signature, other = make_signature(confirmed=True, name="Anna"), make_signature(confirmed=True, name="Olga")
+    links.token(signature)
+
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM petition_signature WHERE id = %s", [signature.pk])
+
+    assert ShownWords.objects.get().pk == other.pk
+    assert Link.objects.values_list("name", "words", "country").get() == ("", "", "")
+
+
+def test_an_empty_name_and_no_words_are_nothing_to_show(make_signature):
+    with pytest.raises(DatabaseError, match="there_is_a_name_or_words_to_show"), transaction.atomic():
+        ShownWords.objects.create(signature=make_signature(confirmed=True))
 
 
 # Reading and folding.

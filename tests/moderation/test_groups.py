@@ -33,7 +33,7 @@ def petrov(make_signature):
 
     def make(signs, number=1, **overrides):
         other = {"network_digest": b"abc", "domain_digest": b"d" * 32, "name": "Anna Smith", "words": "Love wins"}
-        values = {"confirmed": True, "shows_name": True, **(PETROV if signs else other), **overrides}
+        values = {"confirmed": True, **(PETROV if signs else other), **overrides}
         return [make_signature(**values) for _ in range(number)]
 
     return make

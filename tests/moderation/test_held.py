@@ -169,7 +169,7 @@ def test_single_signatures_are_decided_in_their_list(moderator, make_signature, 
 
 
 def test_the_page_of_a_signature_leads_to_the_decision_on_its_words(moderator, make_signature):
-    shown = make_signature(confirmed=True, shows_name=True, words="Be strong")
+    shown = make_signature(confirmed=True, words="Be strong")
     url = reverse("admin:petition_signature_change", args=[shown.pk])
 
     assert reverse("admin:petition_review_change", args=[shown.pk]) in moderator.get(url).content.decode()

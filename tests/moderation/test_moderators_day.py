@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django_otp.oath import totp
 
 from petition.counts import tally
-from petition.models import Signature, StaffAction
+from petition.models import ShownWords, Signature, StaffAction
 from petition.staff import second_factor
 from tests.support import server
 from tests.support.browser import needs_chromium
@@ -21,7 +21,7 @@ def test_a_moderator_approves_and_undoes_a_campaign(browser, tmp_path, make_sign
     phone = second_factor.begin(vera)
     phone.confirmed = True
     phone.save()
-    shown = make_signature(confirmed=True, shows_name=True, words="Be strong", country="ES")
+    shown = make_signature(confirmed=True, words="Be strong", country="ES")
     for number in range(30):
         make_signature(confirmed=True, country="DE", name=f"Robot {number}")
 
@@ -63,7 +63,7 @@ def test_a_moderator_approves_and_undoes_a_campaign(browser, tmp_path, make_sign
 
     assert complaints == []
     assert tally.current("chechnya").confirmed_here == 31
-    assert Signature.objects.get(pk=shown.pk).approved_at
+    assert ShownWords.objects.get(pk=shown.pk).approved_at
     assert not Signature.objects.exclude(campaign=None).exists()
     assert list(StaffAction.objects.filter(user_id=vera.pk).order_by("pk").values_list("action", "count")) == [
         ("password_accepted", None),

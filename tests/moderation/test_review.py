@@ -1,6 +1,7 @@
 """Moderation: names and words wait until somebody approves or hides them, and the count does not move."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from petition.counts import tally
-from petition.models import Signature, StaffAction, TallyChange
+from petition.models import ShownWords, Signature, StaffAction, TallyChange
 from petition.models.signature import this_hour
 from petition.moderation import review
 from tests.support import server
@@ -26,13 +27,14 @@ def waiting(make_signature):
     """A signature whose words wait."""
 
     def make(**overrides):
-        return make_signature(**{"confirmed": True, "shows_name": True, "words": "Be strong"} | overrides)
+        return make_signature(**{"confirmed": True, "words": "Be strong"} | overrides)
 
     return make
 
 
 def seen(*signatures):
-    return [f"{signature.pk}:{review.fingerprint(signature)}" for signature in signatures]
+    entries = [ShownWords.objects.get(pk=signature.pk) for signature in signatures]
+    return [f"{shown.pk}:{review.fingerprint(shown)}" for shown in entries]
 
 
 def press(client, button, *signatures, value="1", **data):
@@ -40,9 +42,9 @@ def press(client, button, *signatures, value="1", **data):
 
 
 def decided(signature):
-    """True: approved, False: hidden, None: it waits."""
-    signature = Signature.objects.get(pk=signature.pk)
-    return None if signature.reviewed_at is None else signature.approved_at is not None
+    """True: approved, False: hidden, which is erased, None: it waits."""
+    shown = ShownWords.objects.filter(pk=signature.pk).first()
+    return False if shown is None else True if shown.approved_at else None
 
 
 # What waits.
@@ -54,11 +56,10 @@ def decided(signature):
         ({}, True),
         ({"words": "", "name": "Anna"}, True),
         ({"words": "", "name": ""}, False),
-        ({"shows_name": False}, False),
         ({"confirmed": False}, False),
         ({"held_at": this_hour()}, False),
         ({"invalidated_at": this_hour()}, False),
-        ({"reviewed_at": this_hour()}, False),
+        ({"approved_at": this_hour()}, False),
     ],
 )
 def test_what_a_signer_wants_shown_waits_once_it_counts(moderator, waiting, overrides, waits):
@@ -68,20 +69,19 @@ def test_what_a_signer_wants_shown_waits_once_it_counts(moderator, waiting, over
 
 
 def test_the_oldest_stands_first(moderator, waiting):
-    numbers = [waiting().pk for _ in range(3)]
+    numbers = [waiting(confirmed_at=this_hour() - timedelta(hours=hours)).pk for hours in (2, 1, 0)]
 
     assert [entry.pk for entry in moderator.get(DESK).context["entries"]] == numbers
 
 
 def test_words_are_shown_as_they_will_be_shown(moderator, waiting, client):
-    signature = waiting(name="Анна <b>", words="Держитесь,\nмы с вами", country="ES", language="ru")
+    waiting(name="Анна <b>", words="Держитесь,\nмы с вами", country="ES", language="ru")
 
     page = moderator.get(DESK).content.decode()
 
     assert '<p dir="auto" lang="ru">Держитесь,<br>мы с вами</p>' in page
     assert "<bdi>Анна &lt;b&gt;</bdi>, Spain" in page
-    signature.name = ""
-    signature.save()
+    ShownWords.objects.update(name="")
     assert "<footer>A supporter, Spain</footer>" in moderator.get(DESK).content.decode()
 
 
@@ -98,7 +98,7 @@ def test_who_reads_one_language_asks_for_it(moderator, waiting):
 
 def test_what_is_left_for_later_is_passed_by(moderator, waiting, monkeypatch):
     monkeypatch.setattr("petition.admin.review.PER_PAGE", 2)
-    numbers = [waiting().pk for _ in range(3)]
+    numbers = [waiting(confirmed_at=this_hour() - timedelta(hours=hours)).pk for hours in (2, 1, 0)]
 
     first = moderator.get(DESK)
     second = moderator.get(DESK + first.context["next_page"])
@@ -145,7 +145,7 @@ def test_many_are_decided_at_once(moderator, waiting, button, expected):
 
     assert [decided(signature) for signature in signatures] == expected
     many = StaffAction.objects.get(count=2)
-    assert many.detail == f"{signatures[0].pk}, {signatures[1].pk}"
+    assert many.detail == ", ".join(str(pk) for pk in sorted(signature.pk for signature in signatures[:2]))
     assert "Be strong" not in repr(StaffAction.objects.values())
 
 
@@ -181,13 +181,13 @@ def test_a_broken_form_decides_nothing(moderator, waiting, data):
     assert not StaffAction.objects.exists()
 
 
-def test_nothing_that_is_not_to_be_shown_is_approved(moderator, make_signature):
-    for overrides in ({"shows_name": False, "confirmed": True}, {"shows_name": True}):
-        signature = make_signature(words="Be strong", **overrides)
+def test_what_is_hidden_is_erased_and_the_signature_counts_on(moderator, waiting, counted_rows):
+    signature = waiting(name="Anna", words="Unkind")
 
-        press(moderator, "approve", signature, value=signature.pk)
+    press(moderator, "hide", signature, value=signature.pk)
 
-        assert decided(signature) is None
+    assert not ShownWords.objects.exists()
+    assert counted_rows() == 1
 
 
 # Two moderators.
@@ -207,9 +207,10 @@ def test_who_comes_second_is_told_and_changes_nothing(moderator, waiting):
 
 def test_words_that_changed_meanwhile_are_not_approved(moderator, waiting):
     signature = waiting()
-    Signature.objects.update(words="Something else")
+    as_it_was = seen(signature)
+    ShownWords.objects.update(words="Something else")
 
-    press(moderator, "approve", signature, value=signature.pk)
+    moderator.post(DESK, {"seen": as_it_was, "approve": signature.pk})
 
     assert decided(signature) is None
 
@@ -249,17 +250,17 @@ def test_two_moderators_at_the_same_time_never_overwrite_each_other(waiting, mak
 # Changing a decision.
 
 
-@pytest.mark.parametrize(("first", "then"), [("approve", "hide"), ("hide", "approve")])
-def test_a_decision_can_be_changed_by_who_has_seen_it(moderator, waiting, first, then):
+def test_what_was_approved_can_still_be_hidden(moderator, waiting):
     signature = waiting()
-    press(moderator, first, signature, value=signature.pk)
+    press(moderator, "approve", signature, value=signature.pk)
     one = reverse("admin:petition_review_change", args=[signature.pk])
-    signature.refresh_from_db()
-    assert (f'name="{first}"' in moderator.get(one).content.decode()) is False
+    assert 'name="approve"' not in moderator.get(one).content.decode()
 
-    moderator.post(one, {"seen": seen(signature), then: signature.pk})
+    response = moderator.post(one, {"seen": seen(signature), "hide": signature.pk})
 
-    assert decided(signature) is (then == "approve")
+    assert decided(signature) is False
+    assert response["Location"] == DESK
+    assert moderator.get(one).status_code == 404
 
 
 def test_nobody_else_opens_the_page_of_one(client, make_staff, waiting):
@@ -275,19 +276,22 @@ def test_the_queue_is_read_by_its_index_however_many_are_signed(petition, waitin
     waiting()
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO petition_signature (petition_id, email_digest, language, consent_version, created_at,"
-            " confirmed_at, shows_name, words, reviewed_at) SELECT %s, sha256(n::text::bytea), 'en', 1, hour, hour,"
-            " true, 'x', hour FROM generate_series(1, 20000) n, date_trunc('hour', now()) hour",
+            "WITH signed AS (INSERT INTO petition_signature (petition_id, email_digest, language, consent_version,"
+            " created_at, confirmed_at) SELECT %s, sha256(n::text::bytea), 'en', 1, hour, hour"
+            " FROM generate_series(1, 20000) n, date_trunc('hour', now()) hour RETURNING id, confirmed_at)"
+            " INSERT INTO petition_shownwords (signature_id, words, asked_at, approved_at)"
+            " SELECT id, 'x', confirmed_at, confirmed_at FROM signed",
             [petition.pk],
         )
-        cursor.execute("ANALYZE petition_signature")
-        for queue in (
-            Signature.objects.awaiting_review().filter(language="en", pk__gt=0).order_by("held_at", "pk")[:26],
-            Signature.objects.awaiting_review().order_by()[:1001],
-            Signature.objects.awaiting_release().order_by("held_at", "pk")[:50],
-        ):
-            assert "signatures_to_look_at" in queue.explain()
-            assert "Sort" not in queue.explain()
+        cursor.execute("ANALYZE petition_signature, petition_shownwords")
+    waiting_words, held = ShownWords.objects.awaiting_review(), Signature.objects.awaiting_release()
+    for queue, index in (
+        (waiting_words.filter(signature__language="en").order_by("asked_at", "pk")[:26], "words_to_review"),
+        (waiting_words.order_by()[:1001], "words_to_review"),
+        (held.order_by("held_at", "pk")[:50], "signatures_held"),
+    ):
+        assert index in queue.explain()
+        assert "Seq Scan" not in queue.explain()
 
 
 def test_a_full_page_asks_as_often_as_an_empty_one(moderator, waiting):

@@ -114,7 +114,7 @@ class TestHealth:
         assert said == {"status": "error", "database": "away"}
 
     def test_it_names_no_host_and_no_person(self, ask, make_signature, owe_mail):
-        make_signature(name="Anna", shows_name=True, confirmed=True)
+        make_signature(name="Anna", confirmed=True)
         owe_mail(300)
 
         text = json.dumps(ask())

@@ -93,14 +93,11 @@ def test_signals_of_abuse_fade_after_thirty_days(make_signature, age, stays, con
         confirmed=confirmed,
         network_digest=bytes(3),
         domain_digest=bytes(32),
-        name="Anna",
-        shows_name=True,
     )
 
     assert retention.purge()["abuse signals"] == (0 if stays else 1)
     signature = Signature.objects.get()
     assert (signature.network_digest is not None, signature.domain_digest is not None) == (stays, stays)
-    assert signature.name == "Anna"
 
 
 def test_signals_of_abuse_fade_in_batches(make_signature, monkeypatch):

@@ -49,10 +49,8 @@ def test_nobody_can_sign_before_a_worker_has_ever_run(petition, sign_data):
 def test_name_and_words_that_are_not_to_be_shown_are_thrown_away(client, petition, sign_data, shows):
     client.post(URL, sign_data(name="Anna", words="With you", **({"shows_name": "on"} if shows else {})))
 
-    signature = Signature.objects.get()
-    assert (signature.name, signature.words, signature.shows_name) == (
-        ("Anna", "With you", True) if shows else ("", "", False)
-    )
+    link = Link.objects.get()
+    assert (link.name, link.words) == (("Anna", "With you") if shows else ("", ""))
 
 
 def test_everything_typed_is_stored(client, petition, sign_data):
@@ -64,7 +62,8 @@ def test_everything_typed_is_stored(client, petition, sign_data):
     )
 
     signature = Signature.objects.get()
-    assert (signature.name, signature.shows_name, signature.words) == ("Анна К.", True, "Я с вами")
+    link = Link.objects.get()
+    assert (link.signature, link.name, link.words, link.country) == (signature, "Анна К.", "Я с вами", "ES")
     assert (signature.country, signature.source, signature.language) == ("ES", "partner", "ru")
 
 

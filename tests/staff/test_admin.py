@@ -35,7 +35,7 @@ def test_a_stranger_is_asked_to_log_in(client):
 
 
 def test_signatures_are_listed_without_address_or_digest(staff, make_signature):
-    signature = make_signature(email="anna@example.org", name="Анна", shows_name=True, country="ES", confirmed=True)
+    signature = make_signature(email="anna@example.org", name="Анна", country="ES", confirmed=True)
 
     pages = (
         staff.get(SIGNATURES).content
@@ -127,7 +127,7 @@ def test_no_admin_page_breaks_under_its_own_policy_or_leaves_a_cookie_elsewhere(
 ):
     """Every list, form and history in a browser: inline code would be reported as an error."""
     call_command("load_campaign", verbosity=0)
-    make_signature(name="Анна", shows_name=True, confirmed=True)
+    make_signature(name="Анна", confirmed=True)
     make_mail()
     get_user_model().objects.create_superuser("admin", password="a long password for a test")
     with server.web(tmp_path / "web.log") as port:

@@ -50,7 +50,7 @@ def test_an_entry_says_who_did_what_when_to_how_many_and_why(anna, petition):
 
 
 def test_an_entry_names_signers_and_mails_by_their_number(anna, petition, make_signature):
-    signature = make_signature(name="Maria", words="Be strong", shows_name=True)
+    signature = make_signature(name="Maria", words="Be strong")
     mail = links.owe_mail(petition)
 
     audit.record(anna, Action.CHANGED, about=signature)

@@ -277,8 +277,8 @@ def make_rows(petition):
     mail = links.owe_mail(petition, address, parked_at=timezone.now())
     return {
         "petition": petition,
-        "signature": make_signature(email=address, name="Maria", shows_name=True, confirmed=True),
-        "words": make_signature(shows_name=True, words="Be strong", confirmed=True),
+        "signature": make_signature(email=address, name="Maria", confirmed=True),
+        "words": make_signature(words="Be strong", confirmed=True),
         "held": HeldSignature.objects.get(
             pk=make_signature(email="held@example.org", confirmed=True, held_at=this_hour()).pk
         ),
@@ -302,10 +302,8 @@ def make_rows(petition):
 
 def make_report(make_signature):
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
-    signature = make_signature(
-        words="Doubtful", shows_name=True, confirmed=True, reviewed_at=hour, approved_at=hour, name="Boris"
-    )
-    Report.objects.add(signature)
+    signature = make_signature(words="Doubtful", confirmed=True, approved_at=hour, name="Boris")
+    Report.objects.add(signature.shown)
     return Report.objects.get()
 
 

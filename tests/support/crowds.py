@@ -9,10 +9,11 @@ from django.db import connection
 from psycopg2.extras import execute_values
 
 from petition.models import Petition
+from petition.models.random_ids import random_id
 from petition.models.signature import this_hour
 
 HOUR = timedelta(hours=1)
-COLUMNS = "email_digest domain_digest network_digest name words country language source created_at confirmed_at".split()
+COLUMNS = "email_digest domain_digest network_digest country language source created_at confirmed_at".split()
 # Each country has an hour at which its people are awake most, a language, and providers of its own.
 COUNTRIES = {
     "DE": (30, 14, "de", ["gmx.example", "web.example"]),
@@ -40,7 +41,7 @@ def digest(text: str) -> bytes:
 
 
 class Crowd:
-    """Signatures of the last `days`, a row as COLUMNS, whose chances a seed decides."""
+    """Signatures of the last `days`, a row as COLUMNS with name and words in it, whose chances a seed decides."""
 
     def __init__(self, number: int, days: int = 30, seed: int = 1) -> None:
         self.random = random.Random(seed)
@@ -115,14 +116,19 @@ class Crowd:
 
 
 def sign(petition: Petition, rows: Iterable[Row]) -> None:
-    """Write them down, in the order of time."""
-    values = [(petition.pk, 1, *row) for row in sorted(rows, key=lambda row: row[8])]
+    """Write them down. All want shown what they wrote."""
+    signatures, shown = [], []
+    for digest, domain, network, name, words, *rest in rows:
+        number = random_id()
+        signatures.append((number, petition.pk, 1, digest, domain, network, *rest))
+        if name or words:
+            shown.append((number, name, words, rest[1], rest[3]))
     with connection.cursor() as cursor:
-        execute_values(
-            cursor,
-            f"INSERT INTO petition_signature (petition_id, consent_version, {', '.join(COLUMNS)}) VALUES %s",
-            values,
-            page_size=10_000,
-        )
-        if len(values) > ANALYZE_ROWS:
-            cursor.execute("ANALYZE petition_signature")
+        for table, columns, values in (
+            ("petition_signature", ["id", "petition_id", "consent_version", *COLUMNS], signatures),
+            ("petition_shownwords", ["signature_id", "name", "words", "language", "asked_at"], shown),
+        ):
+            insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES %s"
+            execute_values(cursor, insert, values, page_size=10_000)
+        if len(signatures) > ANALYZE_ROWS:
+            cursor.execute("ANALYZE petition_signature, petition_shownwords")

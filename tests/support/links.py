@@ -16,6 +16,7 @@ def _made(signature: Signature) -> links.NewLink:
         petition=signature.petition,
         signature=signature,
         created_at=signature.created_at,
+        **getattr(signature, "typed", {}),
     )
     return made
 

@@ -79,10 +79,7 @@ class Scene:
     def signed(self, **values: object) -> Signature:
         values = {
             "language": self.language,
-            "name": "Анна К.",
-            "words": "Справедливости!",
             "country": "ES",
-            "shows_name": True,
             **values,
         }
         return self.make_signature(**values)
@@ -160,12 +157,12 @@ def sign_with_a_likely_slip(scene: Scene) -> HttpResponse:
 
 @state
 def confirm_with_words(scene: Scene) -> HttpResponse:
-    return scene.open(scene.signed())
+    return scene.open(scene.signed(name="Анна К.", words="Справедливости!"))
 
 
 @state
 def confirm_what_shows_nothing(scene: Scene) -> HttpResponse:
-    return scene.open(scene.signed(name="", words="", shows_name=False))
+    return scene.open(scene.signed())
 
 
 @state
@@ -189,7 +186,7 @@ def confirm_after_its_week(scene: Scene) -> HttpResponse:
 @state
 def confirm_too_late(scene: Scene) -> HttpResponse:
     scene.change_petition(closed_at=timezone.now() - timedelta(days=3))
-    return scene.open(scene.signed())
+    return scene.open(scene.signed(name="Анна К.", words="Справедливости!"))
 
 
 @state
@@ -294,7 +291,7 @@ for _template in sorted((TEMPLATES / "errors").glob("[0-9]*.html")):
 
 def write_words(make_signature: Callable[..., Signature]) -> None:
     """Words of support in several scripts, and of every length."""
-    approved = {"confirmed": True, "shows_name": True, "reviewed_at": this_hour(), "approved_at": this_hour()}
+    approved = {"confirmed": True, "approved_at": this_hour()}
     make_signature(**approved, name="Анна К.", words="Справедливости!", language="ru", country="GE")
     make_signature(**approved, name="", words="Wir stehen zu euch.", language="de", country="DE")
     make_signature(**approved, name="أمل", words="العدالة للجميع", language="ar")

@@ -223,7 +223,7 @@ def tokens(petition, make_signature):
         Page.objects.language("en").create(slug=slug, title=slug, body="Some *text*, [a link](https://example.org).")
     Update.objects.language("en").create(slug="news", title="News", description="New", body="Some *text*.")
     hour = this_hour()
-    words = make_signature(confirmed=True, words="With you", shows_name=True, reviewed_at=hour, approved_at=hour)
+    words = make_signature(confirmed=True, words="With you", approved_at=hour)
     pending, disowned, used, expired = (
         make_signature(),
         make_signature(),

@@ -20,30 +20,35 @@ SOURCES = [f"seed-{number:02}" for number in range(1, 21)]
 # Signers crowd into few countries, hours and sources. Rows come in the order of time, as in life; only the last week
 # holds pending ones, since older ones lapse.
 SEED = """
-    INSERT INTO petition_signature (
-        petition_id, email_digest, domain_digest, network_digest, name, shows_name, country, language, source,
-        consent_version, created_at, confirmed_at, held_at, invalidated_at, invalidated_reason, reviewed_at, approved_at
-    )
-    SELECT %(petition)s, sha256(convert_to('seed ' || n || random(), 'UTF8')),
-        CASE WHEN age < 30 THEN sha256(convert_to('domain ' || floor(1000 * random() ^ 4), 'UTF8')) END,
-        CASE WHEN age < 30 THEN substr(sha256(convert_to('network ' || floor(200000 * random()), 'UTF8')), 1, 3)
-        END,
-        CASE WHEN named THEN 'Seed ' || n ELSE '' END, named, (%(countries)s)[c],
-        (%(languages)s)[1 + CASE WHEN random() < 0.9 THEN c %% 4 ELSE 0 END],
-        CASE WHEN random() < 0.2 THEN (%(sources)s)[1 + floor(20 * random() ^ 2)] ELSE '' END, 1, hour,
-        CASE WHEN confirmed THEN hour END,
-        CASE WHEN confirmed AND luck > 0.990 AND luck < 0.995 THEN hour END,
-        CASE WHEN confirmed AND luck > 0.995 THEN hour END,
-        CASE WHEN confirmed AND luck > 0.995 THEN 'seeded as a fake' ELSE '' END,
-        CASE WHEN confirmed AND named THEN hour END, CASE WHEN confirmed AND named THEN hour END
-    FROM (
-        SELECT n, n %% 5 = 0 AS named, random() AS luck,
-            1 + floor(60 * random() ^ 3)::int AS c, age, age > 7 OR random() > 0.2 AS confirmed,
-            date_trunc('hour', now() - make_interval(secs => 86400 * age), 'UTC') AS hour
+    WITH drawn AS (
+        SELECT *, date_trunc('hour', now() - make_interval(secs => 86400 * age), 'UTC') AS hour,
+            age > 7 OR random() > 0.2 AS confirmed
         FROM (
-            SELECT n, %(days)s * (1 - n::float / %(all)s) AS age FROM generate_series(%(first)s, %(last)s) AS n
+            SELECT n, random() AS luck, 1 + floor(60 * random() ^ 3)::int AS c,
+                %(days)s * (1 - n::float / %(all)s) AS age
+            FROM generate_series(%(first)s, %(last)s) AS n
         ) AS dated
-    ) AS drawn
+    ), signed AS (
+        INSERT INTO petition_signature (
+            petition_id, email_digest, domain_digest, network_digest, country, language, source, consent_version,
+            created_at, confirmed_at, held_at, invalidated_at, invalidated_reason
+        )
+        SELECT %(petition)s, sha256(convert_to('seed ' || n || random(), 'UTF8')),
+            CASE WHEN age < 30 THEN sha256(convert_to('domain ' || floor(1000 * random() ^ 4), 'UTF8')) END,
+            CASE WHEN age < 30 THEN substr(sha256(convert_to('network ' || floor(200000 * random()), 'UTF8')), 1, 3)
+            END,
+            (%(countries)s)[c], (%(languages)s)[1 + CASE WHEN random() < 0.9 THEN c %% 4 ELSE 0 END],
+            CASE WHEN random() < 0.2 THEN (%(sources)s)[1 + floor(20 * random() ^ 2)] ELSE '' END, 1, hour,
+            CASE WHEN confirmed THEN hour END,
+            CASE WHEN confirmed AND luck > 0.990 AND luck < 0.995 THEN hour END,
+            CASE WHEN confirmed AND luck > 0.995 THEN hour END,
+            CASE WHEN confirmed AND luck > 0.995 THEN 'seeded as a fake' ELSE '' END
+        FROM drawn
+        RETURNING id, language, confirmed_at
+    )
+    INSERT INTO petition_shownwords (signature_id, name, language, asked_at, approved_at)
+    SELECT id, 'Seed ' || id, language, confirmed_at, confirmed_at
+    FROM signed WHERE confirmed_at IS NOT NULL AND id %% 5 = 0
 """
 
 
@@ -72,10 +77,8 @@ class Command(BaseCommand):
         publication.publish_as_counted(petition.pk)
         publication.publish()
         with connection.cursor() as cursor:
-            cursor.execute(
-                "ANALYZE petition_signature, petition_hourtally, petition_daytally, petition_tallychange,"
-                " petition_publishedhour, petition_publishedcell"
-            )
+            tables = "signature shownwords hourtally daytally tallychange publishedhour publishedcell".split()
+            cursor.execute("ANALYZE " + ", ".join(f"petition_{table}" for table in tables))
         return f"Seeded {number} signatures; {tally.current(petition.slug).total} are shown."  # type: ignore[union-attr]
 
     def seed(self, petition: Petition, first: int, last: int, number: int, days: int) -> None:

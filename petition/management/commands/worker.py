@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
-from petition import lookup, retention, withdrawn_list
+from petition import forgetting, lookup, retention, withdrawn_list
 from petition.checks import of_the_worker
 from petition.counts import publication, tally
 from petition.mail import queue
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
 FOLD_SECONDS = 1
 PURGE_SECONDS = 3_600
+FORGET_SECONDS = 10  # it is asked so often whether an hour has ended
 KEYS_SECONDS = 30
 CAMPAIGN_SECONDS = 0.5
 AWAY_SECONDS = (1, 2, 5, 15, 30)
@@ -28,8 +29,8 @@ AWAY_SECONDS = (1, 2, 5, 15, 30)
 
 class Command(BaseCommand):
     help = (
-        "Send the mail that is due, fold the ledger, publish the count, apply campaigns, purge what has had its time. "
-        "Any number may run."
+        "Send the mail that is due, fold the ledger, publish the count, apply campaigns, purge and forget what has had"
+        " its time. Any number may run."
     )
     requires_system_checks = []
 
@@ -81,7 +82,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
         post = Post()
-        fold_at = purge_at = mail_at = keys_at = 0.0
+        fold_at = purge_at = mail_at = forget_at = keys_at = 0.0
         away = 0
         while not self.stopping:
             now, busy = time.monotonic(), 0
@@ -104,6 +105,9 @@ class Command(BaseCommand):
                 if now >= purge_at:
                     retention.purge()
                     purge_at = now + PURGE_SECONDS
+                if now >= forget_at:
+                    forgetting.forget_ended_hour()
+                    forget_at = now + FORGET_SECONDS
             except ServerAwayError as error:
                 pause = AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)]
                 away, mail_at = away + 1, now + pause
