@@ -29,8 +29,8 @@ class LinkQuerySet(models.QuerySet["Link"]):
 class Link(models.Model):
     """What the link in a mail, or the code beside it, leads to, as long as the link works.
 
-    Of token and code there is a digest alone. The row knows nothing of what the link was used for: its page shows what
-    was typed with it, not what a signature shows by now.
+    Of token and code there is a digest alone. From its press on it leads to the confirmed signature of its address, and
+    its page still shows what was typed with it.
     """
 
     class Kind(models.TextChoices):
