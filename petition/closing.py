@@ -22,6 +22,7 @@ from petition.models import (
     OutgoingMail,
     Petition,
     SeenDomain,
+    ShownWords,
     Signature,
     Withdrawn,
 )
@@ -65,6 +66,7 @@ def end(petition: Petition) -> Ended:
         "mails": OutgoingMail.objects.filter(petition=petition).delete()[0],
         "links": Link.objects.filter(petition=petition).delete()[0],
         "pending signatures": Signature.objects.filter(petition=petition).pending().purge(),
+        "names and words": ShownWords.objects.filter(signature__petition=petition).delete()[0],
         "criteria of campaigns": campaigns.fade(),
     }
     kept = _strip(petition)
@@ -91,9 +93,6 @@ def _strip(petition: Petition) -> int:
             email_digest=RandomDigest(),
             domain_digest=None,
             network_digest=None,
-            name="",
-            words="",
-            shows_name=False,
             held_reason="",
             invalidated_reason="",
             campaign=None,
@@ -120,7 +119,7 @@ def _rewrite() -> None:
     """Free the files of PostgreSQL from the rows of before. It waits for nobody in a test, which is one transaction."""
     if connection.in_atomic_block:
         return
-    models = (Signature, Link, OutgoingMail, AddressMark, SeenDomain, Lookup, InvalidationCampaign)
+    models = (Signature, ShownWords, Link, OutgoingMail, AddressMark, SeenDomain, Lookup, InvalidationCampaign)
     with connection.cursor() as cursor:
         for model in models:
             cursor.execute(f"VACUUM (FULL, ANALYZE) {model._meta.db_table}")

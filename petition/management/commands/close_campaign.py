@@ -2,7 +2,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from campaign.models import Report
 from petition import closing
 from petition.models import Action, Petition
 from petition.staff import audit
@@ -25,7 +24,6 @@ class Command(BaseCommand):
         )
         if typed != petition.slug:
             raise CommandError("This is another name. Nothing has changed.")
-        Report.objects.filter(signature__petition=petition).delete()
         try:
             ended = closing.end(petition)
         except closing.TooEarlyError:

@@ -22,6 +22,7 @@ from petition.models import (
     OutgoingMail,
     Petition,
     SeenDomain,
+    ShownWords,
     Signature,
     StaffAction,
 )
@@ -40,7 +41,9 @@ def over(petition, make_signature):
     """A petition that was closed two days ago, with somebody in every state, and all that is kept about people."""
     hour = this_hour()
     signals = {"network_digest": b"abc", "domain_digest": identity.domain_digest(ANNA)}
-    make_signature(email=ANNA, confirmed=True, country="DE", source="choir", **signals)
+    make_signature(
+        email=ANNA, confirmed=True, name="Anna K.", words="With you", country="DE", source="choir", **signals
+    )
     make_signature(confirmed=True, held_at=hour, held_reason="Ask Anna", **signals)
     make_signature(confirmed=True, invalidated_at=hour, invalidated_reason="Ask Boris")
     pending = make_signature(email="vera@example.org")
@@ -90,7 +93,7 @@ def test_nothing_about_single_people_is_left(over):
 
     end(over)
 
-    for model in (OutgoingMail, Link, Lookup, AddressMark, SeenDomain, OutboxKey, KeyFingerprint, Report):
+    for model in (ShownWords, OutgoingMail, Link, Lookup, AddressMark, SeenDomain, OutboxKey, KeyFingerprint, Report):
         assert not model.objects.exists(), model
     rows = Signature.objects.all()
     assert rows.count() == 3
