@@ -216,6 +216,10 @@ def test_no_english_shows_on_a_russian_page_of_the_campaign(client, settings, db
         "UTC",
         "Cache",
         "Control",
+        "Tor",
+        "Browser",
+        "VPN",
+        "Poster",  # the title that a source was given
     )
     html = re.sub(r"<code.*?</code>", "", client.get(path).content.decode(), flags=re.DOTALL)
     assert_russian(HttpResponse(html), settings, *names)
