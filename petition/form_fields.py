@@ -5,9 +5,12 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.renderers import TemplatesSetting
+from django.utils.encoding import punycode
 from django.utils.translation import gettext_lazy as _
 
 from petition import identity
+
+MOST_LETTERS = 254  # of an address as mail servers write it
 
 
 class FieldRenderer(TemplatesSetting):
@@ -51,7 +54,7 @@ class AddressField(forms.EmailField):
         super().__init__(
             label=_("Email address"),
             help_text=help_text,
-            max_length=254,
+            max_length=MOST_LETTERS,
             error_messages={"max_length": _("This is too long for an email address. Please check it.")},
             widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false", "autocapitalize": "none"}),
         )
@@ -65,6 +68,9 @@ class AddressField(forms.EmailField):
         except ValueError as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from error
         local, _at, domain = address.rpartition("@")
+        # A box that holds an address is as long as this allows, and no longer.
+        if len(f"{local}@{punycode(domain)}") > MOST_LETTERS:
+            raise ValidationError(self.error_messages["max_length"], code="max_length")
         # Quotes, encoded words and letters that only look ASCII when folded are other spellings of a mailbox: each
         # would count as one more, or lead to somebody else's.
         if not local.isascii() or '"' in local or "=?" in local:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 
 from petition import consent, identity, links
-from petition.mail import keys
+from petition.mail import keys, messages
 from petition.models.link import token_digest
 from petition.models.mail import shuffle_delay
 from petition.models.signature import this_hour
@@ -75,7 +75,7 @@ def sign(
 
     Without a `network` it counts towards no limit of confirmations; with a `held_reason` it is held once confirmed.
     Return False, storing nothing, if there is no such petition or it is not open now. Raises NoKeyError while no worker
-    has ever run.
+    has ever run, and ValueError for what is no address.
     """
     link = links.make()
     shows = answers.shows_name and bool(answers.name or answers.words)
@@ -95,7 +95,7 @@ def sign(
         "token_digest": token_digest(link.token),
         "code_digest": links.code_digest(link.code),
     }
-    opened = keys.Opened(answers.email, link.token, link.code, is_onion)
+    opened = keys.Opened(messages.mailbox(answers.email), link.token, link.code, is_onion)
     return keys.with_newest(lambda half: _store(values | {"key": half.key, "recipient": half.seal(opened)}))
 
 

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from petition import links
-from petition.mail import keys
+from petition.mail import keys, messages
 from petition.models import AddressMark, Link, OutgoingMail, Petition, Signature, Withdrawn
 from petition.models.link import token_digest
 from petition.models.mail import shuffle_delay
@@ -43,7 +43,7 @@ class Withdrawal:
 def request(petition: Petition, email: str, *, language: str, is_onion: bool = False) -> None:
     """Owe this address one mail, whatever we know of it. Raises NoKeyError while no worker has ever run."""
     made = links.make()
-    opened = keys.Opened(email, made.token, is_onion=is_onion)
+    opened = keys.Opened(messages.mailbox(email), made.token, is_onion=is_onion)
 
     def store(half: keys.PublicHalf) -> None:
         with transaction.atomic():

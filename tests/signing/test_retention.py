@@ -179,7 +179,9 @@ def test_the_command_says_what_it_did(make_signature, make_mail, capsys):
     make_mail(parked_at=timezone.now() - 8 * DAY)
 
     call_command("purge")
-    assert "Purged 1 lapsed signatures, 0 expired links, 0 abuse signals, 1 parked mails" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith("Purged 1 lapsed signatures, 0 expired links, 0 abuse signals, ")
+    assert ", 1 parked mails, " in said
 
     call_command("purge")
     assert "Purged 0 lapsed signatures" in capsys.readouterr().out

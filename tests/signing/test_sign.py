@@ -150,6 +150,13 @@ def test_an_address_has_254_characters_at_most(client, petition, sign_data, leng
     assert client.post(URL, sign_data(email=email)).status_code == status
 
 
+@pytest.mark.parametrize(("letters", "status"), [(55, 303), (56, 422)])
+def test_they_are_counted_as_mail_servers_write_them(client, petition, sign_data, letters, status):
+    address = "a@" + ".".join(["ж" * letters] * 4) + ".de"
+
+    assert client.post(URL, sign_data(email=address)).status_code == status
+
+
 @pytest.mark.parametrize(
     "email",
     [
