@@ -96,6 +96,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(unique=True, verbose_name='short name in links')),
                 ('opened_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='opened at')),
                 ('closed_at', models.DateTimeField(blank=True, null=True, verbose_name='closed at')),
+                ('ended_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='ended at')),
                 ('paused_at', models.DateTimeField(blank=True, null=True, verbose_name='paused at')),
                 ('collected_before', models.PositiveIntegerField(default=0, help_text='Signatures collected elsewhere before this site opened.', verbose_name='collected before')),
                 ('collected_before_on', models.DateField(blank=True, null=True, verbose_name='collected before, as of')),

@@ -44,6 +44,14 @@ CHANGEABLE = """
     DROP FUNCTION petition_refuse_to_change_the_trace();
 """
 
+# Whoever had signed it would not be recognised any more, and would count twice. In SQL, since Django would write the
+# tables that refer to petitions in another order.
+STAYS_CLOSED = """
+    ALTER TABLE petition_petition ADD CONSTRAINT an_ended_petition_stays_closed
+        CHECK (ended_at IS NULL OR coalesce(closed_at < ended_at, false));
+"""
+MAY_OPEN = "ALTER TABLE petition_petition DROP CONSTRAINT an_ended_petition_stays_closed"
+
 # The one row, which says that every rate is the one of the environment.
 SWITCHES = """
     INSERT INTO petition_switches (id, rate_per_network, burst_per_network, mails_per_address, hold_per_network)
@@ -57,5 +65,6 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(UNLOGGED, LOGGED),
         migrations.RunSQL(APPEND_ONLY, CHANGEABLE),
+        migrations.RunSQL(STAYS_CLOSED, MAY_OPEN),
         migrations.RunSQL(SWITCHES, "DELETE FROM petition_switches"),
     ]

@@ -3,6 +3,7 @@ from datetime import timedelta
 from typing import Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -24,6 +25,7 @@ class Petition(TranslatableModel):
     slug = models.SlugField(_("short name in links"), unique=True)
     opened_at = models.DateTimeField(_("opened at"), default=timezone.now)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True, editable=False)
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
     collected_before = models.PositiveIntegerField(
         _("collected before"), default=0, help_text=_("Signatures collected elsewhere before this site opened.")
@@ -62,6 +64,11 @@ class Petition(TranslatableModel):
 
     def __str__(self) -> str:
         return self.slug
+
+    def clean(self) -> None:
+        super().clean()
+        if self.ended_at and not self.is_closed:
+            raise ValidationError({"closed_at": _("This petition has ended for good: it stays closed.")})
 
     @classmethod
     def find(cls, slug: str | None = None) -> Self | None:
