@@ -11,6 +11,7 @@ from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals
 from .shown_words import ShownWords
+from .retention import Retention
 from .signature import HeldReason, Signature
 from .tally import (
     DayTally,
@@ -50,6 +51,7 @@ __all__ = [
     "PublishedCount",
     "PublishedHour",
     "PublishedWeek",
+    "Retention",
     "Review",
     "SeenDomain",
     "ShownWords",
