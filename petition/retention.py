@@ -2,9 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from petition import withdrawn_list
 from petition.models import (
@@ -16,11 +20,14 @@ from petition.models import (
     ListedNetwork,
     Lookup,
     OutgoingMail,
+    Retention,
     SeenDomain,
     ShownWords,
     Signature,
     StaffAction,
 )
+from petition.models.domains import KEPT_DAYS
+from petition.models.lookup import QUESTION_DAYS
 
 SALT_DAYS = 1
 
@@ -33,8 +40,8 @@ def purge() -> dict[str, int]:
         "expired links": Link.objects.too_old().delete()[0],
         "names and words nobody approved": ShownWords.objects.never_reviewed().hide(),
         "abuse signals": Signature.objects.older_than_abuse_signals().clear_abuse_signals(),
-        "questions for a signature": Lookup.objects.ended().delete()[0],
         "parked mails": OutgoingMail.objects.parked_too_long().delete()[0],
+        "questions for a signature": Lookup.objects.ended().delete()[0],
         "known mail domains": SeenDomain.objects.too_old().delete()[0],
         "address marks": AddressMark.objects.filter(expires_at__lte=timezone.now()).delete()[0],
         "listed networks": ListedNetwork.objects.ended().delete()[0],
@@ -47,4 +54,33 @@ def purge() -> dict[str, int]:
     purged["withdrawals on the list"] = withdrawn_list.forget_old()
     if hasattr(cache, "delete_expired"):
         purged["expired counters"] = cache.delete_expired()
+    Retention.note(purged)
     return purged
+
+
+def kinds() -> dict[str, tuple[Promise | str, str]]:
+    """What `purge` deletes, in the words of the admin, and when."""
+    return {
+        "lapsed signatures": (_("Signatures that nobody confirmed"), after(settings.CONFIRMATION_DAYS + 1)),
+        "expired links": (_("Links and codes in mails"), after(settings.CONFIRMATION_DAYS + 1)),
+        "abuse signals": (_("Digests of networks and mail domains"), after(settings.ABUSE_SIGNAL_DAYS)),
+        "questions for a signature": (
+            _("Look-ups of one signature"),
+            gettext("an hour after the answer; unanswered %(when)s") % {"when": after(QUESTION_DAYS)},
+        ),
+        "parked mails": (_("Mails that a server refused"), after(settings.PARKED_MAIL_DAYS)),
+        "known mail domains": (_("Names of mail domains that many share"), after(KEPT_DAYS)),
+        "address marks": (_("Marks of addresses: no mail, or held if it returns"), after(settings.QUIET_DAYS)),
+        "listed networks": (_("Listed networks"), gettext("after the day that was chosen")),
+        "listed domains": (_("Listed mail domains"), gettext("after the day that was chosen")),
+        "criteria of campaigns": (_("What campaigns looked for"), after(settings.ABUSE_SIGNAL_DAYS)),
+        "daily salts": (_("Salts of networks"), gettext("when their day has ended (UTC)")),
+        "sessions": (_("Logins of staff"), gettext("at logout, or after half an hour without a click")),
+        "entries of the trace": (_("Entries of the audit log"), gettext("after two years")),
+        "withdrawals on the list": (_("Lines of the list of withdrawals"), after(settings.BACKUP_DAYS)),
+        "expired counters": (_("Counters of limits"), gettext("when their hour or day has ended")),
+    }
+
+
+def after(days: int) -> str:
+    return ngettext("after %(days)d day", "after %(days)d days", days) % {"days": days}

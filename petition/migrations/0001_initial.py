@@ -110,6 +110,18 @@ class Migration(migrations.Migration):
             bases=(parler.models.TranslatableModelMixin, models.Model),
         ),
         migrations.CreateModel(
+            name='Retention',
+            fields=[
+                ('kind', models.CharField(max_length=60, primary_key=True, serialize=False, verbose_name='kind')),
+                ('ran_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='last ran at')),
+            ],
+            options={
+                'verbose_name': 'when data is deleted',
+                'verbose_name_plural': 'when data is deleted',
+                'default_permissions': ('view',),
+            },
+        ),
+        migrations.CreateModel(
             name='Signature',
             fields=[
                 ('id', models.BigIntegerField(db_default=petition.models.random_ids.RandomId(), default=petition.models.random_ids.random_id, editable=False, primary_key=True, serialize=False)),

@@ -10,6 +10,7 @@ from .mail import AddressMark, OutboxKey, OutgoingMail
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals
+from .retention import Retention
 from .shown_words import ShownWords
 from .signature import HeldReason, Signature
 from .tally import (
@@ -50,6 +51,7 @@ __all__ = [
     "PublishedCount",
     "PublishedHour",
     "PublishedWeek",
+    "Retention",
     "Review",
     "SeenDomain",
     "ShownWords",

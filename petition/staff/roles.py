@@ -64,6 +64,7 @@ ROLES = {
         "petition.view_outgoingmail",
         "petition.retry_outgoingmail",
         "petition.view_staffaction",
+        "petition.view_retention",
     },
 }
 NAMES = {

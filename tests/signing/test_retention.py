@@ -1,5 +1,6 @@
 """What is deleted by the clock, on both sides of each time."""
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,12 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from petition import identity, retention
 from petition.counts import tally
-from petition.models import AddressMark, DailySalt, Link, OutgoingMail, Signature
+from petition.models import AddressMark, DailySalt, Link, OutgoingMail, Retention, Signature
 from petition.models import signature as signatures
 from petition.models.signature import this_hour
 from tests.support import links
@@ -208,3 +210,47 @@ def test_several_may_purge_at_once(make_signature, make_mail, monkeypatch):
     assert Signature.objects.count() == 200
     assert not Signature.objects.filter(network_digest__isnull=False).exists()
     assert tally.recount().difference == 0
+
+
+# The page that says when.
+
+
+PAGE = reverse("admin:petition_retention_changelist")
+
+
+@pytest.fixture
+def administrator(client, make_staff):
+    client.force_login(make_staff("administrator"))
+    return client
+
+
+def test_every_kind_says_when_it_is_deleted_and_has_its_row():
+    purged = retention.purge()
+
+    assert set(purged) == set(retention.kinds()) == set(Retention.objects.values_list("kind", flat=True))
+
+
+def test_an_administrator_sees_when_it_last_ran_and_never_how_much_it_was(administrator, make_signature):
+    for _ in range(3):
+        make_signature(created_at=this_hour() - 9 * DAY)
+    retention.purge()
+    with_three = administrator.get(PAGE).content.decode()
+    retention.purge()
+    with_none = administrator.get(PAGE).content.decode()
+
+    differs = r"<time.+?</time>|value=\"\w{64}\""
+    assert re.sub(differs, "", with_three) == re.sub(differs, "", with_none)
+    assert "after 8 days" in with_three
+    assert with_three.count("<time") == len(retention.kinds())
+
+
+def test_a_worker_that_deletes_nothing_for_two_hours_is_told(administrator):
+    assert "Is the worker running?" in administrator.get(PAGE).content.decode()
+    retention.purge()
+    assert "Is the worker running?" not in administrator.get(PAGE).content.decode()
+    Retention.objects.filter(kind="sessions").update(ran_at=timezone.now() - 2 * HOUR)
+    assert "Is the worker running?" in administrator.get(PAGE).content.decode()
+
+
+def test_the_start_page_of_administrators_leads_there(administrator):
+    assert PAGE in administrator.get(reverse("admin:index")).content.decode()

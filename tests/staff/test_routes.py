@@ -143,6 +143,7 @@ ROUTES = {
         f"petition_lookup_{step}": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "lookup", inside=(302, 405))
         for step in ("approve", "refuse")
     },
+    "petition_retention_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     "petition_signals_changelist": Route(only(MODERATOR, ADMINISTRATOR), only(MODERATOR, ADMINISTRATOR)),
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     **model(
@@ -456,6 +457,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "petition.ListedDomain",
         "petition.ListedNetwork",
         "petition.Petition",
+        "petition.Retention",
         "petition.Review",
         "petition.Signature",
         "petition.SoughtSignature",
