@@ -63,6 +63,10 @@ def kinds() -> dict[str, tuple[Promise | str, str]]:
     return {
         "lapsed signatures": (_("Signatures that nobody confirmed"), after(settings.CONFIRMATION_DAYS + 1)),
         "expired links": (_("Links and codes in mails"), after(settings.CONFIRMATION_DAYS + 1)),
+        "names and words nobody approved": (
+            _("Names and words that nobody has approved"),
+            after(settings.REVIEW_DAYS),
+        ),
         "abuse signals": (_("Digests of networks and mail domains"), after(settings.ABUSE_SIGNAL_DAYS)),
         "questions for a signature": (
             _("Look-ups of one signature"),
