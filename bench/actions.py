@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from petition import confirmation, identity, rate_limits, retention, signing, withdrawal
-from petition.confirmation import State
+from petition.confirmation import PendingLink, State
 from petition.counts import tally
 from petition.mail import queue
 from petition.mail.smtp import Post
@@ -62,7 +62,7 @@ class Actions:
     def confirm(self) -> int:
         row = self.mailed()
         link = confirmation.find(confirmation.make_token(row)) if row else None
-        if link is None or link.state is not State.PENDING:
+        if not isinstance(link, PendingLink):
             return 0
         return confirmation.confirm(link.row, without_words=self.chance.random() < 0.2)
 
@@ -71,7 +71,7 @@ class Actions:
         if row is None:
             return 0
         link = confirmation.find_by_code(self.petition, bytes(row.email_digest), confirmation.make_code(row))
-        if link is None or link.state is not State.PENDING:
+        if not isinstance(link, PendingLink):
             return 0
         return confirmation.confirm(link.row)
 
@@ -84,7 +84,9 @@ class Actions:
         digest = self.address()
         withdrawal.request(self.petition, ADDRESSES[self.digests.index(digest)], language="en")
         link = withdrawal.find(withdrawal.make_token(self.petition.pk, digest))
-        return withdrawal.withdraw(link.petition, link.email_digest) if link.state is State.PENDING else 0
+        if link.petition is None or link.state is not State.PENDING:
+            return 0
+        return withdrawal.withdraw(link.petition, link.email_digest)
 
     def read_count(self) -> int:
         tally.current(self.petition.slug)

@@ -7,36 +7,17 @@ from enum import Enum, auto
 
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
-from django.db import connection
-from django.db.models import Model
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from petition import identity, live_settings, rate_limits
 from petition.models import AddressMark, HeldReason, Petition, Signature
-from petition.postgres.prepared import Prepared
 
 CODE_LENGTH = 8
 
 # More rows than that no address has: what gets no mail any more is deleted (`petition.mail.queue`), the rest lapses.
 CODES = 60
-
-
-def _columns(model: type[Model], alias: str) -> str:
-    return ", ".join(f"{alias}.{field.column}" for field in model._meta.concrete_fields)
-
-
-# One row for the petition alone, or one for each signature: two at most, however many somebody made for this address.
-LINK = Prepared(
-    "link",
-    f"""
-    SELECT {_columns(Petition, "p")}, {_columns(Signature, "s")}
-    FROM petition_petition p
-    LEFT JOIN petition_signature s ON s.petition_id = p.id AND s.email_digest = %(email_digest)s
-        AND (s.confirmed_at IS NOT NULL OR s.id = %(pk)s)
-    WHERE p.id = %(petition_id)s
-    """,  # noqa: S608
-)
 
 
 class State(Enum):
@@ -53,11 +34,18 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Link:
-    """`row` is the pending signature while PENDING; `petition` is set unless FORGED."""
+    """`petition` is None if FORGED."""
 
     state: State
-    petition: Petition = None  # type: ignore[assignment]  # as said above
-    row: Signature = None  # type: ignore[assignment]  # as said above
+    petition: Petition | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingLink(Link):
+    """One that leads to a pending signature, which its holder may confirm."""
+
+    petition: Petition
+    row: Signature
 
 
 def make_token(signature: Signature) -> str:
@@ -81,32 +69,23 @@ def find(token: str) -> Link:
 
 
 def _link(petition_id: int, email_digest: bytes, pk: int, signed_at: datetime) -> Link:
-    petition, rows = _read(petition_id, email_digest, pk)
+    petition = Petition.objects.filter(pk=petition_id).first()
     if petition is None:
         return Link(State.FORGED)
+    # Two rows at most, however many somebody made for this address.
+    matters = Q(confirmed_at__isnull=False) | Q(confirmed_at=None, pk=pk)
+    rows = list(Signature.objects.filter(matters, petition=petition, email_digest=email_digest))
     if confirmed := next((row for row in rows if not row.is_pending), None):
-        return Link(State.USED if confirmed.is_counted else State.UNDER_REVIEW, petition, confirmed)
+        return Link(State.USED if confirmed.is_counted else State.UNDER_REVIEW, petition)
     signature = next((row for row in rows if row.pk == pk), None)
     # The hour of signing is rounded down, so the last started hour belongs to the signer.
     if timezone.now() >= signed_at + timedelta(days=settings.CONFIRMATION_DAYS, hours=1):
         return Link(State.EXPIRED, petition)
     if signature is None:
         return Link(State.WITHDRAWN, petition)
-    return Link(State.PENDING if petition.can_be_confirmed else State.CLOSED, petition, signature)
-
-
-def _read(petition_id: int, email_digest: bytes, pk: int) -> tuple[Petition | None, list[Signature]]:
-    """The petition and the rows that LINK finds, without the ORM, whose queries cost more to build than to ask."""
-    with connection.cursor() as cursor:
-        LINK.execute(cursor, {"email_digest": email_digest, "pk": pk, "petition_id": petition_id})
-        found = cursor.fetchall()
-    if not found:
-        return None, []
-    names = [field.attname for field in Petition._meta.concrete_fields]
-    petition = Petition.from_db("default", names, found[0][: len(names)])
-    rows = [row[len(names) :] for row in found]
-    names = [field.attname for field in Signature._meta.concrete_fields]
-    return petition, [Signature.from_db("default", names, row) for row in rows if row[0] is not None]
+    if not petition.can_be_confirmed:
+        return Link(State.CLOSED, petition)
+    return PendingLink(State.PENDING, petition=petition, row=signature)
 
 
 def confirm(signature: Signature, *, without_words: bool = False) -> bool:

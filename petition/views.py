@@ -12,7 +12,7 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from petition import confirmation, identity, live_settings, rate_limits, signing, withdrawal
-from petition.confirmation import State
+from petition.confirmation import PendingLink, State
 from petition.counts import tally
 from petition.forms import CodeForm, SignForm, WithdrawForm
 from petition.mail import messages
@@ -103,13 +103,13 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
         if "not_me" in request.POST:
             return disowned(request, link)
         return pressed(request, link)
-    if link.state is State.PENDING:
+    if isinstance(link, PendingLink):
         return render(request, "petition/confirm.html", {"petition": link.petition, "signature": link.row})
     return link_page(request, link)
 
 
 def disowned(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
-    if link.state is not State.PENDING:
+    if not isinstance(link, PendingLink):
         # Too late for that, and no reason to thank: the page of its state says how to withdraw.
         return link_page(request, link)
     confirmation.disown(link.row)
@@ -118,10 +118,10 @@ def disowned(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
 
 def pressed(request: HttpRequest, link: confirmation.Link) -> HttpResponse:
     """Where the button, or the code in its place, leads."""
-    if link.state is State.PENDING:
-        confirmation.confirm(link.row, without_words="without_words" in request.POST)
-    elif link.state is not State.USED:
+    if link.petition is None or not (isinstance(link, PendingLink) or link.state is State.USED):
         return link_page(request, link)
+    if isinstance(link, PendingLink):
+        confirmation.confirm(link.row, without_words="without_words" in request.POST)
     # A second press, tab or click finds the signature counted, which is what its sender wanted.
     return see_other("petition:thanks", link.petition.slug)
 
@@ -177,7 +177,7 @@ def withdraw_check_inbox(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def withdraw_link(request: HttpRequest, token: str) -> HttpResponse:
     link = withdrawal.find(token)
-    if link.state is not State.PENDING:
+    if link.petition is None or link.state is not State.PENDING:
         name, status = WITHDRAW_PAGES[link.state]
         return render(request, f"petition/withdraw_link/{name}.html", status=status)
     if request.method == "POST":

@@ -19,7 +19,7 @@ class Link:
     """`petition` and `email_digest` are set while PENDING. USED: there is no signature (any more)."""
 
     state: State
-    petition: Petition = None  # type: ignore[assignment]  # as said above
+    petition: Petition | None = None
     email_digest: bytes = b""
 
 

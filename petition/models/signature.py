@@ -24,10 +24,15 @@ SHOWABLE = Q(shows_name=True) & (~Q(name="") | ~Q(words=""))
 WITH_SIGNALS = Q(domain_digest__isnull=False) | Q(network_digest__isnull=False)
 
 # The unique constraint settles a race; who comes later is spared the error. Returns whether the address has other rows.
-_CONFIRM = """
+CONFIRM = Prepared(
+    "confirm",
+    """
     UPDATE petition_signature mine
     SET confirmed_at = %(hour)s::timestamptz, held_reason = coalesce(nullif(held_reason, ''), hold.reason),
-        held_at = CASE WHEN held_reason <> '' OR hold.reason <> '' THEN %(hour)s::timestamptz END {words}
+        held_at = CASE WHEN held_reason <> '' OR hold.reason <> '' THEN %(hour)s::timestamptz END,
+        name = CASE WHEN %(without_words)s::boolean THEN '' ELSE name END,
+        words = CASE WHEN %(without_words)s::boolean THEN '' ELSE words END,
+        shows_name = shows_name AND NOT %(without_words)s::boolean
     FROM (
         SELECT coalesce((
             SELECT %(returned)s::text FROM petition_addressmark
@@ -42,10 +47,7 @@ _CONFIRM = """
         SELECT FROM petition_signature other WHERE other.petition_id = mine.petition_id
             AND other.email_digest = mine.email_digest AND other.confirmed_at IS NULL AND other.id <> mine.id
     )
-"""
-CONFIRM = Prepared("confirm", _CONFIRM.format(words=""))
-CONFIRM_WITHOUT_WORDS = Prepared(
-    "confirm_without_words", _CONFIRM.format(words=", name = '', words = '', shows_name = false")
+""",
 )
 
 
@@ -295,7 +297,6 @@ class Signature(models.Model):
         address is confirmed already. Other pending rows of the address are deleted, in a statement of their own: not to
         be called inside a transaction, where two rows of one address that are confirmed at once wait for each other.
         """
-        statement = CONFIRM_WITHOUT_WORDS if without_words else CONFIRM
         values: dict[str, Any] = {
             "id": self.pk,
             "email_digest": bytes(self.email_digest),
@@ -303,10 +304,11 @@ class Signature(models.Model):
             "returned": HeldReason.RETURNED,
             "hour": this_hour(),
             "now": timezone.now(),
+            "without_words": without_words,
         }
         try:
             with connection.cursor() as cursor:
-                statement.execute(cursor, values)
+                CONFIRM.execute(cursor, values)
                 confirmed = cursor.fetchone()
         except IntegrityError:
             return False
