@@ -33,7 +33,7 @@ lint: venv
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy .
-	$(python) -m djhtml --tabwidth 2 --check $$(find templates -name '*.html' -not -path 'templates/admin/*')
+	$(python) -m djhtml --tabwidth 2 --check $$(find templates -name '*.html')
 	LOCAL=1 VAR_DIR=var/lint $(python) -m config.local manage makemigrations --check --dry-run
 	@echo manage.py check --deploy; $(deployed) $(python) manage.py check --deploy --fail-level WARNING
 
