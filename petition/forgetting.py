@@ -54,6 +54,7 @@ SMALL = {
     "petition_outgoingmail": ("id", ""),
     "petition_outboxkey": ("id", ""),
     "petition_lookup": ("id", ""),
+    "petition_withdrawn": ("id", ""),
     "petition_invalidationcampaign": ("id", ""),
     "petition_tallychange": ("id", ""),
 }

@@ -67,7 +67,7 @@ def kinds() -> dict[str, tuple[Promise | str, str]]:
             _("Names and words that nobody has approved"),
             after(settings.REVIEW_DAYS),
         ),
-        "abuse signals": (_("Digests of networks and mail domains"), after(settings.ABUSE_SIGNAL_DAYS)),
+        "abuse signals": (_("By which network and mail domain signatures came"), after(settings.ABUSE_SIGNAL_DAYS)),
         "questions for a signature": (
             _("Look-ups of one signature"),
             gettext("an hour after the answer; unanswered %(when)s") % {"when": after(QUESTION_DAYS)},

@@ -40,8 +40,8 @@ class InvalidationForm(forms.ModelForm):
         required=False,
         max_length=253,
         help_text=gettext_lazy(
-            "Any domain, as example.org. With * or ?, as *.example.org or mail-*.net, all of those that are known"
-            " by name."
+            "One that is known by name, since 20 mailboxes of a day share it, as example.org. With * or ?, as"
+            " *.example.org or mail-*.net, all of those."
         ),
     )
     country = forms.ChoiceField(label=gettext_lazy("Country"), required=False)
@@ -98,7 +98,7 @@ class InvalidationForm(forms.ModelForm):
         except ValueError as error:
             raise ValidationError(_("This is no mail domain. Write it as example.org or *.example.org.")) from error
         if not domains.meant_by(pattern):
-            raise ValidationError(_("No domain of this kind is known by name. Type the whole domain instead."))
+            raise ValidationError(_("No domain of this kind is known by name."))
         return pattern
 
     def clean_same_network_as(self) -> int | None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from petition import retention
-from petition.models import Retention
+from petition.models import ForgottenHour, Retention
 
 from .base import ReadOnlyAdmin
 
@@ -34,6 +34,10 @@ class RetentionAdmin(ReadOnlyAdmin):
             {"what": what, "when": when, "ran_at": ran.get(kind), "is_late": kind not in ran or ran[kind] < late}
             for kind, (what, when) in retention.kinds().items()
         ]
+        forgotten = ForgottenHour.objects.filter(finished_at__isnull=False).order_by("-hour").first()
+        at = forgotten.finished_at if forgotten else None
+        what = _("What the files of PostgreSQL keep of deleted rows")
+        rows.append({"what": what, "when": _("within two hours"), "ran_at": at, "is_late": not at or at < late})
         return self.page(
             request, "retention", _("When data is deleted"), rows=rows, is_late=any(row["is_late"] for row in rows)
         )

@@ -53,7 +53,7 @@ def preview(campaign: InvalidationCampaign) -> Preview:
             if not is_crowd
             else list(found.select_related("shown").order_by(Func(F("pk"), function="hashint8"))[:SAMPLE])
         )
-        count = tally.current(campaign.petition.slug)
+    count = tally.current(campaign.petition.slug)
     total = count.total if count else 0
     return Preview(numbers["found"], numbers["counted"], sample, total, total - numbers["counted"])
 

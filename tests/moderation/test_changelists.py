@@ -170,8 +170,8 @@ def test_signatures_are_filtered_by_facts(staff, make_signature, about, other, f
 def test_signatures_that_share_something_with_one_are_listed_by_its_number(
     staff, make_signature, kind, value, alike, other
 ):
-    one, two = make_signature(**value), make_signature(**alike)
-    make_signature(**other)
+    one, two = (make_signature(confirmed=True, **values) for values in (value, alike))
+    make_signature(confirmed=True, **other)
     make_signature()
 
     page = staff.get(SIGNATURES, {"by": kind, "of": one.pk})

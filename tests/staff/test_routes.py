@@ -460,7 +460,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "petition.Retention",
         "petition.Review",
         "petition.Signature",
-        "petition.SoughtSignature",
+        "petition.Lookup",
         "petition.Signals",
         "petition.Source",
         "petition.StaffAction",
