@@ -82,13 +82,13 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
         window = min(1_000_000, full)
         recent = environment.prepare(window, fresh, days=29)
         admin.find_anomalies(plan, recent, window, report)
-        environment.clear(recent, window)
+        environment.clear(recent)
     if wanted("mail"):
         storing.mail(plan, databases[full], full, report)
     if wanted("triggers"):
         storing.triggers(plan, empty, report)
-    for rows, database in databases.items():
-        environment.clear(database, rows)
+    for database in databases.values():
+        environment.clear(database)
 
 
 if __name__ == "__main__":

@@ -135,20 +135,27 @@ def prepare(rows: int, fresh: bool = False, days: int | None = None) -> str:
         of_days = ["--days", str(days)] if days else []
         run("manage.py", "seed_signatures", str(rows), *of_days, database=database)
         print(f"Seeded {rows:,} signatures in {time.monotonic() - started:.0f} seconds.", flush=True)
-        sql(database, f"COMMENT ON DATABASE {database} IS '{recipe}'")
+        sql(
+            database,
+            "CREATE TABLE bench_seeds AS SELECT id FROM petition_signature",
+            "ALTER TABLE bench_seeds ADD PRIMARY KEY (id)",
+            f"COMMENT ON DATABASE {database} IS '{recipe}'",
+        )
     use(database)
     publish_a_key()
     logging.getLogger("pgtrigger").setLevel(logging.WARNING)
     pgtrigger.install()
     pgtrigger.prune()
-    clear(database, rows)
+    clear(database)
     return database
 
 
-def clear(database: str, rows: int) -> None:
+def clear(database: str) -> None:
     """Remove what a bench wrote after the seeds, and leave no vacuum for later to disturb what is measured."""
     written = "petition_outgoingmail, petition_link, petition_cache"
-    sql(database, f"DELETE FROM petition_signature WHERE id > {rows}", f"TRUNCATE {written}")
+    # Ids are random, so they do not tell which came later.
+    others = "NOT EXISTS (SELECT FROM bench_seeds seed WHERE seed.id = signature.id)"
+    sql(database, f"DELETE FROM petition_signature signature WHERE {others}", f"TRUNCATE {written}")
     fold(database)
     # Millions of changes at once, which no worker lets come together, leave the ledger an index of empty pages.
     sql(database, "REINDEX TABLE petition_tallychange", "VACUUM ANALYZE", "CHECKPOINT")

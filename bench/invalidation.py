@@ -68,7 +68,7 @@ def measure(rows: int, rate: float) -> None:
     print(f"Recounted: {found.difference} were missing from the count.")
     (environment.VAR.parent / "invalidation.json").write_text(json.dumps(result, indent=1))
     campaign.delete()
-    environment.clear(database, rows)
+    environment.clear(database)
     if found.difference:
         raise SystemExit("The count was not exact.")
 

@@ -91,7 +91,7 @@ def mistakes(true: Series | None = None) -> list[str]:
     for pk, slug, before in Petition.objects.values_list("pk", "slug", "collected_before"):
         shown, number = tally.exact(slug), rows.total(Measure.COUNTED, pk)
         if shown is None or (shown.total, shown.confirmed_here) != (before + number, number):
-            found.append(f"{number} rows count, after {before}, but what is shown is {shown}")
+            found.append(f"{number} rows count, after {before}, but what is counted is {shown}")
     for measure in Measure.values:
         hours, days = Counter[tuple[int, date]](), Counter[tuple[int, date]]()
         for (pk, hour, _measure), amount in series.hours_of(measure).items():

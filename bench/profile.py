@@ -25,7 +25,7 @@ def main(work: str) -> None:
             send(database, profile)
         else:
             serve(work, database, profile)
-        environment.clear(database, 0)
+        environment.clear(database)
     report(work, pstats.Stats(profile))
 
 

@@ -92,10 +92,7 @@ def press(app: Process, database: str, connections: int, cpu: bool = False) -> L
         arguments = ("POST", str(links.file), str(load.THREADS))
         done = wrk(app.url, "confirm.lua", *arguments, connections=connections, seconds=seconds)
         used = cpu_of(app) - used
-        ((confirmed,),) = environment.sql(
-            database,
-            f"SELECT count(*) FROM petition_signature WHERE id >= {links.first} AND confirmed_at IS NOT NULL",  # noqa: S608
-        )
+        confirmed = signers.confirmed(links.ids)
         # Those that were under way when the load ended, or pressed a second time because no link was left.
         if confirmed < done.requests - connections:
             raise LoadError(f"{done.requests} people were told that they are counted; {confirmed} are.")

@@ -12,7 +12,7 @@ from petition import links as tokens
 from petition import signing
 from petition.mail import messages
 from petition.mail.keys import Opened
-from petition.models import Link, OutgoingMail, Petition
+from petition.models import Link, OutgoingMail, Petition, Signature
 from petition.models.link import token_digest
 
 # Like rows that the sign form writes and the worker has recognised, each from a network of its own.
@@ -30,15 +30,14 @@ PENDING = """
 
 @dataclass(frozen=True)
 class Links:
-    """`file` holds a path on each line."""
+    """`file` holds a path on each line, `ids` the signatures behind them."""
 
     file: Path
-    number: int
-    first: int
+    ids: list[int]
 
 
 def pending(database: str, number: int) -> list[tuple[int, int, datetime]]:
-    """Write pending signatures; id, petition and hour of each, ids without a gap."""
+    """Write pending signatures; id, petition and hour of each."""
     environment.use(database)
     with connection.cursor() as cursor:
         cursor.execute(PENDING, [number])
@@ -65,7 +64,12 @@ def links(database: str, number: int) -> Links:
     with file.open("w") as lines:
         for _row, made in new:
             lines.write(reverse("petition:confirm", args=[made.token]) + "\n")
-    return Links(file, number, rows[0][0])
+    return Links(file, [pk for pk, _petition_id, _created_at in rows])
+
+
+def confirmed(ids: list[int]) -> int:
+    """The number of these signatures that are confirmed by now."""
+    return Signature.objects.confirmed().filter(pk__in=ids).count()
 
 
 def mails(database: str, number: int) -> None:

@@ -251,7 +251,7 @@ def run() -> None:
         print(soaked.text())
         result = {"machine": environment.machine(), **vars(soaked)}
         (environment.VAR.parent / "soak.json").write_text(json.dumps(result, indent=1))
-        environment.clear(database, 0)
+        environment.clear(database)
     if not soaked.is_exact:
         raise SystemExit("Something went wrong.")
 

@@ -112,7 +112,7 @@ def run(seconds: float, steps: tuple[int, ...], rows: int) -> None:
     print(f"\nRecounted {found.counted:,} signatures: {found.difference} were missing from the count.")
     result = {"machine": environment.machine(), "steps": [asdict(step) for step in done], "recount": asdict(found)}
     (environment.VAR.parent / "spike.json").write_text(json.dumps(result, indent=1))
-    environment.clear(database, rows)
+    environment.clear(database)
     if found.difference or found.hours or found.days:
         raise SystemExit("The count was not exact.")
 

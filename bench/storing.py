@@ -22,7 +22,7 @@ from bench.report import Figure, Report, Row, Target
 from petition import identity
 from petition.counts import breakdown, tally
 from petition.counts.breakdown import Question
-from petition.models import Measure, Petition
+from petition.models import Measure, Petition, Signature
 
 UNFOLDED = 100_000
 # That one worker has to send: three times what the spike takes in. The slow digest allows some 200 for each core.
@@ -50,15 +50,19 @@ def _update(database: str, clients: int, updates: int) -> Lane:
 
     def lane(seconds: int) -> float:
         each = updates // clients
-        first = signers.pending(database, clients * each)[0][0]
-        environment.sql(database, "VACUUM ANALYZE petition_signature", "VACUUM petition_tallychange")
-        variables = ("-D", "n=0", "-D", f"first={first}", "-D", f"clients={clients}")
-        rate = load.pgbench(environment.url(database), "confirm.sql", "-t", str(each), *variables, clients=clients)
-        ((left,),) = environment.sql(
+        ids = [pk for pk, _petition_id, _created_at in signers.pending(database, clients * each)]
+        environment.sql(
             database,
-            f"SELECT count(*) FROM petition_signature WHERE id >= {first} AND confirmed_at IS NULL",  # noqa: S608
+            "DROP TABLE IF EXISTS bench_pending",
+            "CREATE TABLE bench_pending (place int PRIMARY KEY, id bigint NOT NULL)",
+            f"INSERT INTO bench_pending SELECT place - 1, id FROM unnest(ARRAY{ids}) WITH ORDINALITY AS a (id, place)",  # noqa: S608
+            "VACUUM ANALYZE bench_pending",
+            "VACUUM ANALYZE petition_signature",
+            "VACUUM petition_tallychange",
         )
-        if left:
+        variables = ("-D", "n=0", "-D", f"clients={clients}")
+        rate = load.pgbench(environment.url(database), "confirm.sql", "-t", str(each), *variables, clients=clients)
+        if left := len(ids) - signers.confirmed(ids):
             raise LoadError(f"{left} signatures were not confirmed.")
         return rate
 
@@ -77,14 +81,15 @@ def _without_triggers(database: str, lane: Lane) -> Lane:
 
 
 def counts(plan: Plan, database: str, rows: int, report: Report) -> None:
-    """Reading the number and the series, beside reading one row by its key."""
+    """Reading the published number, the exact one that it comes from, and the series, beside one row by its key."""
     environment.fold(database)
-    report.add(_count_row(plan, "count read", rows))
+    report.add(_count_row(plan, "count read", rows, tally.current))
+    report.add(_count_row(plan, "exact count", rows))
     with _unfolded(database, [Measure.SIGNED, Measure.CONFIRMED, Measure.COUNTED]):
-        report.add(_count_row(plan, f"count read, {UNFOLDED:,} changes unfolded", rows))
-        scans = _scans(lambda: tally.current("chechnya"))
+        report.add(_count_row(plan, f"exact count, {UNFOLDED:,} changes unfolded", rows))
+        scans = _scans(lambda: tally.current("chechnya")) + _scans(lambda: tally.exact("chechnya"))
     with _unfolded(database, [Measure.COUNTED]):
-        row = _count_row(plan, f"count read, {UNFOLDED:,} changes unfolded, each of the count itself", rows)
+        row = _count_row(plan, f"exact count, {UNFOLDED:,} changes unfolded, each of the count itself", rows)
         report.add(Row(row.work, row.measured, row.against, row.ceiling, None, rows))
     none = Target(0, at_most=True)
     report.add(Row("count read: scans of Signature", Figure((scans,), ""), target=none, rows=rows))
@@ -94,15 +99,17 @@ def counts(plan: Plan, database: str, rows: int, report: Report) -> None:
     report.add(Row("the same: scans of Signature", Figure((scans,), ""), target=none, rows=rows))
 
 
-def _count_row(plan: Plan, work: str, rows: int) -> Row:
+def _count_row(plan: Plan, work: str, rows: int, read: Callable[[str], object] = tally.exact) -> Row:
+    row = Signature.objects.values_list("pk", flat=True).first()
+
     def by_key() -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT * FROM petition_signature WHERE id = %s", [rows // 2])
+            cursor.execute("SELECT * FROM petition_signature WHERE id = %s", [row])
             cursor.fetchone()
 
     figures = plan.in_turns(
         {
-            "count": lambda seconds: 1e6 * _mean_seconds_of(lambda: tally.current("chechnya")),
+            "count": lambda seconds: 1e6 * _mean_seconds_of(lambda: read("chechnya")),
             "key": lambda seconds: 1e6 * _mean_seconds_of(by_key),
         },
         " µs",
@@ -163,10 +170,7 @@ def _scans(work: Callable[[], object]) -> int:
 
 
 def export(plan: Plan, database: str, empty: str, rows: int, report: Report) -> None:
-    """Memory is flat if a year takes no more of it than a month, or than a year in which nobody signed.
-
-    What is exact is measured: merged, it has fewer rows.
-    """
+    """Memory is flat if a year takes no more of it than a month, or than a year in which nobody signed."""
     figures = plan.in_turns(
         {
             "year": lambda seconds: _peak_megabytes(database, days=365),
@@ -178,23 +182,16 @@ def export(plan: Plan, database: str, empty: str, rows: int, report: Report) -> 
     target = Target(1.2, at_most=True)
     for beside, lane in (("of a month", "month"), ("on an empty table", "nothing")):
         report.add(Row("export of a year: memory", figures["year"], beside, figures[lane], target, rows))
-    scans = _scans(lambda: _export("--exact")) + _scans(_export)
+    scans = _scans(_export)
     report.add(
         Row("export of a year: scans of Signature", Figure((scans,), ""), target=Target(0, at_most=True), rows=rows)
     )
-    figures = plan.in_turns(
-        {
-            "exact": lambda seconds: seconds_of(lambda: _export("--exact")),
-            "merged": lambda seconds: seconds_of(_export),
-        },
-        " s",
-    )
-    report.add(Row("export of a year by everything: exact", figures["exact"], rows=rows))
-    report.add(Row("export of a year by everything: small cells merged", figures["merged"], rows=rows))
+    figures = plan.in_turns({"export": lambda seconds: seconds_of(_export)}, " s")
+    report.add(Row("export of a year by everything", figures["export"], rows=rows))
 
 
-def _export(*options: str) -> None:
-    call_command("export_counts", *_options(365), *options, stdout=io.StringIO(), stderr=io.StringIO())
+def _export() -> None:
+    call_command("export_counts", *_options(365), stdout=io.StringIO(), stderr=io.StringIO())
 
 
 def _options(days: int) -> tuple[str, ...]:

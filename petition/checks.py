@@ -240,7 +240,6 @@ def of_the_worker() -> Iterator[CheckMessage]:
             hint="Name a directory in memory that belongs to the worker alone, as RuntimeDirectory= of its unit makes.",
             id="petition.E013",
         )
-
     if not settings.WITHDRAWN_LIST or not is_private_directory(Path(settings.WITHDRAWN_LIST).parent):
         yield Error(
             "WITHDRAWN_LIST is not set, or its directory cannot be written or can be read by others.",

@@ -95,11 +95,12 @@ def disown(found: Confirmation) -> None:
     """ "I did not sign this": delete the row, whatever became of it, and send this address nothing for a while."""
     digest = found.link.address_digest
     with transaction.atomic():
+        Withdrawn.remember_row(found.signature.pk)
+        # Signatures before marks, as in withdrawing: two who meet wait for each other and never in a circle.
+        withdrawal.erase(Signature.objects.filter(pk=found.signature.pk))
         if digest is not None:
             AddressMark.remember(digest, AddressMark.Kind.NO_MAIL)
             Link.objects.filter(pk=found.link.pk).update(email_digest=digest)
-        Withdrawn.remember_row(found.signature.pk)
-        withdrawal.erase(Signature.objects.filter(pk=found.signature.pk))
 
 
 def undo_disowning(link: Link) -> None:

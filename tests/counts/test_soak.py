@@ -46,7 +46,7 @@ def test_a_soak_finds_a_count_that_is_wrong(petition):
 
     assert not soaked.is_exact
     assert any(mistake.startswith("recount found") for mistake in soaked.mistakes)
-    assert any("but what is shown" in mistake for mistake in soaked.mistakes)
+    assert any("but what is counted" in mistake for mistake in soaked.mistakes)
     assert "times the count was not exact" in soaked.text()
 
 

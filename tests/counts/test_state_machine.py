@@ -138,9 +138,12 @@ class Counting(RuleBasedStateMachine):
 
     def becomes(self, pk, after):
         """This row is written, changed, or gone (None): say what every series must be then."""
-        before = self.rows.pop(pk, None)
+        # In the order in which they came, since their numbers are random: else no example could be played again.
+        before = self.rows.get(pk)
         if after:
             self.rows[pk] = after
+        else:
+            del self.rows[pk]
 
         def add(measure, row, hour, amount=1):
             self.series.add((row.petition_id, hour, row.country, row.language, row.source, measure), amount)
@@ -174,7 +177,8 @@ class Counting(RuleBasedStateMachine):
 
     def appeared(self):
         """The rows that somebody has just written, which are in the model from now on."""
-        new = [row for pk, row in sorted(stored().items()) if pk not in self.rows]
+        new = [row for pk, row in stored().items() if pk not in self.rows]
+        new.sort(key=lambda row: (row.digest or b"", str(row.confirmed_at)))
         for row in new:
             self.becomes(row.pk, row)
         return new
@@ -183,10 +187,10 @@ class Counting(RuleBasedStateMachine):
         return [row for row in self.rows.values() if (row.petition_id, row.digest) == (petition_id, digest)]
 
     def one(self, number):
-        return self.rows[sorted(self.rows)[number % len(self.rows)]]
+        return list(self.rows.values())[number % len(self.rows)]
 
     def some(self, numbers):
-        ids = sorted(self.rows)
+        ids = list(self.rows)
         return {row.pk: row for row in (self.rows[ids[number % len(ids)]] for number in numbers)}
 
     def has_rows(self):

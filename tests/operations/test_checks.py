@@ -204,6 +204,29 @@ def test_a_server_that_is_refused_says_why_and_serves_nothing(tmp_path):
     assert "Links in mails are built from SITE_URL" in log.read_text()
 
 
+@pytest.mark.django_db
+def test_a_database_that_keeps_its_log_is_warned_of():
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL wal_recycle = on")
+
+    (warning,) = [m for m in checks.run_checks(databases=["default"]) if m.id == "petition.W002"]
+    assert "wal_recycle = 'off'" in warning.hint
+    assert not warning.is_serious()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("is_worker", "told"), [(True, ["petition.W003"]), (False, [])])
+def test_a_worker_that_may_not_end_the_log_is_warned_of(settings, is_worker, told):
+    settings.IS_WORKER = is_worker
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE weak; GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak; SET LOCAL ROLE weak")
+
+    found = [message for message in checks.run_checks(databases=["default"]) if message.id == "petition.W003"]
+
+    assert [warning.id for warning in found] == told
+    assert all("pg_checkpoint" in warning.hint for warning in found)
+
+
 # What the worker alone needs.
 
 
@@ -212,6 +235,7 @@ class TestWorkersKeys:
     @pytest.fixture(autouse=True)
     def _own_directory(self, settings, tmp_path):
         settings.OUTBOX_KEYS_DIR = str(tmp_path / "keys")
+        settings.WITHDRAWN_LIST = str(tmp_path / "withdrawals" / "list")
 
     def refused(self):
         return [(error.id, error.hint) for error in of_the_worker() if error.is_serious()]
@@ -267,10 +291,18 @@ class TestWorkersKeys:
         assert identifier == "petition.E013"
         assert "RuntimeDirectory=" in hint
 
-    def test_several_faults_are_told_at_once(self, settings):
-        settings.EMAIL_DIGEST_KEY = settings.OUTBOX_KEYS_DIR = ""
+    @pytest.mark.parametrize("path", ["", "/proc/nowhere/list", "/dev/null/list"])
+    def test_a_list_of_withdrawals_that_cannot_be_written_is_refused(self, settings, path):
+        settings.WITHDRAWN_LIST = path
 
-        assert self.identifiers() == ["petition.E003", "petition.E013"]
+        ((identifier, hint),) = self.refused()
+        assert identifier == "petition.E019"
+        assert "another disk" in hint
+
+    def test_several_faults_are_told_at_once(self, settings):
+        settings.EMAIL_DIGEST_KEY = settings.OUTBOX_KEYS_DIR = settings.WITHDRAWN_LIST = ""
+
+        assert self.identifiers() == ["petition.E003", "petition.E013", "petition.E019"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -344,7 +376,7 @@ def test_each_check_is_provoked_here():
     """A new check needs a row above."""
     with (server.PROJECT / "petition/checks.py").open() as file:
         defined = {line.split('"')[1].removeprefix("petition.") for line in file if 'id="petition.' in line}
-    elsewhere = {"E003", "E012", "E013", "W001"}
+    elsewhere = {"E003", "E012", "E013", "E019", "W001", "W002", "W003"}
 
     assert defined == {identifier for identifier, _broken, _hint in REFUSALS} | elsewhere
 

@@ -19,6 +19,7 @@ DOCUMENTS = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
 OUR_FOLDERS = r"\.ci|\.github|bench|campaign|config|deploy|docs|locale|petition|static|templates|tests"
 OF_PEOPLE = [
     models.Signature,
+    models.ShownWords,
     models.InvalidationCampaign,
     models.Link,
     models.OutgoingMail,
@@ -49,7 +50,8 @@ def test_every_model_is_known_to_be_about_people_or_not():
     found = apps.get_app_config("petition").get_models()
     about_others = (
         "Petition PetitionTranslation CountsToken Source Switches SwitchesTranslation KeyFingerprint DailySalt"
-        " Retention TallyChange HourTally DayTally TotalTally PublishedCount PublishedHour PublishedWeek PublishedCell"
+        " Retention ForgottenHour TallyChange HourTally DayTally TotalTally"
+        " PublishedCount PublishedHour PublishedWeek PublishedCell"
     )
 
     # What only shows the rows of another one has no fields of its own.

@@ -11,6 +11,7 @@ import pytest
 import trustme
 from django.test import override_settings
 
+from petition.counts import publication
 from petition.mail import messages
 from petition.mail.keys import Keyring
 from petition.models import CountsToken, OutgoingMail, Source
@@ -129,6 +130,7 @@ def test_the_count_is_cached_for_two_seconds(site, tmp_path, make_signature):
     assert b'"confirmed_here": 0' in site.get(url).body
     assert cached(tmp_path, 2) == ["MISS", "HIT"]
 
+    publication.publish()
     server.wait_until(lambda: b'"confirmed_here": 1' in site.get(url).body)
 
 
