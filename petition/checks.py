@@ -28,6 +28,11 @@ PRIVATE_LOGS = {
     "log_min_error_statement": "panic",
     "log_statement": "none",
 }
+# The write-ahead log holds what was deleted, and the time of each confirmation.
+FORGETFUL = {"archive_mode": "off", "track_commit_timestamp": "off", "wal_keep_size": "0", "wal_recycle": "off"}
+MAY_END_LOG = """
+    SELECT pg_has_role('pg_checkpoint', 'USAGE') AND has_function_privilege('pg_switch_wal()', 'EXECUTE')
+"""
 MAKE_KEY = "python -c 'import secrets; print(secrets.token_hex(32))'"
 
 
@@ -173,6 +178,33 @@ def database_logs_are_private(app_configs: Any, **kwargs: Any) -> list[CheckMess
             id="petition.W001",
         )
     ]
+
+
+@register(Tags.database)
+def database_forgets(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    if not can_be_asked(kwargs):
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(FORGETFUL)])
+            is_forgetful = dict(cursor.fetchall()) == FORGETFUL
+            cursor.execute(MAY_END_LOG)
+            (may_end_log,) = cursor.fetchone()
+    except OperationalError:
+        return
+    if not is_forgetful:
+        yield Warning(
+            "The write-ahead log of PostgreSQL keeps what was deleted.",
+            hint=" ".join(f"ALTER SYSTEM SET {name} = '{value}';" for name, value in FORGETFUL.items()),
+            id="petition.W002",
+        )
+    if settings.IS_WORKER and not may_end_log:
+        yield Warning(
+            "The worker may not have the write-ahead log thrown away, so that it keeps what was deleted.",
+            hint='GRANT pg_checkpoint TO "petition-worker"; and, in the database of the site,'
+            ' GRANT EXECUTE ON FUNCTION pg_switch_wal() TO "petition-worker";',
+            id="petition.W003",
+        )
 
 
 def can_be_asked(options: dict[str, Any]) -> bool:

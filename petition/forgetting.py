@@ -53,6 +53,8 @@ SMALL = {
     "petition_addressmark": ("id", ""),
     "petition_outgoingmail": ("id", ""),
     "petition_outboxkey": ("id", ""),
+    "petition_lookup": ("id", ""),
+    "petition_invalidationcampaign": ("id", ""),
     "petition_tallychange": ("id", ""),
 }
 
@@ -168,7 +170,7 @@ def throw_log_away() -> None:
         if not isinstance(error.__cause__, InsufficientPrivilege):
             raise
         if not is_told:
-            logger.warning("The write-ahead log keeps what was deleted: this role may not end it (petition.W002)")
+            logger.warning("The write-ahead log keeps what was deleted: this role may not end it (petition.W003)")
         is_told = True
 
 

@@ -30,10 +30,10 @@ def purge() -> dict[str, int]:
     purged = {
         "lapsed signatures": Signature.objects.lapsed().purge(),
         "expired links": Link.objects.too_old().delete()[0],
-        "names and words nobody approved": ShownWords.objects.never_reviewed().hide(),
         "abuse signals": Signature.objects.older_than_abuse_signals().clear_abuse_signals(),
         "questions for a signature": Lookup.objects.ended().delete()[0],
         "parked mails": OutgoingMail.objects.parked_too_long().delete()[0],
+        "names and words that nobody approved": ShownWords.objects.never_reviewed().hide(),
         "known mail domains": SeenDomain.objects.too_old().delete()[0],
         "address marks": AddressMark.objects.filter(expires_at__lte=timezone.now()).delete()[0],
         "listed networks": ListedNetwork.objects.ended().delete()[0],

@@ -21,7 +21,8 @@ ERASE = """
         DELETE FROM petition_signature WHERE id = ANY(%(ids)s::bigint[]) RETURNING email_digest, invalidated_at
     )
     INSERT INTO petition_addressmark (email_digest, kind, expires_at)
-    SELECT DISTINCT email_digest, %(hold)s, date_trunc('hour', now(), 'UTC') + make_interval(days => %(days)s, hours => 1)
+    SELECT DISTINCT email_digest, %(hold)s,
+        date_trunc('hour', now(), 'UTC') + make_interval(days => %(days)s)
     FROM erased WHERE invalidated_at IS NOT NULL
     ON CONFLICT (email_digest, kind) DO UPDATE SET expires_at = EXCLUDED.expires_at
 """

@@ -50,6 +50,10 @@ SETTINGS = {
     # The text of a failing statement, or the row it failed on, would write names into the log.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
+    # What was deleted goes from the write-ahead log within the hour (`petition.forgetting`).
+    "wal_recycle": "off",
+    "min_wal_size": "32MB",
+    "max_wal_size": "256MB",
 }
 INITDB = (
     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8"),

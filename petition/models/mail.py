@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .random_ids import random_key
+from .signature import this_hour
 
 
 def shuffle_delay() -> timedelta:
@@ -119,7 +120,8 @@ class AddressMark(models.Model):
     @classmethod
     def remember(cls, email_digest: bytes, kind: str) -> None:
         """Mark this address, or extend its mark, for 30 days from now."""
-        expires_at = timezone.now() + timedelta(days=settings.QUIET_DAYS)
+        # To the hour, as all that is about a person.
+        expires_at = this_hour() + timedelta(days=settings.QUIET_DAYS)
         AddressMark.objects.bulk_create(
             [AddressMark(email_digest=email_digest, kind=kind, expires_at=expires_at)],
             update_conflicts=True,

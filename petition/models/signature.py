@@ -71,7 +71,8 @@ CONFIRM = Prepared(
         SET name = EXCLUDED.name, words = EXCLUDED.words, language = EXCLUDED.language, asked_at = EXCLUDED.asked_at
         WHERE (stored.name, stored.words) <> (EXCLUDED.name, EXCLUDED.words)
     ), not_shown AS (
-        DELETE FROM petition_shownwords WHERE signature_id IN (SELECT id FROM changed) AND NOT EXISTS (SELECT FROM typed)
+        DELETE FROM petition_shownwords
+        WHERE signature_id IN (SELECT id FROM changed) AND NOT EXISTS (SELECT FROM typed)
     ), led AS (
         UPDATE petition_link link
         SET signature_id = target.id, name = CASE WHEN %(without_words)s::boolean THEN '' ELSE name END,

@@ -35,7 +35,7 @@ READ = f"""
         CASE WHEN created_at >= %(since)s THEN extract(epoch FROM created_at)::bigint / %(slice_seconds)s
             ELSE extract(hour FROM created_at AT TIME ZONE 'UTC')::bigint END AS slice,
         substr(network_digest, 1, 8) AS network, substr(domain_digest, 1, 8) AS domain,
-        country, {KEYS["language"]} AS language, {KEYS["source"]} AS source,
+        country, nullif(petition_signature.language, '') AS language, {KEYS["source"]} AS source,
         hashtextextended({NAME}, 0) AS name, {SHAPE} AS shape, hashtextextended({WORDS}, 0) AS words,
         confirmed_at IS NOT NULL AS confirmed, held_at IS NOT NULL AS held,
         confirmed_at IS NOT NULL AND held_at IS NULL AND invalidated_at IS NULL AS counted

@@ -170,9 +170,9 @@ def test_signatures_are_filtered_by_facts(staff, make_signature, about, other, f
 def test_signatures_that_share_something_with_one_are_listed_by_its_number(
     staff, make_signature, kind, value, alike, other
 ):
-    one, two = make_signature(**value), make_signature(**alike)
-    make_signature(**other)
-    make_signature()
+    one, two = make_signature(confirmed=True, **value), make_signature(confirmed=True, **alike)
+    make_signature(confirmed=True, **other)
+    make_signature(confirmed=True)
 
     page = staff.get(SIGNATURES, {"by": kind, "of": one.pk})
 

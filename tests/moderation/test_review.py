@@ -279,14 +279,14 @@ def test_the_queue_is_read_by_its_index_however_many_are_signed(petition, waitin
             "WITH signed AS (INSERT INTO petition_signature (petition_id, email_digest, language, consent_version,"
             " created_at, confirmed_at) SELECT %s, sha256(n::text::bytea), 'en', 1, hour, hour"
             " FROM generate_series(1, 20000) n, date_trunc('hour', now()) hour RETURNING id, confirmed_at)"
-            " INSERT INTO petition_shownwords (signature_id, words, asked_at, approved_at)"
-            " SELECT id, 'x', confirmed_at, confirmed_at FROM signed",
+            " INSERT INTO petition_shownwords (signature_id, words, language, asked_at, approved_at)"
+            " SELECT id, 'x', 'en', confirmed_at, confirmed_at FROM signed",
             [petition.pk],
         )
         cursor.execute("ANALYZE petition_signature, petition_shownwords")
     waiting_words, held = ShownWords.objects.awaiting_review(), Signature.objects.awaiting_release()
     for queue, index in (
-        (waiting_words.filter(signature__language="en").order_by("asked_at", "pk")[:26], "words_to_review"),
+        (waiting_words.filter(language="en").order_by("asked_at", "pk")[:26], "words_to_review"),
         (waiting_words.order_by()[:1001], "words_to_review"),
         (held.order_by("held_at", "pk")[:50], "signatures_held"),
     ):
