@@ -16,6 +16,7 @@ from contextlib import closing
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from nacl.exceptions import CryptoError
@@ -82,9 +83,14 @@ class Recognised(NamedTuple):
 
 
 def claim(ring: Keyring, limit: int = BATCH) -> list[OutgoingMail]:
-    """The mails that are due and that this worker can open, the oldest, ours alone for five minutes, in no order."""
+    """The mails that are due and that this worker can open, the oldest, ours alone for five minutes.
+
+    In no order, unless mails are not shuffled at all.
+    """
     values = {"keys": ring.ids(), "minutes": CLAIM_MINUTES, "limit": limit}
     mails = list(OutgoingMail.objects.raw(CLAIM, values))
+    if not settings.MAIL_SHUFFLE_SECONDS:
+        return sorted(mails, key=lambda mail: mail.was_due_at)
     secrets.SystemRandom().shuffle(mails)
     return mails
 

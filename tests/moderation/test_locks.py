@@ -48,6 +48,14 @@ def lock(row):
     sql("SELECT FROM petition_signature WHERE id = %s FOR UPDATE NOWAIT", row.pk)
 
 
+def in_their_order(rows):
+    return sorted(rows, key=lambda row: row.pk)
+
+
+def of_anna(row):
+    return Signature.objects.of_address(row.petition_id, bytes(row.email_digest))
+
+
 def move_to_the_end(row):
     """A statement without an order finds it last, in the table as in the index of pending signatures."""
     sql("UPDATE petition_signature SET created_at = created_at + interval '1 hour' WHERE id = %s", row.pk)
@@ -56,7 +64,7 @@ def move_to_the_end(row):
 @pytest.mark.parametrize("change", ["hold", "release", "invalidate", "restore"])
 def test_moderators_take_signatures_in_their_order(make_signature, change):
     state = {"release": {"held_at": this_hour()}, "restore": {"invalidated_at": this_hour()}}.get(change, {})
-    first, second = (make_signature(confirmed=True, **state) for _ in range(2))
+    first, second = in_their_order(make_signature(confirmed=True, **state) for _ in range(2))
     move_to_the_end(first)
     arguments = ["a test"] if change in ("hold", "invalidate") else []
 
@@ -69,12 +77,11 @@ def test_moderators_take_signatures_in_their_order(make_signature, change):
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
-def test_withdrawing_takes_signatures_in_their_order(petition, make_signature, confirmed):
-    first = make_signature(email=ANNA, confirmed=confirmed)
-    second = make_signature(email=ANNA)
+def test_withdrawing_takes_signatures_in_their_order(make_signature, confirmed):
+    first, second = in_their_order(make_signature(email=ANNA, confirmed=state) for state in (confirmed, False))
     move_to_the_end(first)
 
-    with meanwhile(lambda: withdrawal.withdraw(petition, bytes(first.email_digest))) as begin:
+    with meanwhile(lambda: withdrawal.erase(of_anna(first))) as begin:
         lock(first)
         begin()
         lock(second)
@@ -82,12 +89,12 @@ def test_withdrawing_takes_signatures_in_their_order(petition, make_signature, c
     assert not Signature.objects.exists()
 
 
-def test_withdrawing_deletes_nothing_before_it_has_locked_everything(petition, make_signature):
+def test_withdrawing_deletes_nothing_before_it_has_locked_everything(make_signature):
     """A confirmation of another row of the address at that moment would wait for the place of the first to be free."""
     make_signature(email=ANNA, confirmed=True)
     second = make_signature(email=ANNA)
 
-    with meanwhile(lambda: withdrawal.withdraw(petition, bytes(second.email_digest))) as begin:
+    with meanwhile(lambda: withdrawal.erase(of_anna(second))) as begin:
         lock(second)
         begin()
         with pytest.raises(IntegrityError), transaction.atomic():
@@ -96,10 +103,10 @@ def test_withdrawing_deletes_nothing_before_it_has_locked_everything(petition, m
     assert not Signature.objects.exists()
 
 
-def test_withdrawing_does_not_overlook_an_invalidation_of_that_moment(petition, make_signature):
+def test_withdrawing_does_not_overlook_an_invalidation_of_that_moment(make_signature):
     signature = make_signature(confirmed=True)
 
-    with meanwhile(lambda: withdrawal.withdraw(petition, bytes(signature.email_digest))) as begin:
+    with meanwhile(lambda: withdrawal.erase(of_anna(signature))) as begin:
         Signature.objects.all().invalidate("a test")
         begin()
 
@@ -107,16 +114,18 @@ def test_withdrawing_does_not_overlook_an_invalidation_of_that_moment(petition, 
     assert AddressMark.objects.get().kind == "hold"
 
 
-def test_confirming_removes_the_other_rows_in_their_order(make_signature):
-    first, second, confirmed = (make_signature(email=ANNA) for _ in range(3))
+@pytest.mark.parametrize("counts", [0, 1])
+def test_confirming_takes_its_own_row_and_the_counted_one_in_their_order(make_signature, counts):
+    first, second = rows = in_their_order(make_signature(email=ANNA) for _ in range(2))
+    Signature.objects.filter(pk=rows[counts].pk).update(confirmed_at=this_hour())
     move_to_the_end(first)
 
-    with meanwhile(lambda: confirmation.confirm(confirmed)) as begin:
+    with meanwhile(lambda: confirmation.confirm(rows[1 - counts])) as begin:
         lock(first)
         begin()
         lock(second)
 
-    assert list(Signature.objects.confirmed()) == list(Signature.objects.all()) == [confirmed]
+    assert Signature.objects.confirmed().get() == rows[counts]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +152,7 @@ def test_the_purge_waits_for_nobody(make_signature, overrides, what):
 
 @pytest.mark.parametrize("undo", [False, True])
 def test_campaigns_take_signatures_in_their_order(petition, make_signature, undo):
-    first, second = (make_signature(confirmed=True, country="DE") for _ in range(2))
+    first, second = in_their_order(make_signature(confirmed=True, country="DE") for _ in range(2))
     campaign = InvalidationCampaign.objects.create(petition=petition, reason="a test", country="DE")
     InvalidationCampaign.objects.apply(None)
     if undo:
