@@ -138,7 +138,8 @@ def test_a_mark_lives_thirty_days():
     AddressMark.remember(bytes(32), AddressMark.Kind.NO_MAIL)
 
     left = AddressMark.objects.get().expires_at - timezone.now()
-    assert timedelta(days=30) - HOUR < left <= timedelta(days=30)
+    # To the hour that has begun then.
+    assert timedelta(days=30) < left <= timedelta(days=30) + HOUR
 
 
 @pytest.mark.parametrize(("days", "stays"), [(2, False), (1, False), (0, True)])
@@ -182,7 +183,8 @@ def test_the_command_says_what_it_did(make_signature, make_mail, capsys):
 
     call_command("purge")
     said = capsys.readouterr().out
-    assert said.startswith("Purged 1 lapsed signatures, 0 expired links, 0 abuse signals, ")
+    assert said.startswith("Purged 1 lapsed signatures, ")
+    assert ", 0 abuse signals, " in said
     assert ", 1 parked mails, " in said
 
     call_command("purge")

@@ -133,7 +133,7 @@ def test_a_name_is_no_formula_no_link_and_no_rubbish(client, petition, sign_data
 )
 def test_a_name_may_be_in_any_script(client, petition, sign_data, name):
     assert client.post(URL, sign_data(name=name, shows_name="on")).status_code == 303
-    assert Signature.objects.get().name == name
+    assert Link.objects.get().name == name
 
 
 @pytest.mark.parametrize(("length", "status"), [(500, 303), (501, 422)])
