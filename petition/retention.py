@@ -38,6 +38,7 @@ def purge() -> dict[str, int]:
     purged = {
         "lapsed signatures": Signature.objects.lapsed().purge(),
         "expired links": Link.objects.too_old().delete()[0],
+        "names and words nobody approved": ShownWords.objects.never_reviewed().hide(),
         "abuse signals": Signature.objects.older_than_abuse_signals().clear_abuse_signals(),
         "parked mails": OutgoingMail.objects.parked_too_long().delete()[0],
         "questions for a signature": Lookup.objects.ended().delete()[0],

@@ -159,10 +159,10 @@ def test_a_repeated_mail_keeps_its_name_and_others_have_other_names(sign, server
         due_again()
         recognised = queue.recognise(queue.claim(Keyring()), Keyring())
         letters = [(mail, messages.compose(mail, opened)) for mail, opened, _digest in recognised]
-        names.append([messages.write(mail, letter, ANNA).message()["Message-ID"] for mail, letter in letters])
+        names.append({mail.pk: messages.write(mail, letter, ANNA).message()["Message-ID"] for mail, letter in letters})
 
     assert names[0] == names[1]
-    assert len(set(names[0])) == 2
+    assert len(set(names[0].values())) == 2
 
 
 # One connection.
@@ -173,7 +173,7 @@ def test_a_few_mails_go_over_one_connection(sign, server):
     sign(*addresses)
 
     assert queue.deliver_due() == queue.FEW
-    assert server.recipients() == addresses
+    assert sorted(server.recipients()) == sorted(addresses)
     assert len({received.connection for received in server.received}) == 1
     assert not mails().exists()
 
@@ -185,7 +185,7 @@ def test_a_server_may_end_a_connection_between_two_mails(sign, server, answer):
     server.commands["FULL"] = answer
 
     assert queue.deliver_due() == 3
-    assert server.recipients() == [ANNA, BORIS, CLARA]
+    assert sorted(server.recipients()) == [ANNA, BORIS, CLARA]
     assert len({received.connection for received in server.received}) == 3
     assert not mails().exists()
 
@@ -371,7 +371,7 @@ def test_a_refused_recipient_is_parked_and_stops_nobody(sign, server, caplog):
     server.commands["RCPT", BORIS] = "550 5.1.1 <ADDRESS>: no such mailbox"
 
     assert queue.deliver_due() == 3
-    assert server.recipients() == [ANNA, CLARA]
+    assert sorted(server.recipients()) == [ANNA, CLARA]
     mail = mails().get()
     assert mail.parked_at
     assert (mail.last_status, mail.attempts) == (550, 1)
@@ -387,7 +387,7 @@ def test_a_recipient_refused_for_now_is_tried_again_later(sign, server):
     server.commands["RCPT", BORIS] = "450 4.2.0 <ADDRESS>: greylisted"
 
     assert queue.deliver_due() == 3
-    assert server.recipients() == [ANNA, CLARA]
+    assert sorted(server.recipients()) == [ANNA, CLARA]
     mail = mails().get()
     assert (mail.parked_at, mail.last_status, mail.attempts) == (None, 450, 1)
     assert minutes_from_now(mail.due_at) == 1
@@ -400,7 +400,7 @@ def test_a_recipient_refused_for_now_is_tried_again_later(sign, server):
     server.commands.clear()
     due_again()
     queue.deliver_due()
-    assert server.recipients() == [ANNA, CLARA, BORIS]
+    assert server.recipients()[2:] == [BORIS]
     assert not mails().exists()
 
 
@@ -410,7 +410,7 @@ def test_a_refusal_after_the_text_concerns_that_mail_alone(sign, server, answer,
     server.commands["DATA", BORIS] = answer
 
     assert queue.deliver_due() == 3
-    assert server.recipients() == [ANNA, CLARA]
+    assert sorted(server.recipients()) == [ANNA, CLARA]
     mail = mails().get()
     assert (bool(mail.parked_at), mail.last_status, mail.attempts) == (parked, int(answer[:3]), 1)
 
@@ -420,7 +420,7 @@ def test_a_server_that_closes_while_refusing_stops_nobody(sign, server):
     server.commands["RCPT", BORIS] = "421 4.3.2 <ADDRESS>: going down"
 
     assert queue.deliver_due() == 3
-    assert server.recipients() == [ANNA, CLARA]
+    assert sorted(server.recipients()) == [ANNA, CLARA]
     mail = mails().get()
     assert (mail.last_status, mail.attempts) == (421, 1)
 
@@ -491,7 +491,7 @@ def test_a_text_without_an_answer_may_have_been_taken_and_is_not_sent_again_at_o
     server.commands["TAKEN", BORIS] = trouble
 
     assert queue.deliver_due() == 3
-    assert server.recipients() == [ANNA, BORIS, CLARA]
+    assert sorted(server.recipients()) == [ANNA, BORIS, CLARA]
     mail = mails().get()
     assert (mail.parked_at, mail.last_status, mail.attempts) == (None, None, 1)
     assert minutes_from_now(mail.due_at) == 1
@@ -499,7 +499,7 @@ def test_a_text_without_an_answer_may_have_been_taken_and_is_not_sent_again_at_o
     server.commands.clear()
     due_again()
     queue.deliver_due()
-    assert server.recipients() == [ANNA, BORIS, CLARA, BORIS]
+    assert sorted(server.recipients()) == [ANNA, BORIS, BORIS, CLARA]
 
 
 def test_a_slow_server_does_not_keep_a_batch_past_its_claim(sign, server, monkeypatch):
@@ -509,7 +509,7 @@ def test_a_slow_server_does_not_keep_a_batch_past_its_claim(sign, server, monkey
     server.on_data = lambda recipient: time.sleep(1.5)
 
     assert queue.deliver_due() == 1
-    assert server.recipients() == [ANNA]
+    assert len(server.received) == 1
     # The others are anybody's again.
     assert len(queue.claim(Keyring())) == 2
 
@@ -560,13 +560,13 @@ def test_a_server_that_goes_away_within_a_batch_gets_the_rest_later(sign, server
 
     server.on_data = last_one
     away()
-    assert server.recipients() == [ANNA]
+    assert len(server.received) == 1
     assert {mail.attempts for mail in mails()} == {0}
 
     server.on_data = lambda recipient: None
     server.commands.clear()
     assert queue.deliver_due() == 2
-    assert server.recipients() == [ANNA, BORIS, CLARA]
+    assert sorted(server.recipients()) == [ANNA, BORIS, CLARA]
 
 
 @pytest.mark.parametrize("answer", ["550 5.7.1 <confirm@site.example>: not you", "451 not now", "530 log in first"])

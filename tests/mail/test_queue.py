@@ -84,8 +84,7 @@ def test_a_new_signer_is_asked_to_confirm(client, sign, sent):
     (message,) = sent()
     assert message.to == [ANNA]
     assert not OutgoingMail.objects.exists()
-    page = client.get(link(message, "confirm"))
-    assert page.context["signature"] == signature
+    assert confirmation.find(link(message, "confirm").split("/")[3]).signature == signature
     assert confirmation.find_by_code(signature.petition, CODE.search(message.body)[0]).signature == signature
 
 
@@ -133,7 +132,8 @@ def test_each_of_two_forms_from_one_address_gets_its_own_link(client, sign, sent
     signatures = [sign(), sign()]
 
     messages = sent()
-    assert [client.get(link(message, "confirm")).context["signature"] for message in messages] == signatures
+    found = [confirmation.find(link(message, "confirm").split("/")[3]).signature for message in messages]
+    assert set(found) == set(signatures)
     assert len({CODE.search(message.body)[0] for message in messages}) == 2
 
 
@@ -257,8 +257,8 @@ def test_who_came_by_the_onion_address_gets_links_there(sent, petition, settings
         signing.sign("chechnya", signing.Answers(email=ANNA), language="en", network=None, is_onion=is_onion)
         withdrawal.request(petition, ANNA, language="en", is_onion=is_onion)
 
-    hosts = [set(re.findall(r"https?://[^/\s]+", message.body)) for message in sent()]
-    assert hosts == [{"http://petition.onion"}] * 2 + [{"https://site.example"}] * 2
+    hosts = [tuple(set(re.findall(r"https?://[^/\s]+", message.body))) for message in sent()]
+    assert Counter(hosts) == {("http://petition.onion",): 2, ("https://site.example",): 2}
 
 
 # The limit of an address.

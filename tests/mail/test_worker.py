@@ -70,7 +70,7 @@ def drain(server):
     done = subprocess.run(
         [sys.executable, "manage.py", "worker", "--once"],
         cwd=PROJECT,
-        env=processes.environment(EMAIL_URL=email_url(server)),
+        env=processes.environment(**processes.worker_keys(), EMAIL_URL=email_url(server)),
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
@@ -192,8 +192,10 @@ def test_a_worker_whose_directory_is_lost_says_how_many_mails_are_lost_and_goes_
 
 def test_who_withdraws_while_her_mail_is_under_way_gets_one_mail_at_most_and_leaves_nothing(sign, server, log):
     everybody = addresses(60)
-    sign(*everybody)
-    signed = dict(zip(everybody, Signature.objects.order_by("pk"), strict=True))
+    signed = {}
+    for address in everybody:
+        sign(address)
+        signed[address] = Signature.objects.exclude(pk__in=[row.pk for row in signed.values()]).get()
     gone = everybody[::3]
 
     def withdraw(recipient):
@@ -218,10 +220,10 @@ def test_a_worker_killed_at_the_250_repeats_that_mail_and_loses_none(sign, serve
     sign(*everybody)
     with worker(server, log) as first:
         # The server has taken the third mail; its 250 finds nobody.
-        server.on_data = lambda recipient: kill(first) if recipient == everybody[2] else None
+        server.on_data = lambda recipient: kill(first) if len(server.received) == 3 else None
         first.wait(PATIENCE_SECONDS)
         wait_until(lambda: len(server.received) == 3)
-    assert server.recipients() == everybody[:3]
+    third = server.recipients()[2]
     assert OutgoingMail.objects.count() == 4
 
     # They are claimed by the dead worker, for five minutes at most.
@@ -232,8 +234,8 @@ def test_a_worker_killed_at_the_250_repeats_that_mail_and_loses_none(sign, serve
     drain(server)
 
     assert all_sent()
-    assert Counter(server.recipients()) == Counter([*everybody, everybody[2]])
-    repeated = [received.message for received in server.received if received.recipient == everybody[2]]
+    assert Counter(server.recipients()) == Counter([*everybody, third])
+    repeated = [received.message for received in server.received if received.recipient == third]
     assert repeated[0]["Message-ID"] == repeated[1]["Message-ID"]
 
 
@@ -243,7 +245,7 @@ def test_a_worker_killed_between_the_250_and_the_delete_repeats_that_mail_and_lo
     at_third, locked = threading.Event(), threading.Event()
 
     def wait_at_the_third(recipient):
-        if recipient == everybody[2]:
+        if len(server.received) == 3:
             at_third.set()
             assert locked.wait(PATIENCE_SECONDS)
 
@@ -254,7 +256,7 @@ def test_a_worker_killed_between_the_250_and_the_delete_repeats_that_mail_and_lo
         locked.set()
         backend = wait_until(lambda: waiting_to("DELETE"))
         # The worker has read its 250 and stands before the delete.
-        assert server.recipients() == everybody[:3]
+        assert len(server.received) == 3
         kill(first)
         with connection.cursor() as cursor:
             # PostgreSQL would carry out what a dead client asked for.
@@ -267,7 +269,7 @@ def test_a_worker_killed_between_the_250_and_the_delete_repeats_that_mail_and_lo
     drain(server)
 
     assert all_sent()
-    assert Counter(server.recipients()) == Counter([*everybody, everybody[2]])
+    assert Counter(server.recipients()) == Counter([*everybody, server.recipients()[2]])
 
 
 CONNECTIONS = 4
@@ -429,7 +431,7 @@ def test_a_worker_killed_within_a_mail_loses_none(sign, server, log):
     sign(*everybody)
     server.commands["RCPT", everybody[1]] = DROP
     with worker(server, log) as first:
-        server.on_data = lambda recipient: kill(first) if recipient == everybody[2] else None
+        server.on_data = lambda recipient: kill(first) if len(server.received) == 2 else None
         first.wait(PATIENCE_SECONDS)
 
     server.on_data = lambda recipient: None
@@ -444,10 +446,10 @@ def test_a_stopped_worker_finishes_its_mail_and_gives_the_others_back(sign, serv
     everybody = addresses(30)
     sign(*everybody)
     with worker(server, log) as first:
-        server.on_data = lambda recipient: first.send_signal(number) if recipient == everybody[2] else None
+        server.on_data = lambda recipient: first.send_signal(number) if len(server.received) == 3 else None
         assert first.wait(PATIENCE_SECONDS) == 0
 
-    assert server.recipients() == everybody[:3]
+    assert len(server.received) == 3
     # No five minutes to wait for: the others are due at once.
     drain(server)
     assert Counter(server.recipients()) == Counter(everybody)
@@ -534,7 +536,8 @@ def test_a_worker_waits_for_a_database_that_is_away(sign, server, log):
             cursor.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
         wait_until(all_sent)
 
-    assert server.recipients() == [*addresses(2), "anna@example.org"]
+    assert sorted(server.recipients()[:2]) == addresses(2)
+    assert server.recipients()[2:] == ["anna@example.org"]
 
 
 def test_a_database_that_goes_away_within_a_mail_repeats_it_and_loses_none(sign, server, log):
@@ -546,7 +549,7 @@ def test_a_database_that_goes_away_within_a_mail_repeats_it_and_loses_none(sign,
         ours = cursor.fetchone()[0]
 
     def end_its_connection(recipient):
-        if server.recipients() == everybody[:2]:
+        if len(server.received) == 2:
             with other_connection() as cursor:
                 cursor.execute(END_OTHERS + " AND pid <> %s", [ours])
 
@@ -556,7 +559,7 @@ def test_a_database_that_goes_away_within_a_mail_repeats_it_and_loses_none(sign,
         five_minutes_pass()
         wait_until(all_sent)
 
-    assert Counter(server.recipients()) == Counter([*everybody, everybody[1]])
+    assert Counter(server.recipients()) == Counter([*everybody, server.recipients()[1]])
 
 
 # Once.
@@ -588,7 +591,7 @@ def test_once_without_a_mail_server_ends_and_says_so(sign, server):
 
 def test_the_log_holds_no_address(sign, server, log):
     sign(*(f"{name}@example.org" for name in ("anna.k", "boris.l", "clara.m", "daria.n", "emil.o")))
-    first, *_ = OutgoingMail.objects.order_by("pk")
+    (first,) = [mail for mail in OutgoingMail.objects.all() if links.recipient(mail) == "anna.k@example.org"]
     OutgoingMail.objects.filter(pk=first.pk).update(recipient=b"sealed with another key")
     server.commands["RCPT", "boris.l@example.org"] = "550 5.1.1 <ADDRESS>: no such mailbox"
     server.commands["RCPT", "clara.m@example.org"] = "450 4.2.0 <ADDRESS>: greylisted"
@@ -629,7 +632,7 @@ def test_what_nobody_foresaw_is_loud_and_private(sign, server, log):
     assert "anna" not in said
     # The mail it happened at waits its five minutes; the other one does not wait for it.
     assert drain(server).startswith("Dealt with 1 mails")
-    assert server.recipients() == ["anna.k@example.org", "boris.l@example.org"]
+    assert sorted(server.recipients()) == ["anna.k@example.org", "boris.l@example.org"]
 
 
 def test_it_does_not_start_where_others_could_read_its_keys(server, log, tmp_path):

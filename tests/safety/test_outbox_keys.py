@@ -115,7 +115,8 @@ def test_he_reads_what_waits_and_nothing_of_earlier_hours(thief, ring, mailoutbo
 def test_what_waits_is_sealed_anew_each_hour_and_its_old_boxes_are_noise(thief, ring, mailoutbox):
     """Nor do his own copies of hours ago become readable by the keys that the mail has now."""
     sign(*addresses(3))
-    OutgoingMail.objects.filter(pk=OutgoingMail.objects.earliest("pk").pk).update(parked_at=timezone.now())
+    (parked,) = [mail for mail in OutgoingMail.objects.all() if links.recipient(mail) == addresses(3)[0]]
+    OutgoingMail.objects.filter(pk=parked.pk).update(parked_at=timezone.now())
     thief.copies_the_database()
     hour_passes(ring)
 
@@ -123,7 +124,7 @@ def test_what_waits_is_sealed_anew_each_hour_and_its_old_boxes_are_noise(thief, 
     thief.copies_the_database()
     assert thief.reads() == set(addresses(3))
     assert queue.deliver_due() == 2
-    assert [message.to for message in mailoutbox] == [[address] for address in addresses(3)[1:]]
+    assert sorted(message.to for message in mailoutbox) == [[address] for address in addresses(3)[1:]]
 
 
 def test_after_its_hour_the_directory_holds_no_old_secret(ring):
@@ -241,12 +242,13 @@ def test_a_box_that_holds_rubbish_does_not_stop_the_turn(ring, text):
     half = keys.newest()
     sign("boris@example.org", "clara@example.org")
     box = SealedBox(PrivateKey((ring.directory / str(half.key)).read_bytes()).public_key).encrypt(text)
-    OutgoingMail.objects.filter(pk=OutgoingMail.objects.earliest("pk").pk).update(recipient=box)
+    (broken,) = [mail for mail in OutgoingMail.objects.all() if links.recipient(mail) == "boris@example.org"]
+    OutgoingMail.objects.filter(pk=broken.pk).update(recipient=box)
 
     hour_passes(ring)
 
     assert half.key not in ring.ids()
-    assert links.recipient(OutgoingMail.objects.latest("pk")) == "clara@example.org"
+    assert links.recipient(OutgoingMail.objects.exclude(pk=broken.pk).get()) == "clara@example.org"
 
 
 # Several workers.
