@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -90,7 +91,7 @@ def claim(ring: Keyring, limit: int = BATCH) -> list[OutgoingMail]:
     values = {"keys": ring.ids(), "minutes": CLAIM_MINUTES, "limit": limit}
     mails = list(OutgoingMail.objects.raw(CLAIM, values))
     if not settings.MAIL_SHUFFLE_SECONDS:
-        return sorted(mails, key=lambda mail: mail.was_due_at)
+        return sorted(mails, key=attrgetter("was_due_at"))
     secrets.SystemRandom().shuffle(mails)
     return mails
 
