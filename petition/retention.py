@@ -49,7 +49,7 @@ def purge() -> dict[str, int]:
         "criteria of campaigns": InvalidationCampaign.objects.older_than_abuse_signals().fade(),
         "daily salts": DailySalt.objects.filter(day__lte=today - timedelta(days=SALT_DAYS)).delete()[0],
         "sessions": Session.objects.filter(expire_date__lte=timezone.now()).delete()[0],
-        "entries of the trace": StaffAction.objects.older_than_two_years().delete()[0],
+        "entries of the audit log": StaffAction.objects.older_than_two_years().delete()[0],
     }
     purged["withdrawals on the list"] = withdrawn_list.forget_old()
     if hasattr(cache, "delete_expired"):
@@ -80,7 +80,7 @@ def kinds() -> dict[str, tuple[Promise | str, str]]:
         "criteria of campaigns": (_("What campaigns looked for"), after(settings.ABUSE_SIGNAL_DAYS)),
         "daily salts": (_("Salts of networks"), gettext("when their day has ended (UTC)")),
         "sessions": (_("Logins of staff"), gettext("at logout, or after half an hour without a click")),
-        "entries of the trace": (_("Entries of the audit log"), gettext("after two years")),
+        "entries of the audit log": (_("Entries of the audit log"), gettext("after two years")),
         "withdrawals on the list": (_("Lines of the list of withdrawals"), after(settings.BACKUP_DAYS)),
         "expired counters": (_("Counters of limits"), gettext("when their hour or day has ended")),
     }

@@ -552,27 +552,27 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='staffaction',
-            index=models.Index(models.F('done_at'), name='trace_by_time'),
+            index=models.Index(models.F('done_at'), name='audit_log_by_time'),
         ),
         migrations.AddIndex(
             model_name='staffaction',
-            index=models.Index(models.F('user_id'), models.F('done_at'), name='trace_by_account'),
+            index=models.Index(models.F('user_id'), models.F('done_at'), name='audit_log_by_account'),
         ),
         migrations.AddIndex(
             model_name='staffaction',
-            index=models.Index(models.F('action'), models.F('done_at'), name='trace_by_action'),
+            index=models.Index(models.F('action'), models.F('done_at'), name='audit_log_by_action'),
         ),
         migrations.AddIndex(
             model_name='staffaction',
-            index=models.Index(models.F('petition'), models.F('done_at'), name='trace_by_petition'),
+            index=models.Index(models.F('petition'), models.F('done_at'), name='audit_log_by_petition'),
         ),
         migrations.AddIndex(
             model_name='staffaction',
-            index=models.Index(models.F('about'), models.F('done_at'), name='trace_by_subject'),
+            index=models.Index(models.F('about'), models.F('done_at'), name='audit_log_by_subject'),
         ),
         migrations.AddConstraint(
             model_name='staffaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('detail__contains', '@'), _negated=True), models.Q(('reason__contains', '@'), _negated=True)), name='the_trace_holds_no_address'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('detail__contains', '@'), _negated=True), models.Q(('reason__contains', '@'), _negated=True)), name='the_audit_log_holds_no_address'),
         ),
         migrations.AddConstraint(
             model_name='switches',

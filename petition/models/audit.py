@@ -87,19 +87,19 @@ class StaffAction(models.Model):
     class Meta:
         verbose_name = _("entry of the audit log")
         verbose_name_plural = _("audit log")
-        # A trigger sees to it that the log only grows: `petition/migrations/0002_tables_and_rules_in_sql.py`.
+        # A trigger sees to it that the log only grows: `petition/migrations/0002_audit_log_and_unlogged_tables.py`.
         constraints = [
             models.CheckConstraint(
-                condition=~Q(detail__contains="@") & ~Q(reason__contains="@"), name="the_trace_holds_no_address"
+                condition=~Q(detail__contains="@") & ~Q(reason__contains="@"), name="the_audit_log_holds_no_address"
             )
         ]
         # One for each filter of the page, which shows the latest first.
         indexes = [
-            models.Index("done_at", name="trace_by_time"),
-            models.Index("user_id", "done_at", name="trace_by_account"),
-            models.Index("action", "done_at", name="trace_by_action"),
-            models.Index("petition", "done_at", name="trace_by_petition"),
-            models.Index("about", "done_at", name="trace_by_subject"),
+            models.Index("done_at", name="audit_log_by_time"),
+            models.Index("user_id", "done_at", name="audit_log_by_account"),
+            models.Index("action", "done_at", name="audit_log_by_action"),
+            models.Index("petition", "done_at", name="audit_log_by_petition"),
+            models.Index("about", "done_at", name="audit_log_by_subject"),
         ]
 
     def __str__(self) -> str:

@@ -72,7 +72,7 @@ def test_an_entry_may_be_of_nobody(nobody):
 
 @pytest.mark.parametrize("field", ["detail", "reason"])
 def test_an_entry_that_holds_an_address_is_refused(anna, field):
-    with pytest.raises(IntegrityError, match="the_trace_holds_no_address"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="the_audit_log_holds_no_address"), transaction.atomic():
         audit.record(anna, Action.CHANGED, **{field: "maria@example.org asked"})
 
 
@@ -177,11 +177,11 @@ def test_a_clock_of_its_own_does_not_help(entry):
 
 def test_what_the_owner_of_the_table_can_still_do(entry):
     """Said in the documents: who may alter tables may also switch the trigger off."""
-    sql("ALTER TABLE petition_staffaction DISABLE TRIGGER trace_only_grows")
+    sql("ALTER TABLE petition_staffaction DISABLE TRIGGER audit_log_only_grows")
     try:
         StaffAction.objects.all().delete()
     finally:
-        sql("ALTER TABLE petition_staffaction ENABLE ALWAYS TRIGGER trace_only_grows")
+        sql("ALTER TABLE petition_staffaction ENABLE ALWAYS TRIGGER audit_log_only_grows")
 
     assert not StaffAction.objects.exists()
 
@@ -193,7 +193,7 @@ def test_what_the_owner_of_the_table_can_still_do(entry):
 def test_entries_are_purged_after_two_years(anna, age, stays):
     StaffAction.objects.create(username="anna", action=Action.LOGGED_IN, done_at=Now() - age)
 
-    assert retention.purge()["entries of the trace"] == (0 if stays else 1)
+    assert retention.purge()["entries of the audit log"] == (0 if stays else 1)
     assert StaffAction.objects.exists() is stays
 
 

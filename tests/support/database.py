@@ -40,8 +40,8 @@ def restore() -> None:
             if tables[name]:
                 cursor.execute(f"INSERT INTO {name} TABLE kept.{name}")
         if ACTIONS in changed:
-            cursor.execute(f"ALTER TABLE {ACTIONS} ENABLE ALWAYS TRIGGER trace_only_grows")
-            cursor.execute(f"ALTER TABLE {ACTIONS} ENABLE ALWAYS TRIGGER trace_is_never_truncated")
+            cursor.execute(f"ALTER TABLE {ACTIONS} ENABLE ALWAYS TRIGGER audit_log_only_grows")
+            cursor.execute(f"ALTER TABLE {ACTIONS} ENABLE ALWAYS TRIGGER audit_log_is_never_truncated")
 
 
 def _size_if_changed(name: str) -> str:

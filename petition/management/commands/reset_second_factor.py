@@ -12,7 +12,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
-        parser.add_argument("--reason", required=True, help="kept in the trace for two years; name no signer")
+        parser.add_argument("--reason", required=True, help="kept in the audit log for two years; name no signer")
 
     def handle(self, **options: Any) -> str:
         user = User.objects.filter(username=options["username"]).first()

@@ -27,7 +27,7 @@ NO_SAMPLES = """
 # can be switched off for a session (`pgtrigger.ignore`). ALWAYS, so that they fire in a session that plays a replica,
 # too. The search path is fixed, so that now() is PostgreSQL's own.
 APPEND_ONLY = """
-    CREATE FUNCTION petition_refuse_to_change_the_trace() RETURNS trigger
+    CREATE FUNCTION petition_refuse_to_change_the_audit_log() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
     BEGIN
         IF TG_OP = 'DELETE' THEN
@@ -35,22 +35,22 @@ APPEND_ONLY = """
                 RETURN OLD;
             END IF;
         END IF;
-        RAISE EXCEPTION 'The trace is only ever added to, and its entries stay for two years.';
+        RAISE EXCEPTION 'The audit log is only ever added to, and its entries stay for two years.';
     END $$;
 
-    CREATE TRIGGER trace_only_grows BEFORE UPDATE OR DELETE ON petition_staffaction
-    FOR EACH ROW EXECUTE FUNCTION petition_refuse_to_change_the_trace();
+    CREATE TRIGGER audit_log_only_grows BEFORE UPDATE OR DELETE ON petition_staffaction
+    FOR EACH ROW EXECUTE FUNCTION petition_refuse_to_change_the_audit_log();
 
-    CREATE TRIGGER trace_is_never_truncated BEFORE TRUNCATE ON petition_staffaction
-    FOR EACH STATEMENT EXECUTE FUNCTION petition_refuse_to_change_the_trace();
+    CREATE TRIGGER audit_log_is_never_truncated BEFORE TRUNCATE ON petition_staffaction
+    FOR EACH STATEMENT EXECUTE FUNCTION petition_refuse_to_change_the_audit_log();
 
-    ALTER TABLE petition_staffaction ENABLE ALWAYS TRIGGER trace_only_grows;
-    ALTER TABLE petition_staffaction ENABLE ALWAYS TRIGGER trace_is_never_truncated;
+    ALTER TABLE petition_staffaction ENABLE ALWAYS TRIGGER audit_log_only_grows;
+    ALTER TABLE petition_staffaction ENABLE ALWAYS TRIGGER audit_log_is_never_truncated;
 """
 CHANGEABLE = """
-    DROP TRIGGER trace_only_grows ON petition_staffaction;
-    DROP TRIGGER trace_is_never_truncated ON petition_staffaction;
-    DROP FUNCTION petition_refuse_to_change_the_trace();
+    DROP TRIGGER audit_log_only_grows ON petition_staffaction;
+    DROP TRIGGER audit_log_is_never_truncated ON petition_staffaction;
+    DROP FUNCTION petition_refuse_to_change_the_audit_log();
 """
 
 # Whoever had signed it would not be recognised any more, and would count twice. In SQL, since Django would write the
