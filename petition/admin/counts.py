@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from petition.counts import breakdown, export, letter, tally
+from petition.counts import breakdown, export, tally
 from petition.counts.breakdown import Question
 from petition.models import Action, Counts
 from petition.staff import audit
@@ -139,6 +139,9 @@ class CountsAdmin(ReadOnlyAdmin):
         )
 
     def letter(self, request: HttpRequest, slug: str, language: str) -> HttpResponseBase:
+        # Here, since loading what makes a PDF takes longer than all of Django, and few processes need it.
+        from petition.counts import letter
+
         petition, _form = self.asked(request, slug)
         if language not in dict(settings.LANGUAGES):
             raise Http404

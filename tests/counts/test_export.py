@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from petition.counts import export, publication, tally
+from petition.counts import export, spreadsheet, publication, tally
 from petition.counts.export import Table, without_formula
 from petition.models import PublishedHour, StaffAction
 from tests.conftest import make_petition
@@ -191,7 +191,7 @@ def test_a_text_that_is_no_formula_stays_as_it_is(text):
 
 
 def test_more_rows_than_a_sheet_has_go_on_in_the_next(monkeypatch):
-    monkeypatch.setattr(export, "SHEET_ROWS", 2)
+    monkeypatch.setattr(spreadsheet, "SHEET_ROWS", 2)
     file = io.BytesIO()
     export.write(Table(("x",), [((str(n),), n) for n in range(5)], {"now": {}}), "xlsx", file)
 
