@@ -122,6 +122,7 @@ def refused(request: HttpRequest, found: Refused) -> HttpResponse:
     if found.reason is Refusal.DISOWNED and found.link:
         if "undo" in request.POST:
             confirmation.undo_disowning(found.link)
+        if request.method == "POST":
             return HttpResponseRedirect(request.path, status=HTTPStatus.SEE_OTHER)
         return render(request, "petition/disowned.html", {"petition": found.petition, "can_undo": True})
     name, status = LINK_PAGES[found.reason]

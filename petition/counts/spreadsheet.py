@@ -1,4 +1,4 @@
-"""Counts as a spreadsheet. Loading openpyxl takes longer than most commands, so whoever writes one imports this then."""
+"""Counts as a spreadsheet. Loading openpyxl takes longer than most commands: whoever writes one imports this then."""
 
 from datetime import UTC, datetime
 from typing import IO, Any

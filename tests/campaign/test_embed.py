@@ -30,7 +30,7 @@ def size(name):
     ("language", "says"),
     [
         ("en", ["150,001", "Next goal: 175,000", "Sign the petition"]),
-        ("ru", ["150 001", "175 000", "Подпишите петицию"]),
+        ("ru", ["150 001", "175 000", "Подписать петицию"]),
     ],
 )
 def test_it_shows_the_number_in_the_language_of_its_address(client, make_signature, language, says):

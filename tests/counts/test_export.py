@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from petition.counts import export, spreadsheet, publication, tally
+from petition.counts import export, publication, spreadsheet, tally
 from petition.counts.export import Table, without_formula
 from petition.models import PublishedHour, StaffAction
 from tests.conftest import make_petition

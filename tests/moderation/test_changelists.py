@@ -13,6 +13,7 @@ from django.utils import timezone
 from campaign.models import Page
 from petition import identity
 from petition.admin import changelist
+from petition.mail.keys import newest
 from petition.models import ListedDomain, OutgoingMail, Signature, Source, StaffAction, Verdict
 from petition.models.signature import this_hour
 from petition.moderation import anomalies, domains, similar
@@ -40,7 +41,7 @@ def staff(client, admin_user):
 @pytest.fixture
 def make_mails(petition):
     def make(number, **overrides):
-        values = {"petition": petition, "kind": "sign", "recipient": b"", "language": "en"}
+        values = {"petition": petition, "kind": "sign", "recipient": b"", "language": "en", "key_id": newest().key}
         return OutgoingMail.objects.bulk_create([OutgoingMail(**values | overrides) for _ in range(number)])
 
     return make
@@ -265,7 +266,7 @@ def many(petition, make_mails):
     call_command("seed_signatures", "20000")
     make_mails(5_000)
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE petition_outgoingmail")
+        cursor.execute("ANALYZE petition_signature, petition_outgoingmail")
 
 
 def plans_of(action):

@@ -633,6 +633,8 @@ def test_two_workers_never_do_the_same_step(make_campaign, make_many, small_step
 def test_a_step_reads_what_lies_ahead_and_no_more(petition, make_campaign, monkeypatch):
     """It goes by the numbers of the rows, however many there are, and however few fit."""
     call_command("seed_signatures", "20000")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE petition_signature")
     monkeypatch.setattr(invalidation, "WALK", 500)
     monkeypatch.setattr(invalidation, "BATCH", 100)
     row = Signature.objects.filter(network_digest__isnull=False).latest("pk")

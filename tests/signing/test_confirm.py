@@ -503,11 +503,11 @@ def test_a_code_costs_one_statement(petition, make_signature, django_assert_num_
             confirmation.find_by_code(petition, typed)
 
 
-def test_confirming_costs_four_statements(client, make_signature, known_switches, django_assert_num_queries):
-    """What the link leads to (the petition and its rows), the limit of its network, and the update."""
+def test_confirming_costs_three_statements(client, make_signature, known_switches, django_assert_num_queries):
+    """What the link leads to, the limit of its network, and the update."""
     url = link(make_signature(network_digest=identity.network_digest("192.0.2.1")))
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         assert client.post(url)["Location"] == THANKS
 
 

@@ -56,11 +56,9 @@ class Visitor:
 def names_refused():
     """Have the database refuse a name, with a message that quotes the whole row."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "ALTER TABLE petition_signature ADD CONSTRAINT provoked CHECK (name NOT LIKE 'Zinaida%') NOT VALID"
-        )
+        cursor.execute("ALTER TABLE petition_link ADD CONSTRAINT provoked CHECK (name NOT LIKE 'Zinaida%') NOT VALID")
         yield
-        cursor.execute("ALTER TABLE petition_signature DROP CONSTRAINT provoked")
+        cursor.execute("ALTER TABLE petition_link DROP CONSTRAINT provoked")
 
 
 def postgres_log():
