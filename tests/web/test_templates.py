@@ -9,7 +9,7 @@ LONGEST = 120
 
 
 def test_no_line_of_a_template_is_longer_than_a_screen():
-    pages = [path for path in TEMPLATES.rglob("*.html") if TEMPLATES / "admin" not in path.parents]
+    pages = list(TEMPLATES.rglob("*.html"))
     long = [
         f"{path.relative_to(TEMPLATES)}:{number}"
         for path in pages
