@@ -33,6 +33,7 @@ OF_PETITION = ["sign", "check-inbox", "confirm-code", "thanks", "withdraw", "wit
 NAMES = {
     *("English", "Russian", "forjustice", "JSON", "UTC"),
     *("Telegram", "WhatsApp", "Bluesky", "Facebook", "Mastodon", "localhost", "confirm", "http"),
+    "Poster",  # the name of a source, as organisers wrote it
 }
 
 

@@ -635,8 +635,8 @@ def test_a_step_reads_what_lies_ahead_and_no_more(petition, make_campaign, monke
     call_command("seed_signatures", "20000")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE petition_signature")
-    monkeypatch.setattr(invalidation, "WALK", 500)
-    monkeypatch.setattr(invalidation, "BATCH", 100)
+    monkeypatch.setattr(invalidation, "WALK", 100)
+    monkeypatch.setattr(invalidation, "BATCH", 20)
     row = Signature.objects.filter(network_digest__isnull=False).latest("pk")
     found = [
         make_campaign(country="DE"),

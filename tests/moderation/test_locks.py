@@ -152,7 +152,8 @@ def test_the_purge_waits_for_nobody(make_signature, overrides, what):
 
 @pytest.mark.parametrize("undo", [False, True])
 def test_campaigns_take_signatures_in_their_order(petition, make_signature, undo):
-    first, second = in_their_order(make_signature(confirmed=True, country="DE") for _ in range(2))
+    before = this_hour() - timedelta(hours=1)
+    first, second = in_their_order(make_signature(created_at=before, confirmed_at=before, country="DE") for _ in "12")
     campaign = InvalidationCampaign.objects.create(petition=petition, reason="a test", country="DE")
     InvalidationCampaign.objects.apply(None)
     if undo:

@@ -174,7 +174,7 @@ def test_a_reader_sees_no_gap(make_signature, later, counted_rows):
 
     def read():
         while not done.is_set():
-            seen.add((counted_rows(), tally.current("chechnya").confirmed_here))
+            seen.add((counted_rows(), tally.exact("chechnya").confirmed_here))
 
     with in_another_session(read):
         for _ in range(5):

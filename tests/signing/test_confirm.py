@@ -279,7 +279,8 @@ def test_a_scanner_that_presses_the_button_alone_disowns_nothing(client, make_si
 def test_what_was_disowned_can_be_mailed_again_but_not_confirmed(client, make_signature):
     url = link(make_signature())
     disown(client, url)
-    assert client.post(url).status_code == 200
+    assert client.post(url)["Location"] == url
+    assert client.get(url).status_code == 200
 
     response = client.post(url, {"undo": "1"})
 

@@ -129,10 +129,10 @@ def test_a_blocked_mail_domain_is_held(sign_and_confirm, listed, entry, email, h
     assert (sign_and_confirm(email).held_reason == "blocked mail domain") is held
 
 
-def test_a_mail_domain_that_is_blocked_between_signing_and_confirming_is_held(client, petition, sign_data, listed):
+def test_a_mail_domain_that_is_blocked_before_its_mail_goes_is_held(client, petition, sign_data, listed):
     client.post(URL, sign_data(email="anna@spam.example"))
-    queue.deliver_due()
     listed(Verdict.BLOCK, domain="spam.example")
+    queue.deliver_due()
     signature = Signature.objects.get()
 
     client.post(f"/en/confirm/{links.token(signature)}/")
