@@ -695,4 +695,4 @@ def test_a_step_is_a_handful_of_statements(make_campaign, make_many):
         invalidation.advance()
 
     assert of(campaign).get().changed == 900
-    assert len(queries) <= 10
+    assert len(queries) <= 11

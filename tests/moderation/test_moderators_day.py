@@ -1,11 +1,14 @@
 """The day of a moderator, in a real browser and with real processes, with scripts and without."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django_otp.oath import totp
 
 from petition.counts import tally
 from petition.models import ShownWords, Signature, StaffAction
+from petition.models.signature import this_hour
 from petition.staff import second_factor
 from tests.support import server
 from tests.support.browser import needs_chromium
@@ -21,7 +24,8 @@ def test_a_moderator_approves_and_undoes_a_campaign(browser, tmp_path, make_sign
     phone = second_factor.begin(vera)
     phone.confirmed = True
     phone.save()
-    shown = make_signature(confirmed=True, words="Be strong", country="ES")
+    earlier = this_hour() - timedelta(hours=2)
+    shown = make_signature(confirmed_at=earlier, words="Be strong", country="ES")
     for number in range(30):
         make_signature(confirmed=True, country="DE", name=f"Robot {number}")
 

@@ -314,7 +314,8 @@ def test_a_full_page_asks_as_often_as_an_empty_one(moderator, waiting):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_staff, scripts):
-    signatures = [waiting(words=f"Words {number}") for number in range(3)]
+    # Those of one hour stand by their random numbers.
+    signatures = sorted((waiting(words=f"Words {number}") for number in range(3)), key=lambda waits: waits.pk)
     make_staff("moderator", username="vera", password="a long password for a test")
     with server.web(tmp_path / "web.log") as port:
         context = browser.new_context(base_url=f"http://127.0.0.1:{port}", java_script_enabled=scripts)

@@ -119,7 +119,7 @@ def test_every_example_from_the_code_stands_in_the_code(document):
 
 def test_the_version_stands_in_one_place():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    newest = re.search(r"^## \[(\d.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     code = [path for folder in ("bench", "campaign", "config", "petition") for path in (ROOT / folder).rglob("*.py")]
     files = [*code, *(ROOT / "templates").rglob("*.html"), *DOCUMENTS]
 

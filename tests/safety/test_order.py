@@ -122,7 +122,8 @@ def test_mails_of_one_minute_leave_in_another_order_than_people_signed(journeys)
 
 def test_after_its_hour_nothing_in_a_row_tells_the_order_of_confirmations_mails_or_forms(journeys):
     assert "petition_signature.xmin" in telling(journeys["confirmed"]), "without it"
-    assert "petition_link.ctid" in telling(journeys["signed"]), "without it"
+    told = telling(journeys["signed"]) | telling(journeys["confirmed"])
+    assert any(column.startswith("petition_link.") for column in told), "without it"
 
     forgetting.forget(this_hour() + timedelta(hours=1))
 

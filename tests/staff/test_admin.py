@@ -89,7 +89,7 @@ def test_a_mail_whose_key_is_lost_is_told_apart_and_stays_parked(staff, make_mai
 
     page = staff.get(url, {"status": "lost"}).content.decode()
     assert "key lost</td>" in page
-    assert "550" not in page
+    assert "550</td>" not in page
     assert "key lost" in staff.get(reverse("admin:petition_outgoingmail_change", args=[lost.pk])).content.decode()
     assert "key lost</td>" not in staff.get(url, {"status": "5"}).content.decode()
 
