@@ -92,12 +92,20 @@ def _reason_to_hold(signature: Signature) -> str:
 
 
 def disown(found: Confirmation) -> None:
-    """ "I did not sign this": delete the row, whatever became of it, and send this address nothing for a while."""
+    """ "I did not sign this": delete the row, whatever became of it, and send this address nothing for a while.
+
+    Once the link was pressed, all rows of its address go: it may lead to one that was there before, and other links of
+    that address would tell by their answers which one it was.
+    """
     digest = found.link.address_digest
     with transaction.atomic():
-        Withdrawn.remember_row(found.signature.pk)
         # Signatures before marks, as in withdrawing: two who meet wait for each other and never in a circle.
-        withdrawal.erase(Signature.objects.filter(pk=found.signature.pk))
+        if found.signature.is_pending or digest is None:
+            Withdrawn.remember_row(found.signature.pk)
+            withdrawal.erase(Signature.objects.filter(pk=found.signature.pk))
+        else:
+            Withdrawn.remember(found.petition.pk, digest)
+            withdrawal.erase(Signature.objects.of_address(found.petition.pk, digest))
         if digest is not None:
             AddressMark.remember(digest, AddressMark.Kind.NO_MAIL)
             Link.objects.filter(pk=found.link.pk).update(email_digest=digest)

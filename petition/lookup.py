@@ -46,6 +46,10 @@ class TooNewError(Exception):
     """This account has not been an administrator's for a day."""
 
 
+class NotAnotherError(Exception):
+    """One of the two has made or changed the other's account: they may be one person."""
+
+
 def administrators() -> QuerySet[User]:
     """The accounts that may look for a signature."""
     is_one = Q(groups__name="administrator") | Q(is_superuser=True)
@@ -91,15 +95,29 @@ def asked_since(time: timedelta) -> StaffActionQuerySet:
 
 
 def approve(user: User, pk: int) -> bool:
-    """Let the worker answer; False if somebody has decided already, or it is this account's own. Raises TooNewError."""
+    """Let the worker answer; False if somebody has decided already, or it is this account's own.
+
+    Raises TooNewError and NotAnotherError.
+    """
     if is_new(user):
         raise TooNewError
     with transaction.atomic():
         others = Lookup.objects.to_be_approved().filter(pk=pk).exclude(asked_by=user.pk)
+        if any(are_linked(user, asker) for asker in User.objects.filter(pk__in=others.values("asked_by"))):
+            raise NotAnotherError
         if not others.update(approved_by=user.pk, approved_at=timezone.now()):
             return False
         audit.record(user, Action.LOOKUP_APPROVED, about=f"lookup {pk}")
         return True
+
+
+def are_linked(one: User, other: User) -> bool:
+    """Whether one of them has had the other's account in hand within 30 days, by the audit log."""
+    since = timezone.now() - timedelta(days=TOLD_DAYS)
+    entries = StaffAction.objects.filter(action__in=HANDED_OVER, done_at__gt=since)
+    return entries.filter(
+        Q(username=one.username, about=audit.name(other)) | Q(username=other.username, about=audit.name(one))
+    ).exists()
 
 
 def refuse(user: User, pk: int) -> bool:
@@ -114,9 +132,12 @@ def refuse(user: User, pk: int) -> bool:
 def alone_until(question: Lookup) -> datetime | None:
     """When the worker answers without a second administrator; None while there is one, who has to approve.
 
-    That of the asker alone is no way to be alone: whoever changes or deletes accounts waits a week from then.
+    Somebody whose account the asker has had in hand is no second one. Whoever changes or deletes accounts to be alone
+    waits a week from then.
     """
-    if administrators().exclude(pk=question.asked_by).exists():
+    asker = User.objects.filter(pk=question.asked_by).first()
+    others = administrators().exclude(pk=question.asked_by)
+    if any(asker is None or not are_linked(other, asker) for other in others):
         return None
     touched = StaffAction.objects.filter(about__startswith="user ", action__in=[Action.CHANGED, Action.DELETED])
     last = touched.aggregate(last=Max("done_at"))["last"]

@@ -78,12 +78,19 @@ def seconds_to_wait(request: HttpRequest, group: str) -> int | None:
 
 
 def limited_networks(request: HttpRequest) -> list[tuple[str, int]]:
-    """The networks that a request counts for, each with how many times a rate it may use."""
+    """The networks that a request counts for, by their digests, each with how many times a rate it may use.
+
+    By digests that fit hundreds of networks, since who has the database and its keys can try all addresses there are.
+    """
     address = client_address(request)
-    limited = [(network(address), 1)]
+    limited = [(_short_name(network(address)), 1)]
     if isinstance(address, IPv6Address):
-        limited.append((str(IPv6Network((address, 48), strict=False)), WIDER_NETWORK_FACTOR))
+        limited.append((_short_name(str(IPv6Network((address, 48), strict=False))), WIDER_NETWORK_FACTOR))
     return limited
+
+
+def _short_name(network: str) -> str:
+    return identity.network_digest(network).hex()
 
 
 def seconds_to_wait_for_login(request: HttpRequest, account: str) -> int | None:
@@ -104,7 +111,7 @@ def seconds_to_wait_for_code(request: HttpRequest) -> int | None:
     All networks together may be wrong CODE_ERRORS times: whoever hires many of them guesses no further. The link in the
     mail always works.
     """
-    wait = seconds_to_wait_for_try(request, "code", client_network(request), settings.CODE_TRIES)
+    wait = seconds_to_wait_for_try(request, "code", _short_name(client_network(request)), settings.CODE_TRIES)
     return wait if wait is not None else seconds_left("code:wrong", "", settings.CODE_ERRORS)
 
 

@@ -24,6 +24,10 @@ from .notices import about_lookups
 LIST = "admin:petition_lookup_changelist"
 TOO_NEW = _("This account, its role or its password is less than a day old. Until then it can neither ask nor approve.")
 
+NOT_ANOTHER = _(
+    "One of you has made or changed the account of the other within 30 days. A third administrator has to approve it."
+)
+
 
 class LookupForm(ReasonForm):
     email = AddressField()
@@ -98,4 +102,6 @@ class LookupAdmin(ReadOnlyAdmin):
                 messages.warning(request, _("Nothing has changed: it is your own, or somebody has decided already."))
         except lookup.TooNewError:
             messages.error(request, TOO_NEW)
+        except lookup.NotAnotherError:
+            messages.error(request, NOT_ANOTHER)
         return HttpResponseRedirect(reverse(LIST))

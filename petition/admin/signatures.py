@@ -6,6 +6,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise, cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -38,6 +39,15 @@ LIKE: dict[str, Any] = {
     "shape": _("with a name written like that of No. %(number)s"),
     "words": _("with the same words as No. %(number)s"),
 }
+
+
+def listed(rows: SignatureQuerySet) -> SignatureQuerySet:
+    """The rows that staff may look through one by one: those that were confirmed on days that have ended.
+
+    Whoever has typed somebody's address could else watch here whether a row comes, and whether it is confirmed.
+    """
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    return rows.confirmed().filter(confirmed_at__lt=today)
 
 
 class FilterForm(forms.Form):
@@ -81,24 +91,35 @@ class FilterForm(forms.Form):
         ):
             if name in chosen:
                 rows = rows.filter(**{lookup: chosen[name]})
-        if "by" in chosen and "of" in chosen:
+        if self.is_of_group:
             rows = similar.like(rows, chosen["by"], number(chosen["of"]))
+        elif "since" not in chosen:
+            rows = listed(rows)
         return rows.none() if self.is_about_few else rows
+
+    @property
+    def is_of_group(self) -> bool:
+        return {"by", "of"} <= set(self.chosen)
 
     @cached_property
     def is_about_few(self) -> bool:
         """Whether the group that was asked for is too small to be shown. What else is filtered by, each row shows."""
         chosen = self.chosen
-        if "by" in chosen and "of" in chosen and not similar.is_of_crowd(chosen["by"], number(chosen["of"])):
+        if self.is_of_group and not similar.is_of_crowd(chosen["by"], number(chosen["of"])):
             return True
-        return "source" in chosen and not similar.is_crowd_of_source(chosen["source"])
+        cell: dict[str, Any] = {name: chosen[name] for name in ("country", "language", "source") if name in chosen}
+        if "since" in chosen:
+            cell["day__gte"] = chosen["since"].date()
+        if "until" in chosen:
+            cell["day__lte"] = chosen["until"].date()
+        return bool(cell) and not similar.is_crowd_of_cell(**cell)
 
     @property
     def likeness(self) -> str:
         if self.is_about_few:
             return str(_("of a group of fewer than 20, which nobody is shown"))
         chosen = self.chosen
-        return str(LIKE[chosen["by"]] % {"number": number(chosen["of"])}) if {"by", "of"} <= set(chosen) else ""
+        return str(LIKE[chosen["by"]] % {"number": number(chosen["of"])}) if self.is_of_group else ""
 
 
 class SignatureList(ListByTime):

@@ -44,6 +44,10 @@ SEEN_MINUTES = 5
 LOST_HOURS = 24
 
 
+class NoSecretError(CryptoError):
+    """The secret half of this key is not in our directory, or no more."""
+
+
 class NoKeyError(Exception):
     """No worker has published a key yet, so no mail can be owed to anybody."""
 
@@ -123,11 +127,11 @@ class Keyring:
         return [int(path.name) for path in self.directory.iterdir() if path.name.isdecimal()]
 
     def open(self, key: int, sealed: bytes) -> Opened:
-        """Raises CryptoError if the box is not sealed with this key, or the key is not here."""
+        """Raises CryptoError if the box is not sealed with this key, and NoSecretError if the key is not here."""
         try:
             secret = self._path(key).read_bytes()
         except FileNotFoundError as error:
-            raise CryptoError("This key is not here.") from error
+            raise NoSecretError from error
         text = SealedBox(PrivateKey(secret)).decrypt(sealed).rstrip(b"\0").decode()
         address, token, code, site = text.split("\n")
         return Opened(address, token, code, bool(site))
@@ -159,8 +163,9 @@ class Keyring:
 
     def _reseal(self, old: int) -> None:
         """Seal what still waits under this key with the newest of ours."""
-        current = OutboxKey.objects.filter(pk__in=self.ids()).latest("created_at")
-        half = PublicHalf(current.pk, bytes(current.public))
+        current = OutboxKey.objects.filter(pk__in=self.ids()).latest("created_at").pk
+        # Not the half in the database: whoever can write there would put his own in its place, and read what waits.
+        half = PublicHalf(current, bytes(PrivateKey(self._path(current).read_bytes()).public_key))
         for model, field in SEALED:
             while self._reseal_some(model._default_manager.filter(key_id=old), field, half):
                 pass

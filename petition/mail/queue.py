@@ -24,10 +24,10 @@ from nacl.exceptions import CryptoError
 
 from petition import identity, live_settings, rate_limits
 from petition.mail import messages
-from petition.mail.keys import Keyring, Opened
+from petition.mail.keys import Keyring, NoSecretError, Opened
 from petition.mail.smtp import Fate, Outcome, Parcel, Post
 from petition.models import AddressMark, OutgoingMail
-from petition.models.link import token_digest
+from petition.models.link import token_digests
 from petition.models.mail import OutgoingMailQuerySet
 from petition.moderation import domains
 from petition.postgres import counters
@@ -175,8 +175,9 @@ def recognise(mails: list[OutgoingMail], ring: Keyring) -> list[Recognised]:
             }
             cursor.execute(RECOGNISE, values)
         if asked:
-            tokens = [token_digest(known.opened.token) for known in asked]
-            cursor.execute(RECOGNISE_LINK, {"tokens": tokens, "emails": [known.email_digest for known in asked]})
+            of_links = [(digest, known.email_digest) for known in asked for digest in token_digests(known.opened.token)]
+            tokens, emails = map(list, zip(*of_links, strict=True))
+            cursor.execute(RECOGNISE_LINK, {"tokens": tokens, "emails": emails})
     return recognised
 
 
@@ -184,6 +185,10 @@ def _open(mail: OutgoingMail, ring: Keyring) -> Opened | None:
     try:
         opened = ring.open(mail.key_id or 0, bytes(mail.recipient))
         identity.normalise(opened.address)
+    except NoSecretError:
+        # Another worker has sealed it anew since we claimed it.
+        _claimed(mail).update(due_at=timezone.now())
+        return None
     except (CryptoError, ValueError):
         logger.exception("%s holds no address that its key opens; parked", mail)
         park(mail, None)

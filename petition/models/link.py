@@ -1,4 +1,3 @@
-import hashlib
 from datetime import timedelta
 from typing import Self
 
@@ -6,6 +5,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from .petition import Petition
@@ -13,13 +13,22 @@ from .signature import Signature, this_hour
 
 
 def token_digest(token: str) -> str:
-    # A token is random, so nobody guesses it: no salt or slow hash is needed.
-    return hashlib.sha256(token.encode()).hexdigest()
+    """The stored form of a token. Providers of mail keep tokens: without SECRET_KEY none leads them to its row."""
+    return _token_digest(token, settings.SECRET_KEY)
+
+
+def token_digests(token: str) -> list[str]:
+    """The digests under which a token may be stored: a replaced SECRET_KEY still counts while links work."""
+    return [_token_digest(token, key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+
+
+def _token_digest(token: str, key: str) -> str:
+    return salted_hmac("petition.links.token", token, secret=key, algorithm="sha256").hexdigest()
 
 
 class LinkQuerySet(models.QuerySet["Link"]):
     def of_token(self, token: str) -> "Link | None":
-        return self.select_related("petition", "signature").filter(pk=token_digest(token)).first()
+        return self.select_related("petition", "signature").filter(pk__in=token_digests(token)).first()
 
     def too_old(self) -> Self:
         """Links that have said "expired" for a day."""

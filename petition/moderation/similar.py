@@ -81,9 +81,12 @@ def is_of_crowd(kind: str, number: int) -> bool:
     return is_crowd(alike)
 
 
-def is_crowd_of_source(slug: str) -> bool:
-    """The same for a partner's tag, by the tallies: it would take all signatures to count them."""
-    confirmed = DayTally.objects.filter(source=slug, measure=Measure.CONFIRMED)
+def is_crowd_of_cell(**cell: Any) -> bool:
+    """The same for country, language, source and days, however they are combined, by the tallies of days.
+
+    It would take all signatures to count them.
+    """
+    confirmed = DayTally.objects.filter(measure=Measure.CONFIRMED, **cell)
     return (confirmed.aggregate(amount=Sum("amount"))["amount"] or 0) >= SMALLEST
 
 

@@ -13,7 +13,8 @@ from petition.postgres.prepared import Prepared
 COUNT = """
     INSERT INTO {table} AS stored (cache_key, value, expires)
     -- In the order of the keys, so that two who count the same ones never wait for each other.
-    SELECT key, uses, now() + make_interval(secs => seconds)
+    -- To the end of an hour, so that no row tells when it was first counted.
+    SELECT key, uses, date_trunc('hour', now() + make_interval(secs => seconds)) + interval '1 hour'
     FROM unnest(%(keys)s::text[], %(seconds)s::float8[], %(uses)s::bigint[]) AS counted (key, seconds, uses)
     ORDER BY key
     ON CONFLICT (cache_key) DO UPDATE SET
@@ -33,8 +34,9 @@ INCREASE = "UPDATE {table} SET value = value + %s WHERE cache_key = %s AND expir
 def count(lifetimes: dict[str, int], uses: Mapping[str, int] | None = None) -> dict[str, int]:
     """Add one, or its number of `uses`, to each of these counters and return where they stand.
 
-    `lifetimes` are the seconds that a counter lives from its first use. One statement in PostgreSQL, two for each
-    counter in another cache.
+    `lifetimes` are the seconds that a counter lives from its first use at least, and in PostgreSQL to the end of that
+    hour: who counts within a shorter time has it in the key. One statement in PostgreSQL, two for each counter in
+    another cache.
     """
     uses = uses or dict.fromkeys(lifetimes, 1)
     cache = caches["default"]

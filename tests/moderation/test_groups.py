@@ -11,10 +11,11 @@ import pytest
 from django.urls import reverse
 
 from petition import identity
+from petition.admin import signatures
 from petition.counts import tally
 from petition.models import InvalidationCampaign, SeenDomain, Signature, Source, StaffAction
 from petition.models.signature import this_hour
-from petition.moderation import invalidation
+from petition.moderation import invalidation, similar
 from petition.templatetags.petition_tags import seen_in_crowds
 
 LIST = reverse("admin:petition_signature_changelist")
@@ -25,6 +26,14 @@ HOUSEHOLD = b"\1\2\3"
 PETROV = {"network_digest": HOUSEHOLD, "domain_digest": bytes(32), "name": "Ivan Petrov", "words": "For my son"}
 
 pytestmark = pytest.mark.django_db
+
+LISTED, IS_CROWD = signatures.listed, similar.is_crowd_of_cell
+
+
+@pytest.fixture(autouse=True)
+def _lists_are_as_they_are(_few_are_listed, monkeypatch):
+    monkeypatch.setattr(signatures, "listed", LISTED)
+    monkeypatch.setattr(similar, "is_crowd_of_cell", IS_CROWD)
 
 
 @pytest.fixture
@@ -204,3 +213,39 @@ def test_an_administrator_who_is_a_moderator_applies_it_and_the_page_names_no_nu
 
 def test_numbers_below_twenty_are_no_numbers():
     assert [seen_in_crowds(number) for number in (0, 1, 19, 20, 21)] == ["fewer than 20"] * 3 + [20, 21]
+
+
+# The list of all signatures.
+
+
+def listed_rows(moderator, **filters):
+    return {row.pk for row in moderator.get(LIST, filters).context["cl"].result_list}
+
+
+def test_whoever_typed_an_address_sees_no_row_come_and_none_confirmed(moderator, make_signature):
+    """The canary: he types her address with a country that nobody has, and watches until somebody presses the link."""
+    for number in range(3):
+        make_signature(confirmed_at=this_hour() - (1 + number) * 24 * HOUR, country="DE")
+    before = listed_rows(moderator)
+
+    typed = make_signature(country="TV")
+    assert listed_rows(moderator) == before
+    typed.confirm()
+
+    assert listed_rows(moderator) == before
+    for filters in ({"country": "TV"}, {"country": "TV", "since": f"{this_hour():%Y-%m-%dT%H:%M}"}):
+        assert "a group of fewer than 20" in moderator.get(LIST, filters).content.decode()
+        assert listed_rows(moderator, **filters) == set()
+
+
+def test_those_of_a_country_are_listed_from_twenty_on(moderator, make_signature):
+    yesterday = this_hour() - 24 * HOUR
+    rows = {make_signature(created_at=yesterday, confirmed_at=yesterday, country="IS").pk for _ in range(19)}
+    tally.fold()
+    assert listed_rows(moderator, country="IS") == set()
+
+    rows.add(make_signature(created_at=yesterday, confirmed_at=yesterday, country="IS").pk)
+    tally.fold()
+
+    assert listed_rows(moderator, country="IS") == rows
+    assert listed_rows(moderator, country="IS", since=f"{this_hour():%Y-%m-%dT%H:%M}") == set()

@@ -475,3 +475,26 @@ def test_the_worker_answers(olga, vera, make_signature):
 
     assert bytes(Lookup.objects.get().email_digest) == identity.email_digest(ANNA)
     assert f"No. {signature.pk} (" in page_of(olga)
+
+
+def test_nobody_approves_her_own_question_with_an_account_that_she_made(olga, vera, monkeypatch):
+    """Whoever makes a second administrator and sets it up herself is still alone."""
+    monkeypatch.setattr(lookup, "NEW", timedelta(0))
+    audit.record(olga.user, Action.ADDED, about=audit.name(vera.user))
+    ask(olga)
+
+    page = approve(vera)
+
+    assert not Lookup.objects.get().approved_at
+    assert "A third administrator has to approve it." in vera.get(page["Location"]).content.decode()
+    assert answer() == 0
+    assert lookup.alone_until(Lookup.objects.get()) is not None
+
+
+def test_a_third_one_approves_it(olga, vera, make_administrator):
+    audit.record(olga.user, Action.ADDED, about=audit.name(vera.user))
+    ask(olga)
+
+    approve(make_administrator("inna"))
+
+    assert Lookup.objects.get().approved_at

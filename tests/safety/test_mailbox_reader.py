@@ -16,7 +16,7 @@ import random
 import pytest
 
 from petition.models import OutgoingMail
-from tests.safety.reader import KINDS, PLANS, Reader, asks_to_withdraw, become, new_address, once, play
+from tests.safety.reader import KINDS, PLANS, Reader, asks_to_withdraw, become, looks_again, new_address, once, play
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +50,31 @@ def test_an_address_that_asked_for_silence_differs_by_the_silence_alone(monkeypa
     assert not OutgoingMail.objects.exists()
 
     seen = [once(asks_to_withdraw, kind, monkeypatch).seen for kind in ("new", "disowned")]
+    assert seen[0] == seen[1]
+
+
+def test_the_letter_that_its_owner_got_does_not_tell_whether_she_pressed_it(monkeypatch):
+    """The reader finds it, and brings about with a letter of her own all that may change its answer."""
+    seen = []
+    for is_pressed in (False, True):
+        owner = Reader(new_address(), monkeypatch)
+        letter = owner.sign("Anna")
+        assert letter
+        if is_pressed:
+            owner.send(letter.confirm)
+        reader = Reader(owner.address, monkeypatch)
+        own = reader.sign("Xenia")
+        assert own
+        for data in ({}, {"not_me": "1"}, {"undo": "1"}):
+            looks_again(reader, letter, own)
+            reader.send(own.confirm, data)
+        looks_again(reader, letter, own)
+        again = reader.sign("Zoe")
+        assert again
+        reader.send(again.confirm)
+        looks_again(reader, letter, own, again)
+        seen.append(reader.seen)
+
     assert seen[0] == seen[1]
 
 
