@@ -147,7 +147,11 @@ def _few_are_listed(monkeypatch):
 
 
 def pytest_collection_modifyitems(items):
-    """Tests in the browser come last: it is started once, and no other test shares the process with its loop."""
+    """Tests in the browser come last: it is started once, and no other test shares the process with its loop.
+
+    Those that start one of their own take longest, so they come first: nobody waits for them at the end.
+    """
+    items.sort(key=lambda item: (item.get_closest_marker("browser") is None, "browser" in item.fixturenames))
     items.sort(key=lambda item: "browser" in item.fixturenames)
     for item in items:
         if item.get_closest_marker("browser"):
