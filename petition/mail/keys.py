@@ -196,10 +196,11 @@ class Keyring:
         """Secrets that a crash left behind, before or after their row."""
         ids = self.ids()
         known = set(OutboxKey.objects.filter(pk__in=ids).values_list("pk", flat=True))
-        for key in ids:
-            age = time.time() - self._path(key).stat().st_mtime
-            if key not in known and age > GRACE_SECONDS:
-                self._path(key).unlink(missing_ok=True)
+        for key in set(ids) - known:
+            # Another worker that shares the directory may do the same.
+            with suppress(FileNotFoundError):
+                if time.time() - self._path(key).stat().st_mtime > GRACE_SECONDS:
+                    self._path(key).unlink()
 
     def _path(self, key: int) -> Path:
         return self.directory / str(key)

@@ -42,7 +42,7 @@ def test_the_count_is_exact_while_everything_happens_at_once(petition):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("without_a_trigger")
 def test_a_soak_finds_a_count_that_is_wrong(petition):
-    soaked = soak.soak(4, 0, server.environment(**server.worker_keys()), connections=8)
+    soaked = soak.soak(4, 1_000, server.environment(**server.worker_keys()), connections=8)
 
     assert not soaked.is_exact
     assert any(mistake.startswith("recount found") for mistake in soaked.mistakes)
