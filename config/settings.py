@@ -92,7 +92,6 @@ INSTALLED_APPS = [
     "parler",
     "pgtrigger",
     "csp",
-    "django_countries",
     "django_otp",
     "django_otp.plugins.otp_static",
     "django_otp.plugins.otp_totp",

@@ -9,10 +9,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
-from django_countries import countries
 
 from petition import consent
-from petition.countries import CountrySelect
+from petition.countries import CODES, CountrySelect
 from petition.form_fields import AddressField, HoneypotField, PublicForm
 from petition.models import Source
 
@@ -87,7 +86,7 @@ class SignForm(PublicForm):
 
     def clean_country(self) -> str:
         country = self.cleaned_data["country"]
-        if country and country not in countries.countries:
+        if country and country not in CODES:
             raise ValidationError(_("Choose a country from the list, or leave it open."), code="invalid_choice")
         return country
 

@@ -9,10 +9,10 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
-from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from petition.countries import countries_by_name
+from petition import countries
 from petition.models import Action, SeenDomain, Signals, Signature
 from petition.moderation import anomalies, similar
 from petition.moderation.anomalies import SPANS, Anomaly, Span
@@ -150,7 +150,7 @@ def describe(found: list[Anomaly], sees_signatures: bool) -> list[Shown]:
 def title_of(anomaly: Anomaly, row: Signature | None, domain: str) -> str:
     kind, value = anomaly.kind, anomaly.value
     if kind == "country":
-        return dict(countries_by_name(get_language() or "en")).get(value, value)
+        return countries.name(value)
     if kind == "language":
         return languages.name(value)
     if kind == "source":

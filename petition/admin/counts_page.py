@@ -9,8 +9,8 @@ from typing import Any
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django_countries import countries
 
+from petition import countries
 from petition.counts import breakdown, charts
 from petition.counts.breakdown import ORIGINS, Cell, Question, Row
 from petition.counts.charts import Bars, Columns, Point, Shape
@@ -134,7 +134,7 @@ class Words:
         if cell == "":
             return str(EMPTY.get(name, _("unknown")))
         if name == "country":
-            return countries.name(cell) or cell
+            return countries.name(cell)
         if name == "language":
             return languages.name(cell)
         if name == "measure":

@@ -8,11 +8,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, reverse
-from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django_countries import countries
+from django.utils.translation import gettext_lazy
 
-from petition.countries import countries_by_name
+from petition import countries
 from petition.models import Action, InvalidationCampaign, Petition, Signature, Source
 from petition.moderation import domains, invalidation, similar
 from petition.postgres.timeouts import TimeLimitError
@@ -85,7 +84,7 @@ class InvalidationForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
-        fields["country"].choices = [("", "---------"), *countries_by_name(get_language() or "en")]
+        fields["country"].choices = [("", "---------"), *countries.choices()]
         fields["petition"].initial = Petition.objects.latest_first().values_list("pk", flat=True).first()
         fields["state"].choices = InvalidationCampaign.State.choices
 

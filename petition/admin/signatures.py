@@ -10,10 +10,9 @@ from django.utils import timezone
 from django.utils.functional import Promise, cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from petition.countries import countries_by_name
+from petition import countries
 from petition.models import Signature, Source
 from petition.models.signature import SignatureQuerySet
 from petition.moderation import similar
@@ -66,7 +65,7 @@ class FilterForm(forms.Form):
         super().__init__(data)
         fields: dict[str, Any] = self.fields
         fields["state"].choices = [*ANY, *((state, name) for state, (name, _those) in STATES.items())]
-        fields["country"].choices = [*ANY, *countries_by_name(get_language() or "en")]
+        fields["country"].choices = [*ANY, *countries.choices()]
         fields["language"].choices = [*ANY, *languages.choices()]
         tags = Source.objects.order_by("slug").values_list("slug", flat=True)
         fields["source"].choices = [*ANY, *((tag, tag) for tag in tags)]

@@ -15,7 +15,6 @@ from django.utils import translation
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django_countries import countries
 from markdown_it import MarkdownIt
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
@@ -26,6 +25,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, HRFlowable, KeepTogether, Paragraph, SimpleDocTemplate, Table
 
+from petition import countries
 from petition.counts import breakdown, tally
 from petition.counts.breakdown import Question
 from petition.dates import season
@@ -192,7 +192,7 @@ def _country_table(rows: tuple[tuple[str, int], ...]) -> Flowable:
     not_stated = _("Country not stated")
     cells: list[Any] = []
     for code, amount in rows:
-        name = countries.name(code) or code if code else not_stated
+        name = countries.name(code) if code else not_stated
         cells += [Paragraph(_text(name), CELL), _number(amount), ""]
     cells += [""] * (-len(cells) % 6)
     table = Table(

@@ -3,7 +3,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.translation import gettext
 
-from petition import dates, live_settings
+from petition import countries, dates, live_settings
 from petition.counts import tally
 from petition.forms import SignForm
 from petition.models import Petition, Source
@@ -11,6 +11,7 @@ from petition.moderation import similar
 
 register = template.Library()
 register.filter("season", dates.season)
+register.filter("country_name", countries.name)
 
 
 @register.filter
