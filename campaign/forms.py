@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from campaign.share import links, text_layout
 from petition.form_fields import PublicForm
-from petition.forms import refuse_broken_text
+from petition.validators import refuse_unreadable, shown
 
 WORDS_LENGTH = 280
 POST_LENGTH = 500
@@ -35,22 +35,19 @@ class WordsForm(PublicForm):
 
     def clean_words(self) -> str:
         words = text_layout.tidy(self.cleaned_data["words"])
-        if not text_layout.has_something_to_see(words):
+        if not words:
             raise ValidationError(self.fields["words"].error_messages["required"], code="required")
         if len(words) > WORDS_LENGTH:
             raise ValidationError(TOO_LONG, params={"limit_value": WORDS_LENGTH, "show_value": len(words)})
-        # First what has no shape at all, which a message could not show.
-        refuse_broken_text(words)
+        refuse_unreadable(words)
         if letter := text_layout.unknown(words):
             raise ValidationError(
                 _(
                     "The picture cannot show “%(letter)s”. It has letters of Latin, Cyrillic, Greek, Arabic and Hebrew,"
                     " digits and punctuation. Please leave this character out."
                 ),
-                params={"letter": text_layout.shown(letter)},
+                params={"letter": shown(letter)},
             )
-        if text_layout.has_too_many_marks(words):
-            raise ValidationError(_("Too many accents stand on one letter. Please remove some."))
         if text_layout.has_right_to_left(words) and not text_layout.can_shape():
             raise ValidationError(_("This site cannot write Arabic and Hebrew on the picture at the moment."))
         return words
@@ -83,7 +80,7 @@ class PostForm(PublicForm):
     )
 
     def clean_text(self) -> str:
-        refuse_broken_text(self.cleaned_data["text"])
+        refuse_unreadable(self.cleaned_data["text"])
         return self.cleaned_data["text"]
 
     def clean_host(self) -> str:

@@ -1,8 +1,6 @@
 """Forms of signers: to sign, to confirm with a code, to withdraw; and the rules for what may be typed into them."""
 
 import difflib
-import re
-import unicodedata
 from functools import lru_cache
 
 from django import forms
@@ -14,6 +12,7 @@ from petition import consent
 from petition.countries import CODES, CountrySelect
 from petition.form_fields import AddressField, HoneypotField, PublicForm
 from petition.models import Source
+from petition.validators import refuse_link, refuse_unreadable
 
 TICK = "petition/tick.html"
 
@@ -73,15 +72,14 @@ class SignForm(PublicForm):
 
     def clean_name(self) -> str:
         name = " ".join(self.cleaned_data["name"].split())
-        refuse_broken_text(name)
+        refuse_unreadable(name)
         if name.startswith(("=", "+", "-", "@")):
             raise ValidationError(_("A name cannot start with = + - or @."), code="formula")
-        if LINK.search(name):
-            raise ValidationError(_("A name cannot contain a link. Please leave it out."), code="link")
+        refuse_link(name)
         return name
 
     def clean_words(self) -> str:
-        refuse_broken_text(self.cleaned_data["words"])
+        refuse_unreadable(self.cleaned_data["words"])
         return self.cleaned_data["words"]
 
     def clean_country(self) -> str:
@@ -116,25 +114,6 @@ class CodeForm(PublicForm):
             "max_length": _("The code has ten digits, like 1234-567-890."),
         },
     )
-
-
-LINK = re.compile(
-    r"https?:|www\.|://|\b[\w-]+\.(com|net|org|ru|info|biz|io|me|рф|su|top|xyz|site|online|shop)\b", re.IGNORECASE
-)
-
-
-# The mark of a broken encoding, and those that write what follows in the other direction.
-REFUSED = "\ufffd\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
-
-def refuse_broken_text(text: str) -> None:
-    """Control characters, turned writing and what is left of broken encodings belong in no name and no words."""
-    if any(
-        unicodedata.category(letter) in ("Cc", "Cs", "Cn", "Co") or letter in REFUSED
-        for letter in text
-        if letter not in "\r\n\t"
-    ):
-        raise ValidationError(_("This contains characters that cannot be shown. Please remove them."))
 
 
 # Where a slip of the finger is likely to end. What is listed is never doubted, so near misses that exist are in it.

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from PIL import ImageDraw, ImageFont, features
 
+from petition.validators import JOINERS, is_mark
+
 FONTS = Path(__file__).resolve().parent / "fonts"
 
 LEADING = 1.16  # from one baseline to the next, as a multiple of the size; more where accents need it
-MARKS_IN_A_ROW = 4  # as many as a Hebrew letter carries; more would climb into other lines
 
 # Characters that programs leave in texts and nobody sees: they turn the direction of writing, join words, or choose
 # the look of a sign. The direction of a text follows from its letters.
@@ -20,7 +21,6 @@ INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060
 LINE_ENDS = re.compile("\r\n|[\r\n\v\f\x85\u2028\u2029]")
 HARD_SPACES = re.compile("[\u2007\u202f]")
 SPACES = re.compile("[ \t\u1680\u2000-\u200a\u205f\u3000]+")
-JOINERS = "\u200c\u200d"
 
 
 def tidy(text: str) -> str:
@@ -42,11 +42,6 @@ def unknown(text: str) -> str | None:
     return next((letter for letter in text if letter != "\n" and letter not in alphabet()), None)
 
 
-def shown(letter: str) -> str:
-    """A character as an error message shows it: itself, or U+… if it would not be seen."""
-    return letter if unicodedata.category(letter)[0] in "LNPS" else f"U+{ord(letter):04X}"
-
-
 def can_shape() -> bool:
     """Whether Pillow can write Arabic and Hebrew, for which it needs the library FriBiDi."""
     return bool(features.check("raqm"))
@@ -61,23 +56,6 @@ def is_right_to_left(text: str) -> bool:
 
 def has_right_to_left(text: str) -> bool:
     return any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in text)
-
-
-def is_mark(letter: str) -> bool:
-    return unicodedata.category(letter) in ("Mn", "Me", "Mc")
-
-
-def has_too_many_marks(text: str) -> bool:
-    row = 0
-    for letter in text:
-        row = row + 1 if is_mark(letter) or letter in JOINERS else 0
-        if row > MARKS_IN_A_ROW:
-            return True
-    return False
-
-
-def has_something_to_see(text: str) -> bool:
-    return any(unicodedata.category(letter)[0] in "LNPS" for letter in text)
 
 
 @lru_cache(maxsize=128)

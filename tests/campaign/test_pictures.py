@@ -324,9 +324,16 @@ def test_control_characters_and_what_is_broken_are_refused(words):
     assert WordsForm({"words": words, "size": "1200x630"}).errors["words"]
 
 
-@pytest.mark.parametrize("words", ["", " ", "\n\n", "\u200b\u200c\u200d", "\u00a0", "\u0301", "\u202e\u202c", None])
+@pytest.mark.parametrize("words", ["", " ", "\n\n", "\u200b", "\u00a0", "\u202e\u202c", None])
 def test_empty_words_are_refused(words):
     assert WordsForm({"words": words, "size": "1200x630"}).errors["words"] == ["Write your words first."]
+
+
+@pytest.mark.parametrize("words", ["\u200b\u200c\u200d", "\u0301", "\u2800", "\u3164"])
+def test_words_that_show_nothing_are_refused(words):
+    (error,) = WordsForm({"words": words, "size": "1200x630"}).errors["words"]
+
+    assert "can be seen" in error
 
 
 @pytest.mark.parametrize(("count", "is_valid"), [(280, True), (281, False)])
