@@ -1,5 +1,6 @@
 """Fields of public forms: their markup, the address, the honeypot."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -8,9 +9,35 @@ from django.forms.renderers import TemplatesSetting
 from django.utils.encoding import punycode
 from django.utils.translation import gettext_lazy as _
 
-from petition import identity
+from petition import identity, validators
 
 MOST_LETTERS = 254  # of an address as mail servers write it
+MOST_LETTERS_BEFORE_AT = 64
+
+# What comes along when an address is copied and nobody sees: zero width, marks of direction, soft hyphens, the look of
+# a sign, blanks of other alphabets. Two joiners stay between letters that are not Latin, where they change a domain.
+UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+    "|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
+)
+IN_BRACKETS = re.compile(r"[^<>]*<([^<>]*)>[^<>]*")  # "Anna K." <anna@example.org>, as mail programs copy it
+PREFIX = re.compile(r"mailto:\s*", re.IGNORECASE)
+QUOTES = {'"': '"', "'": "'", "«": "»", "“": "”", "„": "“", "‘": "’", "(": ")", "[": "]"}
+
+
+def tidy_address(text: str) -> str:
+    """An address without what was pasted along with it."""
+    text = UNSEEN.sub("", text).strip()
+    if bracketed := IN_BRACKETS.fullmatch(text):
+        text = bracketed[1]
+    text = text.strip("<> \t\r\n\xa0")
+    if prefix := PREFIX.match(text):
+        text = text[prefix.end() :].partition("?")[0]
+    text = text.rstrip(".,;:!? \t\r\n\xa0")
+    if len(text) > 1 and QUOTES.get(text[0]) == text[-1]:
+        text = text[1:-1].strip()
+    return re.sub(r"\s*@\s*", "@", text).rstrip(".,;")
 
 
 class FieldRenderer(TemplatesSetting):
@@ -48,16 +75,39 @@ class AddressField(forms.EmailField):
     default_error_messages = {
         "required": _("Enter your email address."),
         "invalid": _("Enter an email address like name@example.org."),
+        "max_length": _("This is too long for an email address. Please check it."),
+        "long_name": _(
+            "The part before the @ is too long: it can have 64 characters at most. Please check the address."
+        ),
+        # Translators: %(letter)s is a single character of the address.
+        "not_latin": _(
+            "“%(letter)s” stands before the @, and mail from this site reaches only addresses with Latin letters"
+            " without accents there. Please type it on a Latin keyboard, or use another address."
+        ),
     }
 
-    def __init__(self, *, help_text: Any = "") -> None:
+    def __init__(self, *, help_text: Any = "", template_name: str | None = None) -> None:
         super().__init__(
             label=_("Email address"),
             help_text=help_text,
             max_length=MOST_LETTERS,
-            error_messages={"max_length": _("This is too long for an email address. Please check it.")},
             widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false", "autocapitalize": "none"}),
         )
+        self.template_name = template_name
+
+    def to_python(self, value: object) -> str:
+        return tidy_address(super().to_python(value) or "")
+
+    def validate(self, value: str) -> None:
+        super().validate(value)
+        local, at, _domain = value.rpartition("@")
+        # Before the validator that only says that something is wrong.
+        if at and (letter := next((letter for letter in local if not letter.isascii()), None)):
+            raise ValidationError(
+                self.error_messages["not_latin"], code="not_latin", params={"letter": validators.shown(letter)}
+            )
+        if len(local) > MOST_LETTERS_BEFORE_AT:
+            raise ValidationError(self.error_messages["long_name"], code="max_length")
 
     def clean(self, value: object) -> str:
         address = super().clean(value)
@@ -71,9 +121,9 @@ class AddressField(forms.EmailField):
         # A box that holds an address is as long as this allows, and no longer.
         if len(f"{local}@{punycode(domain)}") > MOST_LETTERS:
             raise ValidationError(self.error_messages["max_length"], code="max_length")
-        # Quotes, encoded words and letters that only look ASCII when folded are other spellings of a mailbox: each
-        # would count as one more, or lead to somebody else's.
-        if not local.isascii() or '"' in local or "=?" in local:
+        # Quotes and encoded words are other spellings of a mailbox: each would count as one more, or lead to somebody
+        # else's.
+        if '"' in local or "=?" in local:
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         # Our own machines are no mailbox, and these letters are another domain in the older of two standards.
         if "." not in domain or "[" in domain or set(domain.lower()) & set("ßς\u200c\u200d"):

@@ -1,16 +1,16 @@
 """Forms of signers: to sign, to confirm with a code, to withdraw; and the rules for what may be typed into them."""
 
-import difflib
-from functools import lru_cache
+from collections.abc import Mapping
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
-from petition import consent
+from petition import consent, typos
 from petition.countries import CODES, CountrySelect
-from petition.form_fields import AddressField, HoneypotField, PublicForm
+from petition.form_fields import AddressField, HoneypotField, PublicForm, tidy_address
 from petition.models import Source
 from petition.validators import refuse_link, refuse_unreadable
 
@@ -21,10 +21,11 @@ class SignForm(PublicForm):
     """Answers of a signer. `cleaned_data` holds the fields of `signing.Answers`, and the honeypot `website`."""
 
     email = AddressField(
+        template_name="petition/email.html",
         help_text=_(
             "We send one email to this address, with a link to confirm. It is never published, and not kept in readable"
             " form."
-        )
+        ),
     )
     name = forms.CharField(
         label=_("Your name"),
@@ -58,15 +59,21 @@ class SignForm(PublicForm):
     website = HoneypotField()
     source = forms.CharField(required=False, widget=forms.HiddenInput)
     email_as_typed = forms.CharField(required=False, widget=forms.HiddenInput)
+    suggested_address = ""
+
+    def __init__(self, data: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(_corrected(data) if data else data, **kwargs)
 
     def clean_email(self) -> str:
         address = self.cleaned_data["email"]
-        meant = likely_domain(address.rpartition("@")[2].lower())
+        local, _at, domain = address.rpartition("@")
+        meant = typos.likely_domain(domain.lower())
         if meant and self.data.get("email_as_typed", "").strip() != address:
+            self.suggested_address = f"{local}@{meant}"
             raise ValidationError(
-                _("Did you mean %(suggestion)s? If so, correct the address. If it is right, press Sign again."),
+                _("Did you mean %(suggestion)s? If your address is right as it is, press Sign again."),
                 code="likely_typo",
-                params={"suggestion": f"{address.rpartition('@')[0]}@{meant}"},
+                params={"suggestion": self.suggested_address},
             )
         return address
 
@@ -96,7 +103,16 @@ class SignForm(PublicForm):
     def doubted_address(self) -> str:
         """The address, if now or the last time it looked like a slip, else empty. Sent along, it is believed."""
         is_doubted = self.has_error("email", "likely_typo") or self["email_as_typed"].value()
-        return self["email"].value() if is_doubted else ""
+        return tidy_address(self["email"].value() or "") if is_doubted else ""
+
+
+def _corrected(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was sent, with the corrected address in place of the doubted one if the button beside that was pressed."""
+    corrected, doubted = data.get("email_corrected"), data.get("email_as_typed")
+    # Whoever has typed another address meanwhile, and then presses the wrong button, means what she typed.
+    if not corrected or (doubted and tidy_address(data.get("email") or "") != doubted):
+        return data
+    return {name: data[name] for name in data} | {"email": corrected, "email_as_typed": ""}
 
 
 class WithdrawForm(PublicForm):
@@ -114,24 +130,3 @@ class CodeForm(PublicForm):
             "max_length": _("The code has ten digits, like 1234-567-890."),
         },
     )
-
-
-# Where a slip of the finger is likely to end. What is listed is never doubted, so near misses that exist are in it.
-COMMON_DOMAINS = """
-    gmail.com googlemail.com mail.com email.com ymail.com yahoo.com yahoo.co.uk yahoo.de yahoo.fr yahoo.es yahoo.it
-    hotmail.com hotmail.co.uk hotmail.fr hotmail.de hotmail.es hotmail.it outlook.com outlook.de outlook.fr outlook.es
-    live.com live.de live.fr live.nl msn.com icloud.com me.com mac.com aol.com gmx.de gmx.net gmx.at gmx.ch gmx.com
-    web.de t-online.de freenet.de posteo.de posteo.net mailbox.org orange.fr free.fr laposte.net wanadoo.fr libero.it
-    tiscali.it ziggo.nl hetnet.nl telenet.be skynet.be wp.pl onet.pl interia.pl seznam.cz centrum.cz ukr.net i.ua
-    mail.ru list.ru bk.ru inbox.ru internet.ru yandex.ru yandex.com ya.ru rambler.ru proton.me protonmail.com pm.me
-    tutanota.com tuta.com tuta.io riseup.net fastmail.com hey.com zoho.com comcast.net verizon.net att.net
-""".split()
-LIKENESS = 0.85  # gmial.com and gmail.com; below it unrelated names are taken for slips
-
-
-@lru_cache(maxsize=1_000)
-def likely_domain(domain: str) -> str | None:
-    """The common mail domain that this one was probably meant to be; None if it is common itself or like none."""
-    if domain in COMMON_DOMAINS:
-        return None
-    return next(iter(difflib.get_close_matches(domain, COMMON_DOMAINS, n=1, cutoff=LIKENESS)), None)
