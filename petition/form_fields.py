@@ -58,15 +58,38 @@ class PublicForm(forms.Form):
     bound_field_class = UncutField
 
 
+class Honeypot(UncutField):
+    def build_widget_attrs(self, attrs: dict[str, Any], widget: forms.Widget | None = None) -> dict[str, Any]:
+        # Out of sight, it is out of the way of the keyboard too.
+        return super().build_widget_attrs(attrs, widget) | ({} if self.errors else {"tabindex": "-1"})
+
+
 class HoneypotField(forms.CharField):
-    """Honeypot: people never see this field, so only a robot fills it in. It is told the same as everyone."""
+    """Honeypot: people do not see this field, so only a robot fills it in, or a browser that means well.
+
+    Whoever has filled it sees it then, with what stands in it, and is asked to clear it: a robot that fills in every
+    field does so again, and a person is never told of a mail that does not come.
+    """
+
+    bound_field_class = Honeypot
 
     def __init__(self) -> None:
         super().__init__(
-            label=_("Leave this empty"),
+            label=_("Leave this field empty"),
             required=False,
-            widget=forms.TextInput(attrs={"tabindex": "-1", "autocomplete": "off"}),
+            strip=False,
+            widget=forms.TextInput(attrs={"autocomplete": "off"}),
         )
+
+    def validate(self, value: str) -> None:
+        if value:
+            raise ValidationError(
+                _(
+                    "Please clear the field “Leave this field empty”. It is there to catch programs, and your browser"
+                    " may have filled it in."
+                ),
+                code="honeypot",
+            )
 
 
 class AddressField(forms.EmailField):

@@ -18,7 +18,7 @@ TICK = "petition/tick.html"
 
 
 class SignForm(PublicForm):
-    """Answers of a signer. `cleaned_data` holds the fields of `signing.Answers`, and the honeypot `website`."""
+    """Answers of a signer. `cleaned_data` holds the fields of `signing.Answers`."""
 
     email = AddressField(
         template_name="petition/email.html",

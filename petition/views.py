@@ -56,9 +56,6 @@ def sign(request: HttpRequest, slug: str) -> HttpResponse:
 def store(request: HttpRequest, slug: str, form: SignForm) -> bool:
     """Store what was typed; return whether the petition is open."""
     answers = form.cleaned_data
-    # Only a robot fills the honeypot, which people cannot see. It is told the same as everyone.
-    if answers["website"]:
-        return True
     address = rate_limits.client_address(request)
     return signing.sign(
         slug,

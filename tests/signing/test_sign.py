@@ -338,12 +338,38 @@ def test_an_address_that_is_no_slip_passes(client, petition, sign_data, domain):
     assert client.post(URL, sign_data(email=f"anna@{domain}")).status_code == 303
 
 
-def test_the_honeypot_is_answered_alike_and_writes_nothing(client, petition, sign_data):
-    response = client.post(URL, sign_data(website="https://spam.example"))
+def test_whoever_fills_the_honeypot_is_asked_to_clear_it(client, petition, sign_data):
+    """A browser may have done it, and she would wait for a mail in vain."""
+    data = sign_data(website="https://filled.example", name="Anna", words="With you")
 
-    assert (response.status_code, response["Location"]) == (303, INBOX)
+    response = client.post(URL, data)
+
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert 'href="#id_website">Please clear the field' in page
+    assert 'class="trap"' not in page
+    assert 'value="https://filled.example"' in page
+    assert 'tabindex="-1"' not in re.search(r'<input[^>]*name="website"[^>]*>', page)[0]
+    assert 'value="Anna"' in page
+    assert "With you" in page
     assert not Signature.objects.exists()
     assert not OutgoingMail.objects.exists()
+
+    assert client.post(URL, {**data, "website": ""}).status_code == 303
+
+
+@pytest.mark.parametrize("filled", ["x", " ", "\u200b"])
+def test_a_robot_that_fills_every_field_signs_nothing(client, petition, sign_data, filled):
+    for _again in range(2):
+        assert client.post(URL, sign_data(website=filled)).status_code == 422
+    assert not Signature.objects.exists()
+
+
+def test_nobody_sees_the_honeypot_before(client, petition):
+    page = client.get(URL).content.decode()
+
+    assert '<div class="trap" aria-hidden="true">' in page
+    assert 'tabindex="-1"' in re.search(r'<input[^>]*name="website"[^>]*>', page)[0]
 
 
 @pytest.mark.parametrize("source", ["nobody", "<script>", "x" * 999])
