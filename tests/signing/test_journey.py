@@ -128,7 +128,7 @@ def test_the_code_works_in_place_of_the_link_and_a_slip_is_asked_about_once(brow
         page.check("#id_consent")
         page.locator("form[action$='/sign/'] button").click()
         assert "anna@gmail.com" in page.locator("main").text_content()
-        page.locator("form[action$='/sign/'] button").click()
+        page.get_by_role("button", name="Sign", exact=True).click()
         assert page.url.endswith("/check-inbox/")
         inbox = page.url
 
@@ -140,6 +140,24 @@ def test_the_code_works_in_place_of_the_link_and_a_slip_is_asked_about_once(brow
         page.locator("main form button").click()
         assert page.url.endswith("/thanks/")
         assert Signature.objects.counted().count() == 1
+
+
+@needs_chromium
+@pytest.mark.parametrize(("takes", "recipient"), [(True, "anna@gmail.com"), (False, "anna@gmial.com")])
+def test_a_button_takes_the_suggestion_and_the_enter_key_does_not(browser, site, takes, recipient):
+    with visitor(browser, site, java_script_enabled=False) as page:
+        page.goto("/en/")
+        page.fill("#id_email", "anna@gmial.com")
+        page.check("#id_consent")
+        page.press("#id_email", "Enter")
+        if takes:
+            page.get_by_role("button", name="Sign with anna@gmail.com").click()
+        else:
+            page.press("#id_email", "Enter")
+        assert page.url.endswith("/check-inbox/")
+
+        open_mail(page, "confirm")
+        assert recipient in page.locator("main").inner_text()
 
 
 @needs_chromium
