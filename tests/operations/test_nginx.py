@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from urllib.parse import urlencode
 
 import pytest
-import trustme
 from django.test import override_settings
 
 from petition.counts import publication
@@ -64,9 +63,7 @@ def test_nginx_accepts_the_file_as_shipped(tmp_path):
     """With TLS and all; only the paths are ours."""
     folder = tmp_path / "nginx"
     conf = nginx.write(folder, nginx.site(folder, "127.0.0.1:9", tmp_path))
-    certificate = trustme.CA().issue_cert("petition.example.org")
-    certificate.private_key_pem.write_to_path(folder / "privkey.pem")
-    certificate.cert_chain_pems[0].write_to_path(folder / "fullchain.pem")
+    nginx.keep_certificate(folder)
 
     said = nginx.check(conf)
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import trustme
+
 PROJECT = Path(__file__).resolve().parents[2]
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 BROTLI = Path("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so")
@@ -66,13 +68,30 @@ def numbers() -> str:
     return "\n".join(re.findall(r"^#     (worker_rlimit_nofile .*|events .*)$", text, re.MULTILINE))
 
 
-def plain(text: str, port: int, closed_port: int, onion: str) -> str:
-    """The same without TLS, on loopback; `onion` is where tor would lead."""
+def on_loopback(text: str, port: int, closed_port: int, onion: str) -> str:
+    """The same on other ports, of this machine alone; `onion` is where tor would lead."""
     text = text.replace("listen 127.0.0.1:8081", f"listen {onion}")
     text = re.sub(r"listen \[::\].*;", "", text)
-    text = text.replace("listen 443 ssl http2", f"listen 127.0.0.1:{port}")
-    text = text.replace("listen 80;", f"listen 127.0.0.1:{closed_port};")
-    return re.sub(r"ssl_\w+ .*;", "", text)
+    text = text.replace("listen 443 ", f"listen 127.0.0.1:{port} ")
+    return text.replace("listen 80;", f"listen 127.0.0.1:{closed_port};")
+
+
+def without_tls(text: str) -> str:
+    return re.sub(r"ssl_\w+ .*;", "", re.sub(r"(listen .*) ssl( http2)?", r"\1", text))
+
+
+def keep_certificate(folder: Path) -> None:
+    """Lay down a certificate for 127.0.0.1, where site() says that it is.
+
+    It is of the kind that the guide asks for: ECDSA, with one certificate between it and the root. So many names make
+    the two as long as those of Let's Encrypt, some 2,200 bytes.
+    """
+    names = [f"name-{number:02}.petition.example.org" for number in range(37)]
+    certificate = trustme.CA().create_child_ca().issue_cert("127.0.0.1", *names)
+    folder.mkdir(parents=True, exist_ok=True)
+    certificate.private_key_pem.write_to_path(folder / "privkey.pem")
+    for pem in certificate.cert_chain_pems:
+        pem.write_to_path(folder / "fullchain.pem", append=True)
 
 
 def write(folder: Path, site_text: str, workers: int = 1, more: str = "") -> Path:
@@ -104,18 +123,23 @@ def running(
     more: str = "",
     said: IO[bytes] | None = None,
     onion_port: int | None = None,
+    tls: bool = False,
 ) -> Iterator[str]:
-    """nginx on 127.0.0.1:ports[0] in front of `app`, until the block is left."""
+    """nginx on 127.0.0.1:ports[0] in front of `app`, until the block is left; without TLS unless it is asked for."""
     onion = f"127.0.0.1:{onion_port}" if onion_port else f"unix:{folder}/onion.sock"
-    conf = write(folder, plain(site(folder, app, static), *ports, onion), workers, more)
+    text = on_loopback(site(folder, app, static), *ports, onion)
+    if tls:
+        keep_certificate(folder)
+    conf = write(folder, text if tls else without_tls(text), workers, more)
     process = subprocess.Popen(command(conf), stdin=subprocess.DEVNULL, stderr=said)
     try:
         for _attempt in range(100):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", ports[0])) == 0:
                     break
+            assert process.poll() is None, check(conf).stderr
             time.sleep(0.05)
-        yield f"http://127.0.0.1:{ports[0]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{ports[0]}"
     finally:
         process.terminate()
         process.wait(10)
