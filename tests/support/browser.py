@@ -11,6 +11,7 @@ from django.db import connections
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = ("--no-sandbox", "--disable-background-networking", "--disable-quic")
 Test = TypeVar("Test", bound=Callable[..., object])
 
 
@@ -28,15 +29,21 @@ def chromium() -> Iterator[Browser]:
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking", "--disable-quic"]
-            )
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
             yield browser
             browser.close()
             # Whoever asks later, outside of the loop, has connections of her own, and would leave these open.
             connections.close_all()
     finally:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@contextmanager
+def another(browser: Browser, *options: str) -> Iterator[Browser]:
+    """A second browser beside this one, started with more options."""
+    started = browser.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, *options])
+    yield started
+    started.close()
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
