@@ -256,7 +256,10 @@ def cache(app: Process) -> Iterator[tuple[Process, str]]:
         listen 127.0.0.1:{ceiling_port};
         root {CEILING};
         access_log off;
+        # As the site does.
+        keepalive_requests 1;
         location = /page.html {{ gzip_static on; }}
+        location = /count.json {{ keepalive_requests 3; }}
     }}
     """
     folder, static, workers = VAR / f"nginx-{ports[0]}", VAR / "static", os.cpu_count() or 1
