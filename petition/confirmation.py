@@ -43,6 +43,7 @@ class Refused:
 
 def find(token: str) -> Confirmation | Refused:
     """What the holder of this link can do. Changes nothing. Costs one statement."""
+    token = links.within(token)
     made_at = links.made_at(token)
     if made_at is None:
         return Refused(Refusal.FORGED)

@@ -1,17 +1,12 @@
-"""Countries: their names in the language of the page (CLDR's, by Babel), and the list to choose one from."""
+"""Countries: their names in each language (CLDR's, by Babel), in its order, and which one a typed name means."""
 
 import re
 import unicodedata
 from functools import cache
-from typing import Any
 
 from babel import Locale, UnknownLocaleError
-from django import forms
-from django.forms.utils import flatatt
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.conf import settings
 from django.utils.translation import get_language
-from django.utils.translation import gettext_lazy as _
 
 # ISO 3166-1 and Kosovo, which has no code there yet and is XK everywhere. Left out is where nobody is at home: AQ, BV,
 # GS, HM, IO, TF and UM. A code that was stored all the same keeps its name.
@@ -69,6 +64,25 @@ def choices() -> list[tuple[str, str]]:
     return _sorted(get_language() or "en")
 
 
+def find(text: str) -> str | None:
+    """The code of a country that was typed, by its name in a language of the site or its code; None if none has it."""
+    return _by_name().get(_plain(text))
+
+
+@cache
+def _by_name() -> dict[str, str]:
+    codes = {code.casefold(): code for code in CODES}
+    for language, _name in settings.LANGUAGES:
+        codes |= {_plain(_names(language)[code]): code for code in CODES}
+    return codes
+
+
+def _plain(text: str) -> str:
+    """A name without what people write differently: capitals, ё, marks, signs and blanks."""
+    letters = unicodedata.normalize("NFD", text.casefold())
+    return "".join(letter for letter in letters if letter.isalnum())
+
+
 @cache
 def _names(language: str) -> dict[str, str]:
     english = Locale("en").territories
@@ -102,16 +116,3 @@ def _place(name: str, alphabet: str) -> tuple[list[tuple[int, str]], str]:
         number = -1 if not plain.isalnum() else alphabet.find(plain) if plain in alphabet else len(alphabet)
         letters.append((number, plain if number == len(alphabet) else ""))
     return letters, name
-
-
-class CountrySelect(forms.Select):
-    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        # Django renders a template for each of 250 options, which took most of the time of a page. HTML allows
-        # leaving out the end tag of an option, which takes two kilobytes off the page.
-        named = [("", _("Prefer not to say")), *choices()]
-        options = format_html_join(
-            "",
-            '<option value="{}"{}>{}',
-            ((code, mark_safe(" selected") if code == value else "", label) for code, label in named),
-        )
-        return format_html("<select{}>{}</select>", flatatt(self.build_attrs({"name": name}, attrs)), options)

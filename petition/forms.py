@@ -8,8 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
-from petition import consent, typos
-from petition.countries import CODES, CountrySelect
+from petition import consent, countries, typos
 from petition.form_fields import AddressField, HoneypotField, PublicForm, tidy_address
 from petition.models import Source
 from petition.validators import refuse_link, refuse_unreadable
@@ -22,10 +21,7 @@ class SignForm(PublicForm):
 
     email = AddressField(
         template_name="petition/email.html",
-        help_text=_(
-            "We send one email to this address, with a link to confirm. It is never published, and not kept in readable"
-            " form."
-        ),
+        help_text=_("One email, to confirm. The address is not kept in readable form."),
     )
     name = forms.CharField(
         label=_("Your name"),
@@ -47,10 +43,16 @@ class SignForm(PublicForm):
     shows_name = forms.BooleanField(
         template_name=TICK,
         label=_("Show my name and my words on this site"),
-        help_text=_("Only after a moderator has read them. Without this tick nothing about you is shown."),
+        help_text=_("Only after a moderator has read them. Without this tick they are not even stored."),
         required=False,
     )
-    country = forms.CharField(label=_("Country"), required=False, widget=CountrySelect)
+    # A list of 240 names would be half of the page; the script loads it for whoever comes to this field.
+    country = forms.CharField(
+        label=_("Country"),
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "country-name", "list": "countries"}),
+    )
     consent = forms.BooleanField(
         template_name=TICK,
         label=lazy(consent.wording, str)(),
@@ -90,14 +92,22 @@ class SignForm(PublicForm):
         return self.cleaned_data["words"]
 
     def clean_country(self) -> str:
-        country = self.cleaned_data["country"]
-        if country and country not in CODES:
-            raise ValidationError(_("Choose a country from the list, or leave it open."), code="invalid_choice")
-        return country
+        typed = self.cleaned_data["country"]
+        country = countries.find(typed)
+        if typed and country is None:
+            raise ValidationError(
+                _("We do not know a country of this name. Please check it, or leave it open."), code="invalid_choice"
+            )
+        return country or ""
 
     def clean_source(self) -> str:
         # Whether organisers know it is asked while signing.
         return self.cleaned_data["source"] if Source.is_tag(self.cleaned_data["source"]) else ""
+
+    @property
+    def opens_more(self) -> bool:
+        """Whether the part that is closed at first holds an error, or something that was typed."""
+        return any(self[name].errors or self[name].value() for name in ("name", "words", "shows_name", "country"))
 
     @property
     def doubted_address(self) -> str:

@@ -3,6 +3,7 @@
 Nothing in a token tells whose it is. Of both the database has digests alone, so whoever steals it can use neither.
 """
 
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 CODE_DIGITS = 10
+TOKEN = re.compile(r"(?<![\w-])[\w-]{22}\.[0-9a-f]+\.[\w-]{43}(?![\w-])", re.ASCII)
 SECONDS_PER_HOUR = 3_600
 
 
@@ -26,6 +28,12 @@ def make(at: datetime | None = None) -> NewLink:
     hour = int((at or timezone.now()).timestamp()) // SECONDS_PER_HOUR
     token = _signer().sign(f"{secrets.token_urlsafe(16)}.{hour:x}")
     return NewLink(token, f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}")
+
+
+def within(text: str) -> str:
+    """The token in what a mail program made of a link, which may have stuck a bracket or a full stop to it."""
+    found = TOKEN.search(text)
+    return found[0] if found else text
 
 
 def made_at(token: str) -> datetime | None:

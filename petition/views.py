@@ -12,14 +12,14 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from petition import confirmation, live_settings, rate_limits, signing, withdrawal
+from petition import confirmation, countries, live_settings, rate_limits, signing, withdrawal
 from petition.confirmation import Confirmation, Refusal, Refused
 from petition.counts import tally
 from petition.forms import CodeForm, SignForm, WithdrawForm
 from petition.mail import messages
 from petition.models import OutgoingMail, Petition, Source, Verdict
 from petition.web import errors
-from petition.web.cache_control import public_form, public_page
+from petition.web.cache_control import public_file, public_form, public_page
 
 # For each reason why a link leads nowhere: its page, and the status that says the same to a machine.
 LINK_PAGES = {
@@ -202,6 +202,13 @@ def form_page(request: HttpRequest, template: str, petition: Petition, form: For
     """A form to fill in, or to correct."""
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
     return render(request, template, {"petition": petition, "form": form}, status=status)
+
+
+@public_file
+@require_safe
+def country_names(request: HttpRequest) -> HttpResponse:
+    """The suggestions for the field of the country, in the language of the page."""
+    return JsonResponse([name for _code, name in countries.choices()], safe=False)
 
 
 @xframe_options_exempt

@@ -62,6 +62,7 @@ def request(petition: Petition, email: str, *, language: str, is_onion: bool = F
 
 def find(token: str) -> Withdrawal | None:
     """What the holder of this link can do; None if it was not made here. Raises ExpiredError. Changes nothing."""
+    token = links.within(token)
     made_at = links.made_at(token)
     if made_at is None:
         return None
