@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import path, re_path
 
 from campaign import views
 
@@ -8,6 +8,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("share/", views.share, name="share"),
     path("share/words/", views.own_picture, name="own-picture"),
+    re_path(r"^share/picture-(?P<name>\w+)-(?P<version>[0-9a-f]{8})\.png$", views.picture, name="picture-as-is"),
     path("share/picture-<str:name>.png", views.picture, name="picture"),
     path("share/poster-a4.pdf", views.poster_pdf, name="poster"),
     path("share/qr.svg", views.code_svg, name="code-svg"),

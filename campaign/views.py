@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from campaign import feeds, page_context, sitemaps, words_of_support
 from campaign.forms import FORMATS, PostForm, WordsForm
 from campaign.models import Page, Report, Update
-from campaign.share import links, pictures, poster
+from campaign.share import codes, links, pictures
 from petition import rate_limits
 from petition.models import Source
 from petition.web.cache_control import public_file, public_form, public_page
@@ -186,7 +186,8 @@ def own_picture(request: HttpRequest) -> HttpResponse:
 
 @public_file
 @require_safe
-def picture(request: HttpRequest, name: str) -> HttpResponse:
+def picture(request: HttpRequest, name: str, version: str = "") -> HttpResponse:
+    """The campaign's picture as it is now, whichever version is asked for."""
     if name not in pictures.FORMATS:
         raise Http404
     # Other sites may show it.
@@ -196,17 +197,26 @@ def picture(request: HttpRequest, name: str) -> HttpResponse:
 
 @public_file
 @require_safe
+def icon(request: HttpRequest) -> HttpResponse:
+    """For browsers that ask for it at its old place."""
+    return HttpResponse((settings.BASE_DIR / "static" / "favicon.ico").read_bytes(), "image/x-icon")
+
+
+@public_file
+@require_safe
 def poster_pdf(request: HttpRequest) -> HttpResponse:
+    from campaign.share import poster
+
     return HttpResponse(poster.a4(get_language()), "application/pdf")
 
 
 @public_file
 @require_safe
 def code_svg(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(poster.code_svg(get_language()), "image/svg+xml")
+    return HttpResponse(codes.code_svg(get_language()), "image/svg+xml")
 
 
 @public_file
 @require_safe
 def code_png(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(poster.code_png(get_language()), "image/png")
+    return HttpResponse(codes.code_png(get_language()), "image/png")

@@ -1,5 +1,7 @@
 """Words of support that the site shows: their signers wanted that, and a moderator approved them."""
 
+from django.utils.translation import get_language
+
 from petition.models import ShownWords
 from petition.models.shown_words import ShownWordsQuerySet
 
@@ -15,8 +17,16 @@ def shown() -> ShownWordsQuerySet:
 def page(number: int) -> tuple[list[ShownWords], bool]:
     """Words on page `number`, which starts at 1, and whether a further page follows.
 
-    Costs one query of a page and a row; counting all pages would read every signature.
+    Costs three queries: how many are in the language of the page, and the rows of a page and one.
     """
     start = (number - 1) * ON_A_PAGE
-    found = list(shown()[start : start + ON_A_PAGE + 1])
+    found = in_their_order(start, start + ON_A_PAGE + 1)
     return found[:ON_A_PAGE], len(found) > ON_A_PAGE
+
+
+def in_their_order(start: int, end: int) -> list[ShownWords]:
+    """Those of these places: all in the language of the page, then those in others."""
+    language = get_language() or ""
+    own, foreign = shown().filter(language=language), shown().exclude(language=language)
+    number = own.count()
+    return [*own[start:end], *foreign[max(start - number, 0) : max(end - number, 0)]]

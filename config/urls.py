@@ -3,7 +3,7 @@ from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.urls import include, path
 
-from campaign.views import robots, sitemap, start
+from campaign.views import icon, robots, sitemap, start
 from config.local import mail
 from petition.api import counts_json
 from petition.health import healthz
@@ -17,6 +17,7 @@ handler500 = "petition.web.errors.server_error"
 urlpatterns = [
     path("", start, name="start"),
     path("healthz", healthz, name="healthz"),
+    path("favicon.ico", icon, name="icon"),
     path("robots.txt", robots, name="robots"),
     path("sitemap.xml", sitemap, name="sitemap"),
     path("petitions/<slug:slug>/count.json", count_json, name="count-json"),

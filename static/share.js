@@ -5,6 +5,8 @@ function share(form) {
   const field = form.querySelector("textarea");
   const link = form.dataset.post;
   const copy = form.querySelector("[data-copy]");
+  const copying = form.querySelector("[data-copying]");
+  const picture = document.querySelector("[data-picture]");
   const status = form.querySelector("[data-copied]");
   const device = document.querySelector("[data-device]");
 
@@ -18,10 +20,11 @@ function share(form) {
   field.addEventListener("input", fill);
   // A browser may bring back what was typed before the page was left.
   addEventListener("pageshow", fill);
-  form.querySelector("[data-fallback]").hidden = Boolean(document.querySelector("[data-pattern]"));
+  const fallback = form.querySelector("[data-fallback]");
+  if (fallback) fallback.hidden = Boolean(document.querySelector("[data-pattern]"));
 
   if (navigator.clipboard) {
-    copy.hidden = false;
+    copying.hidden = false;
     copy.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(`${field.value.trim()} ${link}`);
@@ -34,8 +37,16 @@ function share(form) {
 
   if (navigator.share && device) {
     device.hidden = false;
-    // Refused or put away, it has nothing more to say.
-    device.addEventListener("click", () => navigator.share({ text: field.value.trim(), url: link }).catch(() => {}));
+    device.addEventListener("click", async () => {
+      const words = { text: field.value.trim(), url: link };
+      try {
+        const file = picture && new File([await (await fetch(picture.href)).blob()], "picture.png", { type: "image/png" });
+        const all = { ...words, files: [file] };
+        await navigator.share(file && navigator.canShare?.(all) ? all : words);
+      } catch {
+        // Refused or put away, it has nothing more to say.
+      }
+    });
   }
 }
 

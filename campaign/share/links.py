@@ -38,6 +38,14 @@ MASTODON = "https://{host}/share?text={text}%20{link}"
 EMAIL = "mailto:?subject={subject}&body={text}%0D%0A%0D%0A{link}"
 
 
+def of_a_signer() -> str:
+    """The text of somebody who has just signed."""
+    return gettext(
+        "I have signed: the crimes against LGBT people in Chechnya must be investigated, and all those responsible"
+        " brought to justice. Sign too. #100forjustice"
+    )
+
+
 def suggestions() -> list[str]:
     return [gettext(text) for text in SUGGESTIONS]
 

@@ -3,6 +3,7 @@
 They are drawn by code. A supporter's words are neither stored nor logged.
 """
 
+import hashlib
 import math
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.utils.translation import get_language_bidi, override, pgettext
 from PIL import Image, ImageDraw, ImageOps
 
@@ -18,6 +21,8 @@ from campaign.share import text_layout
 
 HASHTAG = "#100forjustice"
 MARKS = 100
+SVG_BUNDLES = 4
+DRAWN = 2  # to be raised when pictures change by more than their words
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -49,6 +54,7 @@ class Layout:
     marks: Box
     hashtag: Box
     words: Box
+    sender: Box
 
 
 @dataclass(frozen=True)
@@ -64,20 +70,20 @@ FORMATS = {
     "1200x630": Format(
         1200,
         630,
-        Layout(10, Box(56, 56, 1088, 146), Box(56, 240, 1088, 180), Box(56, 438, 1088, 142)),
-        Layout(20, Box(56, 476, 1088, 40), Box(56, 548, 400, 52), Box(56, 54, 1088, 380)),
+        Layout(10, Box(56, 56, 1088, 146), Box(56, 232, 1088, 170), Box(56, 412, 1088, 130), Box(56, 564, 1088, 30)),
+        Layout(20, Box(56, 476, 1088, 40), Box(56, 548, 400, 52), Box(56, 54, 1088, 380), Box(500, 560, 644, 30)),
     ),
     "1080x1080": Format(
         1080,
         1080,
-        Layout(10, Box(64, 72, 952, 236), Box(64, 364, 952, 180), Box(64, 580, 952, 436)),
-        Layout(10, Box(64, 788, 952, 128), Box(64, 956, 520, 64), Box(64, 68, 952, 660)),
+        Layout(10, Box(64, 72, 952, 236), Box(64, 356, 952, 180), Box(64, 566, 952, 380), Box(64, 978, 952, 38)),
+        Layout(10, Box(64, 788, 952, 128), Box(64, 936, 952, 54), Box(64, 68, 952, 660), Box(64, 1006, 952, 34)),
     ),
     "1080x1920": Format(
         1080,
         1920,
-        Layout(5, Box(84, 250, 912, 540), Box(84, 860, 912, 180), Box(84, 1070, 912, 600)),
-        Layout(10, Box(84, 1350, 912, 130), Box(84, 1530, 912, 140), Box(84, 250, 912, 1040)),
+        Layout(5, Box(84, 250, 912, 540), Box(84, 860, 912, 180), Box(84, 1070, 912, 520), Box(84, 1630, 912, 40)),
+        Layout(10, Box(84, 1350, 912, 130), Box(84, 1500, 912, 110), Box(84, 250, 912, 1040), Box(84, 1630, 912, 40)),
     ),
 }
 
@@ -134,7 +140,24 @@ def draw(size: Format, layout: Layout, words: str) -> Image.Image:
     write(picture, layout.hashtag, hashtag(layout.hashtag.width, layout.hashtag.height), EMBER)
     box = layout.words
     write(picture, box, text_layout.fit(words, FONT, box.width, box.height, SIZES, READABLE), PALE)
+    box = layout.sender
+    write(picture, box, text_layout.fit(sender(), FONT, box.width, box.height, range(36, 8, -1)), PALE)
     return picture
+
+
+def sender() -> str:
+    """The address to type, and whose campaign it is: in a story or a screenshot nothing else leads to the petition."""
+    host = urlsplit(settings.SITE_URL).netloc
+    # Translators: stands beside the address of the site.
+    organisation = pgettext("on the picture", "Russian LGBT Network")
+    return f"{host} · {organisation}"
+
+
+def version(language: str) -> str:
+    """Part of the name of the campaign's pictures. Messengers keep what had the same name, however it looks now."""
+    with override(language):
+        drawn = f"{DRAWN} {demand()} {sender()}"
+    return hashlib.sha256(drawn.encode()).hexdigest()[:8]
 
 
 @cache
@@ -224,6 +247,36 @@ def strokes(box: Box, columns: int) -> Iterator[Stroke]:
             thick * (1.6 if number == MARKS else 1.05),
             number,
         )
+
+
+@cache
+def marks_as_svg() -> dict[str, object]:
+    """The same marks as SVG within 600 by 84, in as few bytes as can be: four bundles are drawn, and then used again.
+
+    `bundles` are the paths of those, `uses` which one stands where; the last bundle is written out, for its `cross`.
+    """
+    drawn = list(strokes(Box(0, 0, 600, 84), 10))
+    bundles = [drawn[start : start + 5] for start in range(0, MARKS, 5)]
+    # As `strokes` places them.
+    corners = [
+        (round(600 / 12.7 * 1.3 * (number % 10)), round(84 / 2.28 * 1.28) * (number // 10)) for number in range(20)
+    ]
+    *uprights, cross = bundles[-1]
+    return {
+        "bundles": ["".join(map(_line, bundle)) for bundle in bundles[:SVG_BUNDLES]],
+        "uses": [
+            ((number * 3 + number // 10) % SVG_BUNDLES, x - corners[(number * 3 + number // 10) % SVG_BUNDLES][0], y)
+            for number, (x, y) in enumerate(corners[:-1])
+            if number >= SVG_BUNDLES
+        ],
+        "uprights": "".join(map(_line, uprights)),
+        "cross": _line(cross),
+    }
+
+
+def _line(stroke: Stroke) -> str:
+    (left, top), (right, bottom) = stroke.start, stroke.end
+    return f"M{left:.0f} {top:.0f}L{right:.0f} {bottom:.0f}"
 
 
 def chance(number: int) -> float:

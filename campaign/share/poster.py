@@ -1,10 +1,9 @@
-"""Poster to print as PDF, and the QR code that leads from paper to the petition."""
+"""Poster to print as PDF. Loading what writes PDFs takes longer than a page, so whoever needs one imports this then."""
 
 from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
 
-import segno
 from django.conf import settings
 from django.utils.translation import get_language, get_language_bidi, override, pgettext
 from PIL import Image, ImageDraw
@@ -16,10 +15,8 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from campaign.share import pictures, text_layout
+from campaign.share import codes, pictures, text_layout
 from campaign.share.pictures import Box
-
-SOURCE = "poster"  # the source that signatures from paper are counted under
 
 BOLD, REGULAR = "NotoSerif-Bold", "NotoSerif-Regular"
 # Wide enough for printers that leave up to five millimetres at the edge white.
@@ -28,29 +25,6 @@ INK = HexColor("#000000")
 # The last mark is also thicker than the others, so that it stands out on a printer without colours.
 RED = HexColor("#a3311a")
 GREY = HexColor("#8a8a8a")
-
-
-def address(language: str) -> str:
-    return f"{settings.SITE_URL}/{language}/?from={SOURCE}"
-
-
-def code(language: str) -> segno.QRCode:
-    # Error correction "q": it is still read if a quarter is dirty, torn or badly printed.
-    return segno.make(address(language), error="q", micro=False, boost_error=False)
-
-
-@cache
-def code_svg(language: str) -> bytes:
-    file = BytesIO()
-    code(language).save(file, kind="svg", scale=8, border=4, light="#fff", svgclass=None, lineclass=None)
-    return file.getvalue()
-
-
-@cache
-def code_png(language: str) -> bytes:
-    file = BytesIO()
-    code(language).save(file, kind="png", scale=20, border=4)
-    return file.getvalue()
 
 
 @cache
@@ -145,7 +119,7 @@ def paint(page: Canvas, text: str, name: str, box: Box, sizes: Sequence[int]) ->
 
 def qr(page: Canvas, x: float, y: float, side: float) -> None:
     """Draw the QR code. The white margin that readers need is that of the paper around it."""
-    rows = list(code(get_language()).matrix)
+    rows = list(codes.code(get_language()).matrix)
     module = side / len(rows)
     path = page.beginPath()
     for number, row in enumerate(rows):

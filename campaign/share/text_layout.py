@@ -120,6 +120,8 @@ def fit(words: str, name: str, width: int, height: int, sizes: Iterable[int], re
     only if it does not fit with them at the smallest size.
     """
     sizes = list(sizes)
+    # No line of Russian begins with a dash.
+    words = re.sub(r" (?=[—–] )", "\u00a0", words)
     flowing = words.replace("\n", " ")
     tries = [(words, readable, False), (words, 0, True), (flowing, 0, True)]
     for text, smallest, breaks in tries:

@@ -1,10 +1,11 @@
 from django import template
+from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
 from campaign import figures, markdown, page_context, words_of_support
 from campaign.models import Page, Update
-from campaign.share import pictures
+from campaign.share import links, pictures
 from petition import dates
 from petition.models import ShownWords, Source
 
@@ -26,7 +27,7 @@ def facts(context: template.Context) -> list[figures.Fact]:
 
 @register.simple_tag
 def latest_words(number: int) -> list[ShownWords]:
-    return list(words_of_support.shown()[:number])
+    return words_of_support.in_their_order(0, number)
 
 
 @register.simple_tag
@@ -50,11 +51,32 @@ def captured(content: str) -> str:
 
 
 @register.simple_tag
+def picture_url(name: str) -> str:
+    """Path of the campaign's picture in one of its formats, which changes with what is on it."""
+    version = pictures.version(get_language() or "en")
+    return reverse("campaign:picture-as-is", kwargs={"name": name, "version": version})
+
+
+@register.simple_tag
 def picture_alt() -> str:
     """Alternative text of the campaign's picture."""
     return gettext("A hundred tally marks, the last one in orange. Below them #100forjustice, and: %(words)s") % {
         "words": pictures.demand()
     }
+
+
+@register.simple_tag(takes_context=True)
+def posting_here(context: template.Context) -> dict[str, object]:
+    """What is posted from the page of thanks: a text, and links that carry it to the networks that take it best."""
+    source, text = Source.known(context["request"].GET.get("from", "")), links.of_a_signer()
+    networks = [link for link in links.links(text, source) if link.name in ("Telegram", "WhatsApp")]
+    return {"text": text, "links": networks, "address": links.address(source)}
+
+
+@register.inclusion_tag("campaign/marks.html")
+def marks() -> dict[str, object]:
+    """The picture of the campaign: a hundred tally marks, the last one in orange."""
+    return {"marks": pictures.marks_as_svg()}
 
 
 @register.simple_tag(takes_context=True)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from campaign.forms import FORMATS, WordsForm
-from campaign.share import pictures, poster, text_layout
+from campaign.share import codes, pictures, poster, text_layout
 from campaign.share.pictures import FONT, READABLE, SIZES, Box
 from tests.support import server
 
@@ -119,7 +119,7 @@ def test_whatever_is_typed_is_accepted_or_refused_with_a_reason(words, size):
 def test_nothing_is_drawn_outside_the_boxes(name):
     drawn = Image.open(BytesIO(pictures.with_words(name, cleaned(HARD["wide letters"])))).convert("RGB")
     size = pictures.FORMATS[name]
-    for box in (size.own.marks, size.own.hashtag, size.own.words):
+    for box in (size.own.marks, size.own.hashtag, size.own.words, size.own.sender):
         drawn.paste(pictures.NIGHT, (box.x, box.y, box.x + box.width, box.y + box.height))
 
     assert drawn.getcolors() == [(size.width * size.height, pictures.NIGHT)]
@@ -450,15 +450,15 @@ def test_a_poster_in_a_language_from_right_to_left_can_be_made():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_code_leads_to_the_petition_and_says_that_it_came_from_paper(language):
-    assert poster.address(language) == f"{settings.SITE_URL}/{language}/?from=poster"
-    assert poster.code_svg(language).startswith(b"<?xml")
-    assert b"class=" not in poster.code_svg(language)
-    image = Image.open(BytesIO(poster.code_png(language)))
+    assert codes.address(language) == f"{settings.SITE_URL}/{language}/?from=poster"
+    assert codes.code_svg(language).startswith(b"<?xml")
+    assert b"class=" not in codes.code_svg(language)
+    image = Image.open(BytesIO(codes.code_png(language)))
     # Four modules of white around it, or cameras may not find it.
     side = image.width // 20
     modules = [[image.getpixel((x * 20 + 10, y * 20 + 10)) for x in range(side)] for y in range(side)]
     assert [[cell == 0 for cell in row[4:-4]] for row in modules[4:-4]] == [
-        [bool(cell) for cell in row] for row in poster.code(language).matrix
+        [bool(cell) for cell in row] for row in codes.code(language).matrix
     ]
 
 

@@ -45,7 +45,7 @@ def written(response):
 def test_the_warning_stands_before_picture_and_buttons(client, language):
     html = client.get(f"/{language}/share/").content.decode()
 
-    places = [html.index(part) for part in ('id="before-posting"', "<img", "t.me/share", "<form", "<button")]
+    places = [html.index(part) for part in ('class="care-line"', "<img", "t.me/share", "<form", "<button")]
     assert min(places) == places[0]
 
 
@@ -61,10 +61,18 @@ def test_the_picture_is_offered_in_three_formats(client, language):
     html = client.get(f"/{language}/share/").content.decode()
 
     for name in pictures.FORMATS:
-        path = f"/{language}/share/picture-{name}.png"
+        path = f"/{language}/share/picture-{name}-{pictures.version(language)}.png"
         # What she downloads has a name that says nothing of the cause.
-        assert f'<a href="{path}" download="picture-{name}.png">' in html
-        assert client.get(path).content == pictures.of_campaign(name, language)
+        assert f'<a href="{path}" download="picture-{name}.png"' in html
+        for address in (path, f"/{language}/share/picture-{name}.png"):
+            assert client.get(address).content == pictures.of_campaign(name, language)
+
+
+def test_the_name_of_the_picture_changes_with_what_is_on_it(monkeypatch):
+    before = pictures.version("en")
+    monkeypatch.setattr(pictures, "demand", lambda: "Investigate")
+
+    assert pictures.version("en") not in (before, pictures.version("ru"))
 
 
 def test_a_link_leads_to_each_network_and_tells_it_nothing_of_this_page(client):
@@ -238,7 +246,7 @@ def test_home_and_thanks_lead_here(client):
 
     assert 'href="/en/share/?from=partner"' in client.get("/en/?from=partner").content.decode()
     html = client.get("/en/petitions/chechnya/thanks/").content.decode()
-    assert html.index('href="/en/share/"') < html.index('id="donate"')
+    assert html.index('action="/en/share/"') < html.index('id="donate"')
 
 
 def test_signatures_from_paper_are_counted(db):
@@ -319,7 +327,7 @@ def test_a_link_has_a_preview_in_its_language(client, language, settings):
     assert said["og:title"] == "Justice & <truth>"
     assert said["og:description"] == '"So" it is'
     assert said["og:url"] == f"{settings.SITE_URL}/{language}/"
-    assert said["og:image"] == f"{settings.SITE_URL}/{language}/share/picture-1200x630.png"
+    assert said["og:image"] == f"{settings.SITE_URL}/{language}/share/picture-1200x630-{pictures.version(language)}.png"
     assert (said["og:image:width"], said["og:image:height"]) == ("1200", "630")
     with translation.override(language):
         assert pictures.demand() in said["og:image:alt"]
@@ -409,6 +417,6 @@ def test_a_script_copies_her_text_and_hands_it_to_the_apps_of_her_device(browser
         assert page.evaluate("navigator.clipboard.readText()").startswith("Mine http")
 
         page.locator("[data-device] button").click()
-        handed = page.evaluate("window.handed")
+        handed = server.wait_until(lambda: page.evaluate("window.handed"))
         assert handed["text"] == "Mine"
         assert handed["url"].endswith("/en/")

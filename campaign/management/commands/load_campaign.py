@@ -9,7 +9,7 @@ from django.db import transaction
 from parler.models import TranslatableModel
 
 from campaign.models import Figure, Page, Update
-from campaign.share import poster
+from campaign.share import codes
 from petition.models import Petition, Source
 from petition.staff import roles
 
@@ -54,8 +54,8 @@ def seed_petition() -> list[str]:
 
 def seed_poster() -> list[str]:
     """The source under which signatures are counted that came by way of paper."""
-    _source, is_new = Source.objects.get_or_create(slug=poster.SOURCE, defaults={"title": "Poster"})
-    return [f"source {poster.SOURCE}"] if is_new else []
+    _source, is_new = Source.objects.get_or_create(slug=codes.SOURCE, defaults={"title": "Poster"})
+    return [f"source {codes.SOURCE}"] if is_new else []
 
 
 def seed_figures() -> list[str]:
