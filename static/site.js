@@ -9,9 +9,9 @@ function follow(tally) {
   const SECONDS = 5;
   const QUIET_SECONDS = 60;
   const bar = tally.querySelector("progress");
-  const passed = tally.querySelector("[data-passed]");
   const status = tally.querySelector("[data-announce]");
   let shown = null;
+  let latest = "";
   let failures = 0;
   let timer;
   let spokeAt = Date.now();
@@ -25,11 +25,6 @@ function follow(tally) {
       element.textContent = words[plural.select(count[words.words])] || words.many;
     }
     if (bar) {
-      if (passed && bar.max < count.goal && bar.max <= count.total) {
-        const milestone = document.createElement("li");
-        milestone.textContent = number.format(bar.max);
-        passed.append(milestone);
-      }
       bar.max = count.goal;
       bar.value = count.total;
     }
@@ -48,7 +43,10 @@ function follow(tally) {
       if (!answer.ok) throw new Error(answer.status);
       const count = await answer.json();
       const key = [count.total, count.confirmed_here, count.goal].join();
-      if (shown !== key) {
+      // Caches and servers do not agree to the second: an older answer changes nothing.
+      const isNewer = !(count.as_of < latest);
+      if (isNewer) latest = count.as_of;
+      if (isNewer && shown !== key) {
         show(count);
         if (shown !== null) speak();
         shown = key;
@@ -121,7 +119,9 @@ function leaveBy(link) {
   link.addEventListener("click", leave);
   addEventListener("keydown", (event) => {
     if (event.repeat) return;
-    presses = event.key === "Shift" ? [...presses, Date.now()].filter((at) => Date.now() - at < SECONDS * 1000) : [];
+    // With one of these, Shift changes the layout of the keyboard.
+    const isAlone = event.key === "Shift" && !event.ctrlKey && !event.altKey && !event.metaKey;
+    presses = isAlone ? [...presses, Date.now()].filter((at) => Date.now() - at < SECONDS * 1000) : [];
     if (presses.length > 2) leave(event);
     else status.textContent = presses.length ? link.dataset.exit : "";
   });
@@ -132,6 +132,29 @@ function leaveBy(link) {
   });
 }
 
+// Names of countries, for whoever comes to their field.
+function suggest(list) {
+  document.querySelector(`[list=${list.id}]`).addEventListener("focus", async () => {
+    try {
+      const names = await (await fetch(list.dataset.suggestions, { credentials: "omit" })).json();
+      list.replaceChildren(...names.map((name) => new Option(name)));
+    } catch {
+      // She can write it without.
+    }
+  }, { once: true });
+}
+
+// Where the form is to be seen, nothing has to lead to it.
+function hideInView(link) {
+  const form = document.querySelector("#sign form");
+  if (!form) return;
+  // By keyboard the form comes soon enough, and nothing that one stands on may vanish.
+  link.tabIndex = -1;
+  new IntersectionObserver(([seen]) => link.classList.toggle("away", seen.isIntersecting)).observe(form);
+}
+
+document.querySelectorAll("[data-suggestions]").forEach(suggest);
+document.querySelectorAll("[data-to-sign]").forEach(hideInView);
 document.querySelectorAll("[data-exit]").forEach(leaveBy);
 document.querySelectorAll("[data-tally]").forEach(follow);
 document.querySelectorAll("[data-once]").forEach(once);

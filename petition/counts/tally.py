@@ -28,11 +28,6 @@ class Count:
     def total(self) -> int:
         return self.collected_before + self.confirmed_here
 
-    @property
-    def passed(self) -> list[int]:
-        """The last milestones on the way to this total, three at most."""
-        return passed_goals(self.total)[-3:]
-
 
 CURRENT = """
     SELECT p.slug, p.collected_before, p.goal, coalesce(c.checked_at, now()), coalesce(c.counted, 0)
@@ -135,12 +130,6 @@ def snapshot() -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
-
-
-def passed_goals(total: int) -> list[int]:
-    """Every round number up to the total, from 100 on."""
-    steps = (step * 10**power for power in range(len(str(total))) for step in STEPS)
-    return [step for step in steps if step <= total]
 
 
 FOLD = """

@@ -4,7 +4,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -41,6 +41,11 @@ class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
     def with_lost_key(self) -> Self:
         """Those that nobody can read any more: the machine that had their key is gone."""
         return self.filter(key=None)
+
+    def minutes_late(self) -> int:
+        """How long the first mail has been due that was never tried; whole minutes."""
+        due = self.waiting().filter(attempts=0).aggregate(due=Min("due_at"))["due"]
+        return max(int((timezone.now() - due).total_seconds()) // 60, 0) if due else 0
 
     def parked_too_long(self) -> Self:
         return self.filter(parked_at__lt=timezone.now() - timedelta(days=settings.PARKED_MAIL_DAYS))

@@ -77,6 +77,12 @@ class Petition(TranslatableModel):
         return petitions.filter(slug=slug).first() if slug else petitions.first()
 
     @property
+    def demand_in_short(self) -> str:
+        """The first paragraph of the demand, which is to be one sentence."""
+        # Browsers send line ends of two characters.
+        return str(self.demand).replace("\r\n", "\n").strip().partition("\n\n")[0]
+
+    @property
     def is_closed(self) -> bool:
         return self.closed_at is not None and self.closed_at <= timezone.now()
 

@@ -4,12 +4,13 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from petition import countries, dates, live_settings
-from petition.counts import tally
+from petition.counts import momentum, tally
 from petition.forms import SignForm
-from petition.models import Petition, Source
+from petition.models import OutgoingMail, Petition, Source
 from petition.moderation import similar
 
 register = template.Library()
+NOTICED_MINUTES = 3
 register.filter("season", dates.season)
 register.filter("country_name", countries.name)
 
@@ -20,10 +21,10 @@ def seen_in_crowds(number: int) -> int | str:
     return number if number >= similar.SMALLEST else gettext("fewer than 20")
 
 
-@register.simple_tag
-def current_petition() -> Petition | None:
-    """The petition that the site is about: the one opened last."""
-    return Petition.find()
+@register.simple_tag(takes_context=True)
+def current_petition(context: template.Context) -> Petition | None:
+    """The petition that the page is about, or else the site: the one opened last."""
+    return context.get("petition") or Petition.find()
 
 
 @register.simple_tag
@@ -35,6 +36,44 @@ def banner() -> str:
 def tally_of(petition: Petition) -> dict[str, object]:
     """The count in its two parts, kept up to date by a script."""
     return {"petition": petition, "count": tally.current(petition.slug), "is_trial": settings.COUNT_STEP == "1"}
+
+
+# The inboxes themselves, never a search in them: a search would tell the provider what is looked for.
+INBOXES = {
+    "Gmail": "https://mail.google.com/mail/u/0/#inbox",
+    "Outlook": "https://outlook.live.com/mail/0/inbox",
+    "Yahoo": "https://mail.yahoo.com/",
+    "iCloud": "https://www.icloud.com/mail/",
+    "Proton": "https://mail.proton.me/u/0/inbox",
+    "Yandex": "https://mail.yandex.com/",
+    "Mail.ru": "https://e.mail.ru/inbox/",
+}
+
+
+@register.simple_tag
+def inboxes() -> dict[str, str]:
+    """Addresses of the common inboxes on the web, by the names of their providers; the same for everyone."""
+    return INBOXES
+
+
+@register.simple_tag
+def mail_delay() -> int:
+    """By how many minutes mail is late at the moment; 0 if nobody would notice."""
+    minutes = OutgoingMail.objects.minutes_late()
+    return minutes if minutes >= NOTICED_MINUTES else 0
+
+
+@register.inclusion_tag("petition/tags/count_line.html", takes_context=True)
+def count_line(context: template.Context, petition: Petition, *, leads_to_form: bool = True) -> dict[str, object]:
+    """The count in one line, with the way to the form, for pages that are about something else."""
+    count, leads = tally.current(petition.slug), leads_to_form and not petition.is_closed
+    return {"count": count, "leads_to_form": leads, "request": context["request"]}
+
+
+@register.inclusion_tag("petition/tags/momentum.html")
+def momentum_of(petition: Petition) -> dict[str, object]:
+    """What the published number did in the last days."""
+    return {"momentum": momentum.of(petition)}
 
 
 @register.simple_tag
