@@ -25,8 +25,8 @@ pytestmark = [
 ]
 
 COUNT = "/petitions/chechnya/count.json"
-# The home page with style and script, and every other page of the way.
-HOME_BYTES, PAGE_BYTES = 10_240, 8_192
+# The home page with style and script, and every other page of the way. Home is to come down to 10,240.
+HOME_BYTES, PAGE_BYTES = {"en": 12_800, "ru": 14_000}, 8_192
 # So long a browser may wait for a page or a button before the visitor has given up.
 PATIENCE_MS = 10_000
 
@@ -115,8 +115,7 @@ def test_each_page_of_the_way_is_light(browser, site, language):
     print(f"/{language}/: {home:,} bytes, the heaviest other page {heaviest:,}")  # noqa: T201
     assert len(pages) == 4  # the answer to the form, which leads to the inbox; the inbox, the link, the thanks
     assert heaviest <= PAGE_BYTES
-    if home > HOME_BYTES:
-        pytest.xfail(f"The home page is {home - HOME_BYTES:,} bytes too heavy; it is being made lighter.")
+    assert home <= HOME_BYTES[language]
 
 
 # What the shipped file promises, to any client.
