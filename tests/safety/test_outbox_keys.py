@@ -127,6 +127,21 @@ def test_what_waits_is_sealed_anew_each_hour_and_its_old_boxes_are_noise(thief, 
     assert sorted(message.to for message in mailoutbox) == [[address] for address in addresses(3)[1:]]
 
 
+def test_who_can_write_to_the_database_puts_no_key_of_his_own_in_its_place(thief, ring):
+    """The worker seals anew what waits by the key that it holds, whatever the table says is its public half."""
+    own = PrivateKey.generate()
+    sign(*addresses(1))
+    past = timedelta(minutes=keys.LIFETIME_MINUTES, seconds=keys.GRACE_SECONDS + 1)
+    OutboxKey.objects.update(created_at=F("created_at") - past)
+    ring._make()
+    OutboxKey.objects.filter(pk=OutboxKey.objects.latest("created_at").pk).update(public=bytes(own.public_key))
+    turn(ring)
+
+    with pytest.raises(CryptoError):
+        SealedBox(own).decrypt(bytes(OutgoingMail.objects.get().recipient))
+    assert links.recipient(OutgoingMail.objects.get()) == addresses(1)[0]
+
+
 def test_after_its_hour_the_directory_holds_no_old_secret(ring):
     (name,) = ring.ids()
     secret = (ring.directory / str(name)).read_bytes()

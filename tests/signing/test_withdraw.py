@@ -1,5 +1,7 @@
 """A signer withdraws: a mail proves who she is, and her signature is erased."""
 
+import re
+
 import pytest
 from django.utils import timezone
 
@@ -165,3 +167,24 @@ def test_a_link_of_last_week_has_expired(client, make_signature, settings):
 
     assert client.post(url).status_code == 410
     assert Signature.objects.count() == 1
+
+
+def test_what_a_scanner_sends_that_presses_no_button_is_asked_again(client, make_signature):
+    """Some send the fields of a form alone, so what a form asks for is a field, and no button has a name."""
+    signature = make_signature(email=ANNA, confirmed=True)
+    for url in (link(signature), f"/en/confirm/{links.token(signature)}/"):
+        page = client.get(url).content.decode()
+        assert not re.search(r"<button[^>]* name=", page)
+        for form in re.findall(r"<form.*?</form>", page, re.DOTALL):
+            fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)"', form))
+            if fields.keys() & {"ask", "ask_not_me"}:
+                assert client.post(url, fields).status_code == 200
+
+    assert Signature.objects.counted().count() == 1
+
+
+def test_a_token_of_a_letter_leads_nobody_to_its_row_without_the_key(settings):
+    digest = token_digest("a token")
+    settings.SECRET_KEY = "another"
+
+    assert token_digest("a token") != digest
