@@ -151,8 +151,7 @@ def pytest_collection_modifyitems(items):
 
     Those that start one of their own take longest, so they come first: nobody waits for them at the end.
     """
-    items.sort(key=lambda item: (item.get_closest_marker("browser") is None, "browser" in item.fixturenames))
-    items.sort(key=lambda item: "browser" in item.fixturenames)
+    items.sort(key=lambda item: ("browser" in item.fixturenames, item.get_closest_marker("browser") is None))
     for item in items:
         if item.get_closest_marker("browser"):
             item.user_properties.append(("browser", "needed"))  # told to JUnit, for `.ci/run`
