@@ -92,7 +92,7 @@ class FilterForm(forms.Form):
                 rows = rows.filter(**{lookup: chosen[name]})
         if self.is_of_group:
             rows = similar.like(rows, chosen["by"], number(chosen["of"]))
-        elif "since" not in chosen:
+        elif not self.is_crowd_of_today:
             rows = listed(rows)
         return rows.none() if self.is_about_few else rows
 
@@ -100,13 +100,23 @@ class FilterForm(forms.Form):
     def is_of_group(self) -> bool:
         return {"by", "of"} <= set(self.chosen)
 
+    @property
+    def cell(self) -> dict[str, str]:
+        chosen = self.chosen
+        return {name: chosen[name] for name in ("country", "language", "source") if name in chosen}
+
+    @property
+    def is_crowd_of_today(self) -> bool:
+        """Whether so many of today share what is asked for that they may be looked at while they come."""
+        return bool(self.cell) and similar.is_crowd_of_cell(day=timezone.now().date(), **self.cell)
+
     @cached_property
     def is_about_few(self) -> bool:
         """Whether the group that was asked for is too small to be shown. What else is filtered by, each row shows."""
         chosen = self.chosen
         if self.is_of_group and not similar.is_of_crowd(chosen["by"], number(chosen["of"])):
             return True
-        cell: dict[str, Any] = {name: chosen[name] for name in ("country", "language", "source") if name in chosen}
+        cell: dict[str, Any] = dict(self.cell)
         if "since" in chosen:
             cell["day__gte"] = chosen["since"].date()
         if "until" in chosen:

@@ -224,8 +224,9 @@ def listed_rows(moderator, **filters):
 
 def test_whoever_typed_an_address_sees_no_row_come_and_none_confirmed(moderator, make_signature):
     """The canary: he types her address with a country that nobody has, and watches until somebody presses the link."""
-    for number in range(3):
+    for number in range(20):
         make_signature(confirmed_at=this_hour() - (1 + number) * 24 * HOUR, country="DE")
+    tally.fold()
     before = listed_rows(moderator)
 
     typed = make_signature(country="TV")
@@ -233,6 +234,7 @@ def test_whoever_typed_an_address_sees_no_row_come_and_none_confirmed(moderator,
     typed.confirm()
 
     assert listed_rows(moderator) == before
+    assert listed_rows(moderator, since="2000-01-01T00:00") == before, "nor by a filter that fits everybody"
     for filters in ({"country": "TV"}, {"country": "TV", "since": f"{this_hour():%Y-%m-%dT%H:%M}"}):
         assert "a group of fewer than 20" in moderator.get(LIST, filters).content.decode()
         assert listed_rows(moderator, **filters) == set()
@@ -249,3 +251,18 @@ def test_those_of_a_country_are_listed_from_twenty_on(moderator, make_signature)
 
     assert listed_rows(moderator, country="IS") == rows
     assert listed_rows(moderator, country="IS", since=f"{this_hour():%Y-%m-%dT%H:%M}") == set()
+
+
+def test_those_of_today_are_listed_once_a_crowd_of_today_shares_what_is_asked_for(moderator, make_signature):
+    """Fakes of an hour that name one country are looked at while they come."""
+    today = {make_signature(confirmed=True, country="IS").pk for _ in range(19)}
+    for _ in range(20):
+        yesterday = this_hour() - 24 * HOUR
+        make_signature(created_at=yesterday, confirmed_at=yesterday, country="IS")
+    tally.fold()
+    assert not listed_rows(moderator, country="IS") & today
+
+    today.add(make_signature(confirmed=True, country="IS").pk)
+    tally.fold()
+
+    assert listed_rows(moderator, country="IS") >= today
