@@ -113,7 +113,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.gzip.GZipMiddleware",
+    "petition.web.compression.Compression",
     "django.middleware.http.ConditionalGetMiddleware",
     "petition.web.middleware.language_from_path",
     "django.middleware.common.CommonMiddleware",
@@ -132,8 +132,13 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    ["petition.web.compression.Unindented", "django.template.loaders.app_directories.Loader"],
+                ),
+            ],
             "context_processors": [
                 "petition.web.context.site",
                 "django.template.context_processors.request",
@@ -195,7 +200,7 @@ STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "petition.web.compression.MinifiedStaticFiles"},
 }
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 

@@ -137,7 +137,7 @@ def prepare(var: Path) -> None:
 
 
 def collect_static() -> None:
-    """Collect the static files again if any of them has changed."""
+    """Collect the static files again if any of them, or what is done to them, has changed."""
     import django
     from django.conf import settings
     from django.contrib.staticfiles.finders import get_finders
@@ -146,7 +146,7 @@ def collect_static() -> None:
     django.setup()
     found = [Path(storage.path(name)) for finder in get_finders() for name, storage in finder.list([])]
     state = sorted((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in found)
-    digest = hashlib.sha256(repr(state).encode()).hexdigest()
+    digest = hashlib.sha256(repr((state, settings.STORAGES)).encode()).hexdigest()
     collected = Path(settings.STATIC_ROOT).with_suffix(".collected")
     if not collected.exists() or collected.read_text() != digest:
         call_command("collectstatic", interactive=False, clear=True, verbosity=0)

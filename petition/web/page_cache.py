@@ -21,9 +21,10 @@ from django.utils.cache import get_conditional_response
 
 from petition.models import Source
 from petition.models.petition import SOURCE_PATTERN
+from petition.web import compression
 
 View = Callable[[HttpRequest], HttpResponse]
-Key = tuple[str, str, str, bool]
+Key = tuple[str, str, str, str]
 
 OF_A_BODY = {"Content-Type", "Content-Length", "Content-Encoding"}  # a 304 has none
 MAX_AGE = re.compile(r"s-maxage=(\d+)")
@@ -87,7 +88,7 @@ class PageCache:
                 self.kept.popitem(last=False)
 
     def key(self, request: HttpRequest) -> Key:
-        """What makes an answer another one: the path, the page, the partner, and whether it may be compressed.
+        """What makes an answer another one: the path, the page, the partner, and its compression.
 
         Everything else in a query is dropped, and a partner that nobody knows, so that made-up queries find a page too.
         """
@@ -98,7 +99,7 @@ class PageCache:
             request.path_info,
             partner if re.fullmatch(SOURCE_PATTERN, partner) and partner in self.known_partners() else "",
             number if PAGE.match(number) else "",
-            "gzip" in request.headers.get("Accept-Encoding", ""),
+            compression.accepted(request),
         )
 
     def known_partners(self) -> frozenset[str]:

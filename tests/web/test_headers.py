@@ -6,6 +6,7 @@ from datetime import timedelta
 from html.parser import HTMLParser
 from itertools import chain, product
 
+import brotli
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.staticfiles.storage import staticfiles_storage
@@ -382,20 +383,23 @@ class TestWhatMayBeKept:
             assert without_time(other) == without_time(first)
             check_security(other, visit.own_resource_policy, visit.framed)
 
-    def test_is_compressed_when_asked(self, answer, visit, language):
+    @pytest.mark.parametrize(
+        ("accepted", "coding", "unpack"), [("gzip", "gzip", gzip.decompress), ("gzip, br", "br", brotli.decompress)]
+    )
+    def test_is_compressed_when_asked(self, answer, visit, language, accepted, coding, unpack):
         plain = answer(visit, language)
-        packed = answer(visit, language, Accept_Encoding="gzip")
+        packed = answer(visit, language, Accept_Encoding=accepted)
 
         if visit.type == "image/x-icon":
             return  # hardly smaller, and the length of what is compressed is drawn by lot
         if len(plain.content) < 200:
             assert "Content-Encoding" not in packed.headers  # smaller as it is
             return
-        assert packed["Content-Encoding"] == "gzip"
+        assert packed["Content-Encoding"] == coding
         assert packed["Vary"] == "Accept-Encoding"
-        assert gzip.decompress(packed.content) == plain.content
+        assert unpack(packed.content) == plain.content
         assert int(packed["Content-Length"]) == len(packed.content) < len(plain.content)
-        again = answer(visit, language, Accept_Encoding="gzip", If_None_Match=packed["ETag"])
+        again = answer(visit, language, Accept_Encoding=accepted, If_None_Match=packed["ETag"])
         assert (again.status_code, again.content) == (304, b"")
 
 
