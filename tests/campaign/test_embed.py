@@ -150,3 +150,19 @@ def test_another_site_can_frame_it_and_run_the_example(browser, tmp_path, petiti
         assert frame.locator("a.button").get_attribute("href") == f"{settings.SITE_URL}/en/#sign"
         assert context.cookies() == []
         context.close()
+
+
+@needs_chromium
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("width", [240, 250, 300, 360])
+def test_it_fits_the_height_that_its_snippet_asks_for(browser, petition, make_signature, tmp_path, language, width):
+    make_signature(confirmed=True)
+    call_command("load_campaign")
+    with server.web(tmp_path / "web.log") as port:
+        page = browser.new_page(viewport={"width": width, "height": 300})
+        page.goto(f"http://127.0.0.1:{port}/{language}/petitions/chechnya/embed/")
+        size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+        page.close()
+
+    assert size == [width, 300]
