@@ -23,7 +23,7 @@ BOLD, REGULAR = "NotoSerif-Bold", "NotoSerif-Regular"
 MARGIN = 18 * mm
 INK = HexColor("#000000")
 # The last mark is also thicker than the others, so that it stands out on a printer without colours.
-RED = HexColor("#a3311a")
+RED = HexColor("#8a2813")
 GREY = HexColor("#8a8a8a")
 
 

@@ -63,7 +63,7 @@ window.audit = (() => {
     return found;
   }
 
-  // 24 pixels, but for links inside of sentences.
+  // 44 pixels, but for links inside of sentences.
   function targets() {
     return shown(ACTIVE).filter((element) => {
       if (element.matches("[tabindex='-1'], iframe")) return false;
@@ -71,7 +71,7 @@ window.audit = (() => {
       const label = element.labels?.[0];
       const box = element.getBoundingClientRect();
       const pressed = label && element.type === "checkbox" ? label.getBoundingClientRect() : box;
-      return !isInText && (Math.max(box.width, pressed.width) < 24 || Math.max(box.height, pressed.height) < 24);
+      return !isInText && (Math.max(box.width, pressed.width) < 43.5 || Math.max(box.height, pressed.height) < 43.5);
     }).map((element) => {
       const box = element.getBoundingClientRect();
       return `${Math.round(box.width)} × ${Math.round(box.height)} px: ${name(element)}`;

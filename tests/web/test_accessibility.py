@@ -28,9 +28,10 @@ OWN = (Path(__file__).parent / "accessibility.js").read_text()
 SITE = "http://localhost"  # browsers trust no other name without TLS
 WIDE, PHONE, NARROW = ({"width": width, "height": 800} for width in (1280, 360, 320))
 
-# All that axe knows, and those of its rules that another look of the same page can break.
-EVERYTHING = {"rules": {"target-size": {"enabled": True}}}
-LOOKS = {"runOnly": ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"]}
+# All that axe knows, and those of its rules that another look of the same page can break. Text has a contrast of 7:1.
+CONTRAST = ["color-contrast", "color-contrast-enhanced"]
+EVERYTHING = {"rules": {"target-size": {"enabled": True}, "color-contrast-enhanced": {"enabled": True}}}
+LOOKS = {"runOnly": [*CONTRAST, "link-in-text-block", "target-size", "scrollable-region-focusable"]}
 
 pytestmark = pytest.mark.django_db
 
@@ -153,7 +154,7 @@ def axe(page, options):
     found = page.evaluate("options => axe.run(options)", options)
     # What axe cannot decide is a fault too: a page that it can judge is one that it goes on judging.
     for fault in found["violations"] + found["incomplete"]:
-        if fault["id"] == "color-contrast" and not page.evaluate("document.styleSheets.length"):
+        if fault["id"] in CONTRAST and not page.evaluate("document.styleSheets.length"):
             continue  # the browser's own colours, which axe takes to stand on white
         for node in fault["nodes"]:
             yield f"axe {fault['id']}: {node['html'][:160]} {node['any'] and node['any'][0]['message']}"

@@ -92,6 +92,27 @@ def test_thanks_leave_the_first_screen_to_passing_it_on(browser, site, scripts, 
             assert all_seen(page, height, "h1", ".count-line b", ".thumb", "#id_text", *links_seen), (width, height)
 
 
+@needs_chromium
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_printed_page_has_what_it_says_and_its_address_and_nothing_to_press(browser, site, settings, language):
+    with visitor(browser, site) as page:
+        page.goto(f"/{language}/")
+        page.emulate_media(media="print")
+
+        assert page.locator(".printed").inner_text() == f"{settings.SITE_URL}/{language}/"
+        assert (
+            page.locator(".lead h1, .total b, .tally progress, .marks").evaluate_all(
+                "all => all.map(one => one.checkVisibility())"
+            )
+            == [True] * 4
+        )
+        for hidden in (".exit", ".menu", ".to-sign", ".skip", ".jump", "form", "nav"):
+            assert not [one for one in page.locator(hidden).all() if one.is_visible()], hidden
+        parts = "found => [...new Set(found.map(part => getComputedStyle(part).color))]"
+        colours = page.locator(".lead :is(h1, p, b)").evaluate_all(parts)
+        assert colours == ["rgb(0, 0, 0)"]
+
+
 @pytest.fixture
 def make_signed(site):
     from tests.conftest import create_signature
