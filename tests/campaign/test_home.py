@@ -121,7 +121,7 @@ def test_after_it_the_page_says_so_and_what_will_be_told(client, petition):
     html = read(client).replace("\u00a0", " ")
 
     assert "Closed on 5 March 2026" in html
-    assert "What follows from it will be told here." in html
+    assert "What follows from it will be reported here." in html
     assert "150,000" in html
     assert "<form" not in html
 
@@ -158,8 +158,14 @@ def test_the_donate_page_warns_before_it_leads_away_without_a_referrer(client, s
 
 
 @pytest.mark.usefixtures("_site")
-@pytest.mark.parametrize(("language", "says"), [("en", "There is no page for donations"), ("ru", "нет ссылки")])
-def test_without_a_link_the_donate_page_says_so(client, settings, language, says):
+@pytest.mark.parametrize(("language", "says"), [("en", "To the Network’s own site"), ("ru", "На сайт ЛГБТ-сети")])
+def test_without_a_page_for_donations_it_leads_to_the_organisation(client, settings, language, says):
     settings.DONATE_URL = ""
+    settings.ORGANISATION_URL = "https://network.example/"
 
-    assert says in client.get(f"/{language}/donate/").content.decode().replace("\u00a0", " ")
+    for page in ("donate/", "share/", "petitions/chechnya/thanks/"):
+        html = client.get(f"/{language}/{page}").content.decode().replace("\u00a0", " ")
+
+        assert '<a class="button' in html.partition('href="https://network.example/"')[0]
+        assert says in html
+        assert "network.example" in html.partition(says)[2]
