@@ -5,9 +5,16 @@ SUITE ?= test
 python := .venv/bin/python
 # Shaped like production, and good for nothing.
 deployed := env -u LOCAL -u EMAIL_DIGEST_KEY DATABASE_URL=postgresql:///petition EMAIL_URL=smtp://localhost:25 SITE_URL=https://example.org \
-	ALLOWED_HOSTS=example.org SECRET_KEY=check-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789
+	CONTACT_EMAIL=a@example.org CONTROLLER=Us HOSTING_COUNTRY=IS DONATE_URL=https://example.org ALLOWED_HOSTS=example.org \
+	SECRET_KEY=check-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789
 compile := $(python) -m uv pip compile pyproject.toml --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+
+# Languages without the admin, and what is read there alone.
+PARTLY := de fr es
+FOR_STAFF := 'templates/admin/*' 'petition/admin/*' 'petition/staff/*' 'petition/moderation/*' 'petition/models/*' 'petition/management/*' \
+	'campaign/admin.py' 'campaign/models.py' 'petition/retention.py' 'petition/organisation.py' 'petition/live_settings.py' 'config/*'
+collect := $(python) manage.py makemessages --no-obsolete --no-location --ignore var --ignore tests --ignore .venv
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -64,8 +71,9 @@ tests/web/lighthouse/node_modules: tests/web/lighthouse/package-lock.json
 	@touch $@
 
 messages: venv ## Collect and compile the translations; needs GNU gettext
-	$(python) manage.py makemessages --locale ru --no-obsolete --add-location file --ignore var --ignore tests
-	$(python) manage.py compilemessages --locale ru --ignore .venv --ignore var
+	$(collect) --locale ru
+	$(collect) $(PARTLY:%=--locale %) $(FOR_STAFF:%=--ignore %)
+	$(python) manage.py compilemessages --ignore .venv --ignore var
 
 lock: venv ## Pin all dependencies anew, in deploy/ and tests/web/lighthouse/
 	$(compile) -o deploy/requirements.txt

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -14,7 +15,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from parler.forms import TranslatableModelForm
 
 from campaign import figures, page_context
-from campaign.models import Figure, Page, Published, Report, Update
+from campaign.models import Figure, Page, Partner, Published, Report, Testimony, Update
+from campaign.share import pictures
 from petition.admin.base import ReadOnlyAdmin
 from petition.admin.translations import Missing, TextsAdmin
 from petition.models import Action, ShownWords
@@ -93,6 +95,51 @@ class UpdateAdmin(TextAdmin):
         row.published_at = row.published_at or timezone.now()
         context = {"page": row, "is_translated": True, "there": [row.get_current_language()], "is_preview": True}
         return render(request, "campaign/update.html", context)
+
+
+@admin.register(Testimony)
+class TestimonyAdmin(PublishedAdmin):
+    list_display = ["slug", "told_by", "publication", "missing"]
+    fields = ["slug", "words", "told_by", "source", "source_url", "published_at"]
+    ordering = ["-published_at"]
+    formfield_overrides = {URLField: {"assume_scheme": "https"}}
+
+    def preview(self, request: HttpRequest, row: Testimony) -> HttpResponse:
+        return render(request, "admin/campaign/testimony_preview.html", {"entries": [row], "is_preview": True})
+
+
+class PartnerForm(TranslatableModelForm):
+    upload = forms.ImageField(
+        label=gettext_lazy("picture"),
+        required=False,
+        help_text=gettext_lazy("A logo or a photo. It is made small, and loses what cameras write into it."),
+    )
+
+    def clean_upload(self) -> bytes | None:
+        file = self.cleaned_data["upload"]
+        return pictures.small(file) if file else None
+
+    def save(self, commit: bool = True) -> Partner:
+        if self.cleaned_data["upload"]:
+            self.instance.picture = self.cleaned_data["upload"]
+        saved: Partner = super().save(commit)
+        return saved
+
+
+@admin.register(Partner)
+class PartnerAdmin(PublishedAdmin):
+    """Partners and their tags are made by organisers; what their readers see beside the form is written here."""
+
+    form = PartnerForm
+    list_display = ["source", "publication", "missing"]
+    fields = ["source", "text", "upload", "picture_alt", "published_at"]
+    ordering = ["source"]
+
+    def preview(self, request: HttpRequest, row: Partner) -> HttpResponse:
+        return render(request, "admin/campaign/partner_preview.html", {"partner": row, "is_preview": True})
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Partner | None = None) -> list[str]:
+        return ["source"] if obj else []
 
 
 @admin.register(Figure)

@@ -43,13 +43,13 @@ class WordsForm(PublicForm):
         if letter := text_layout.unknown(words):
             raise ValidationError(
                 _(
-                    "The picture cannot show “%(letter)s”. It has letters of Latin, Cyrillic, Greek, Arabic and Hebrew,"
-                    " digits and punctuation. Please leave this character out."
+                    "The picture cannot show “%(letter)s”. It can show Latin, Cyrillic, Greek, Arabic and Hebrew"
+                    " letters, digits and punctuation. Please leave this character out."
                 ),
                 params={"letter": shown(letter)},
             )
         if text_layout.has_right_to_left(words) and not text_layout.can_shape():
-            raise ValidationError(_("This site cannot write Arabic and Hebrew on the picture at the moment."))
+            raise ValidationError(_("This site cannot draw Arabic or Hebrew letters at the moment."))
         return words
 
 
@@ -58,7 +58,7 @@ class PostForm(PublicForm):
 
     text = forms.CharField(
         label=_("Your text"),
-        help_text=_("Copy them, or change them as you like. The link to the petition goes along."),
+        help_text=_("Copy these words or change them. The link to the petition is added by itself."),
         max_length=POST_LENGTH,
         widget=forms.Textarea(attrs={"rows": 5, "dir": "auto", "data-limit": POST_LENGTH}),
         error_messages={"required": _("Write your text first."), "max_length": TOO_LONG},

@@ -1,3 +1,4 @@
+import hashlib
 from datetime import date
 from typing import Self, cast
 
@@ -10,10 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from parler.managers import TranslatableManager, TranslatableQuerySet
 from parler.models import TranslatableModel, TranslatedFields
 
-from petition.models import ShownWords
+from petition.models import ShownWords, Source
 
 # Paths of other views, which a page of that name would never be reached under.
-TAKEN = {"confirm", "petitions", "share", "updates", "withdraw", "words"}
+TAKEN = {"confirm", "partners", "petitions", "share", "updates", "withdraw", "words"}
 
 
 def refuse_taken(slug: str) -> None:
@@ -95,6 +96,55 @@ class Update(Published):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class Testimony(Published):
+    """What a survivor or a witness said, in words that are known already. Pages show none while there is none."""
+
+    slug = models.SlugField(_("short name"), unique=True, help_text=_("For staff. It names nobody."))
+    source_url = models.URLField(_("address of the source"), blank=True)
+    translations = TranslatedFields(
+        words=models.TextField(
+            _("words"), max_length=600, help_text=_("As they were published. Leave out what leads to a person.")
+        ),
+        told_by=models.CharField(
+            _("who said it"), max_length=100, help_text=_("Without a name: “a survivor, April 2017”.")
+        ),
+        source=models.CharField(_("source"), max_length=200),
+    )
+
+    class Meta:
+        verbose_name = _("testimony")
+        verbose_name_plural = _("testimonies")
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Partner(Published):
+    """Picture and text of a partner, beside the form, for readers who come by its links."""
+
+    source = models.OneToOneField(Source, models.CASCADE, primary_key=True, verbose_name=_("source"))
+    # In the database, as everything else, so that one backup holds all: a WebP file of some ten kilobytes.
+    picture = models.BinaryField(_("picture"), null=True, editable=False)
+    translations = TranslatedFields(
+        text=models.TextField(_("text"), max_length=600, help_text=_("Markdown: why your readers should sign.")),
+        picture_alt=models.CharField(
+            _("what the picture shows"), max_length=200, blank=True, help_text=_("For who cannot see it.")
+        ),
+    )
+
+    class Meta:
+        verbose_name = _("partner")
+        verbose_name_plural = _("partners")
+
+    def __str__(self) -> str:
+        return self.source_id
+
+    @property
+    def picture_version(self) -> str:
+        """Part of the name of the picture, which changes with it. Empty without a picture."""
+        return hashlib.sha256(bytes(self.picture)).hexdigest()[:8] if self.picture else ""
 
 
 class Figure(Published):

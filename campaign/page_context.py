@@ -6,16 +6,20 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
-from campaign.models import Page, Update
+from campaign.models import Page, Partner, Testimony, Update
 
-Row = TypeVar("Row", Page, Update)
+Row = TypeVar("Row", Page, Update, Testimony, Partner)
 
 # Pages around whose text there is more than text.
 TEMPLATES = {
+    "accessibility": "campaign/with_contact.html",
     "counter": "campaign/counter.html",
+    "demand": "campaign/demand.html",
     "donate": "campaign/donate.html",
     "how-to-help": "campaign/how_to_help.html",
+    "imprint": "campaign/with_contact.html",
     "press": "campaign/press.html",
+    "privacy": "campaign/privacy.html",
     "what-happened": "campaign/timeline.html",
 }
 # Parts of the home page, with no address of their own.
@@ -33,7 +37,7 @@ def in_a_language(row: Row) -> Row:
     return row
 
 
-def languages(row: Page | Update) -> list[str]:
+def languages(row: Page | Update | Testimony | Partner) -> list[str]:
     """Languages that the row is written in, in the order of settings.LANGUAGES."""
     there = set(row.get_available_languages())
     return [code for code, _name in settings.LANGUAGES if code in there]

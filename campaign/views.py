@@ -1,3 +1,4 @@
+from datetime import timedelta
 from http import HTTPStatus
 
 from django.conf import settings
@@ -5,21 +6,24 @@ from django.contrib.sitemaps import views as sitemap_views
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import get_language, get_language_from_request, override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaign import feeds, page_context, sitemaps, words_of_support
 from campaign.forms import FORMATS, PostForm, WordsForm
-from campaign.models import Page, Report, Update
+from campaign.models import Page, Partner, Report, Update
 from campaign.share import codes, links, pictures
 from petition import rate_limits
-from petition.models import Source
+from petition.counts import momentum
+from petition.models import Petition, Source
 from petition.web.cache_control import public_file, public_form, public_page
 from petition.web.page_cache import PAGE
 
 BUSY_SECONDS = 10
 UPDATES_ON_A_PAGE = 20
+SECURITY_TXT_LIFETIME = timedelta(days=180)
 
 
 @never_cache
@@ -113,6 +117,22 @@ def robots(request: HttpRequest) -> HttpResponse:
     return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
+@public_file
+@require_safe
+def security_txt(request: HttpRequest) -> HttpResponse:
+    """Where to report a security hole (RFC 9116), once the operator has named an address."""
+    if not settings.CONTACT_EMAIL:
+        raise Http404
+    expires = (timezone.now() + SECURITY_TXT_LIFETIME).replace(hour=0, minute=0, second=0, microsecond=0)
+    lines = [
+        f"Contact: mailto:{settings.CONTACT_EMAIL}",
+        f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
+        f"Preferred-Languages: {', '.join(code for code, _name in settings.LANGUAGES)}",
+        f"Canonical: {settings.SITE_URL}{request.path}",
+    ]
+    return HttpResponse("\n".join(lines) + "\n", "text/plain; charset=utf-8")
+
+
 def page_number(request: HttpRequest) -> int:
     """Number in `?page=`, read as the caches do: anything else is page 1."""
     typed = request.GET.get("page", "")
@@ -193,6 +213,25 @@ def picture(request: HttpRequest, name: str, version: str = "") -> HttpResponse:
     # Other sites may show it.
     headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
     return HttpResponse(pictures.of_campaign(name, get_language()), "image/png", headers=headers)
+
+
+@public_file
+@require_safe
+def picture_of_the_day(request: HttpRequest, number: str, version: str) -> HttpResponse:
+    """The picture of a link with the number of this day, whichever is asked for: it is drawn for ours alone."""
+    petition = Petition.find()
+    if petition is None:
+        raise Http404
+    headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
+    drawn = pictures.of_the_day(get_language() or "en", momentum.at_midnight(petition))
+    return HttpResponse(drawn, "image/png", headers=headers)
+
+
+@public_file
+@require_safe
+def partner_picture(request: HttpRequest, tag: str, version: str) -> HttpResponse:
+    partner = get_object_or_404(Partner.objects.published().exclude(picture=None), pk=tag)
+    return HttpResponse(bytes(partner.picture), "image/webp")
 
 
 @public_file

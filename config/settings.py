@@ -51,8 +51,23 @@ BIND_ADDRESS = env.str("GRANIAN_HOST", "127.0.0.1")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if LOCAL else [])
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 ADMIN_PATH = env.str("ADMIN_PATH", "admin").strip("/")
-DONATE_URL = env.str("DONATE_URL", "")
-# Where the button "Exit" leads: a site that nobody needs to explain.
+# Whose campaign it is: `petition.organisation` says what each is for. What is empty is not shown; a trial has examples.
+EXAMPLES = {
+    "CONTACT_EMAIL": "contact@example.org",
+    "CONTROLLER": "Example Organisation, 1 Example Street, Example City",
+    "DONATE_URL": "https://donate.example.org/",
+    "HOSTING_COUNTRY": "IS",
+    "SUPERVISORY_AUTHORITY": "https://authority.example.org/",
+}
+example = EXAMPLES if LOCAL else dict.fromkeys(EXAMPLES, "")
+CONTACT_EMAIL = env.str("CONTACT_EMAIL", example["CONTACT_EMAIL"])
+CONTROLLER = env.str("CONTROLLER", example["CONTROLLER"])
+DONATE_URL = env.str("DONATE_URL", example["DONATE_URL"])
+HOSTING_COUNTRY = env.str("HOSTING_COUNTRY", example["HOSTING_COUNTRY"])
+SUPERVISORY_AUTHORITY = env.str("SUPERVISORY_AUTHORITY", example["SUPERVISORY_AUTHORITY"])
+ORGANISATION_URL = env.str("ORGANISATION_URL", "") or "https://lgbtnet.org/"
+LEGAL_BASIS = env.str("LEGAL_BASIS", "") or "GDPR, Art. 6 (1) (a), Art. 9 (2) (a)"
+# Where the button "Leave this site" leads: a site that nobody needs to explain.
 EXIT_URL = env.str("EXIT_URL", "") or "https://www.wikipedia.org/"
 
 # Secrets.
@@ -179,11 +194,21 @@ elif LOCAL:
 EMAIL_FILE_PATH = str(VAR_DIR / "mail")
 EMAIL_TIMEOUT = 60
 MAIL_CONNECTIONS = env.str("MAIL_CONNECTIONS", "4")  # of each worker, while much is due
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"confirm@{SITE_HOST or 'localhost'}")
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{SITE_HOST} <confirm@{SITE_HOST or 'localhost'}>")
 
 # Languages.
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("ru", _("Russian"))]
+LANGUAGES = [
+    ("en", _("English")),
+    ("ru", _("Russian")),
+    ("de", _("German")),
+    ("fr", _("French")),
+    ("es", _("Spanish")),
+]
+# Complete are all texts in these; the others have the way of a signature, its mails and the home page.
+COMPLETE_LANGUAGES = ["en", "ru"]
+# Not yet read by a native speaker, unless the admin says so (LanguageApproval).
+MACHINE_MADE = ["de", "fr", "es"]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True

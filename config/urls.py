@@ -3,7 +3,7 @@ from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.urls import include, path
 
-from campaign.views import icon, robots, sitemap, start
+from campaign.views import icon, robots, security_txt, sitemap, start
 from config.local import mail
 from petition.api import counts_json
 from petition.health import healthz
@@ -19,6 +19,7 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("favicon.ico", icon, name="icon"),
     path("robots.txt", robots, name="robots"),
+    path(".well-known/security.txt", security_txt, name="security-txt"),
     path("sitemap.xml", sitemap, name="sitemap"),
     path("petitions/<slug:slug>/count.json", count_json, name="count-json"),
     path("petitions/<slug:slug>/counts.json", counts_json, name="counts-json"),

@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 
-from petition import identity
+from petition import consent, identity
 from petition.models import KeyFingerprint
 from petition.models.live_settings import RATE
 from petition.web.loopback import is_loopback
@@ -213,6 +213,17 @@ def database_forgets(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
             ' GRANT EXECUTE ON FUNCTION pg_switch_wal() TO "petition-worker";',
             id="petition.W003",
         )
+
+
+@register
+def consent_is_worded(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    for language, _name in settings.LANGUAGES:
+        if not consent.is_there(language):
+            yield Error(
+                f"There is no wording of the consent in the language {language}.",
+                hint=f"Write petition/consent/{consent.CURRENT}/{language}.txt, or take {language} out of LANGUAGES.",
+                id="petition.E020",
+            )
 
 
 def can_be_asked(options: dict[str, Any]) -> bool:

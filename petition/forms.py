@@ -42,8 +42,11 @@ class SignForm(PublicForm):
     )
     shows_name = forms.BooleanField(
         template_name=TICK,
-        label=_("Show my name and my words on this site"),
-        help_text=_("Only after a moderator has read them. Without this tick they are not even stored."),
+        label=_("Show my name and words on this site"),
+        help_text=_(
+            "A moderator reads them first. Then anyone can see and copy them. Without this tick they are not stored at"
+            " all."
+        ),
         required=False,
     )
     # A list of 240 names would be half of the page; the script loads it for whoever comes to this field.
@@ -73,7 +76,7 @@ class SignForm(PublicForm):
         if meant and self.data.get("email_as_typed", "").strip() != address:
             self.suggested_address = f"{local}@{meant}"
             raise ValidationError(
-                _("Did you mean %(suggestion)s? If your address is right as it is, press Sign again."),
+                _("Did you mean %(suggestion)s? If your address is right, press “Sign” again."),
                 code="likely_typo",
                 params={"suggestion": self.suggested_address},
             )
@@ -96,7 +99,8 @@ class SignForm(PublicForm):
         country = countries.find(typed)
         if typed and country is None:
             raise ValidationError(
-                _("We do not know a country of this name. Please check it, or leave it open."), code="invalid_choice"
+                _("We do not know a country by this name. Please check it, or leave the field empty."),
+                code="invalid_choice",
             )
         return country or ""
 

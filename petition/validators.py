@@ -40,10 +40,10 @@ def refuse_unreadable(text: str) -> None:
             params={"sign": shown(sign)},
         )
     if text and not has_something_to_see(text):
-        raise ValidationError(_("Nothing of this can be seen. Please type it again."), code="invisible")
+        raise ValidationError(_("None of this can be seen. Please type it again."), code="invisible")
     if (pile := pile_of_marks(text)) is not None:
         raise ValidationError(
-            _("Too many accents stand on one letter: %(letter)s. Please remove some."),
+            _("One letter has too many accents: %(letter)s. Please remove some."),
             code="marks",
             params={"letter": pile},
         )

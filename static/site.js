@@ -96,7 +96,8 @@ function countCharacters(field) {
   const show = () => {
     // As the server counts: in characters, a line break as two.
     const used = [...field.value.trim().replace(/\n/g, "\r\n")].length;
-    hint.textContent = hint.dataset.left.replace("#", number.format(field.dataset.limit - used));
+    const left = field.dataset.limit - used;
+    hint.textContent = hint.dataset[left < 0 ? "over" : "left"].replace("#", number.format(Math.abs(left)));
     hint.hidden = used === 0;
   };
   field.addEventListener("input", show);

@@ -30,6 +30,19 @@ class Migration(migrations.Migration):
             bases=(parler.models.TranslatableModelMixin, models.Model),
         ),
         migrations.CreateModel(
+            name='Partner',
+            fields=[
+                ('published_at', models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, help_text='In UTC. A time to come: shown from then on. Empty: a draft, which nobody sees.', null=True, verbose_name='published at')),
+                ('source', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='petition.source', verbose_name='source')),
+                ('picture', models.BinaryField(null=True, verbose_name='picture')),
+            ],
+            options={
+                'verbose_name': 'partner',
+                'verbose_name_plural': 'partners',
+            },
+            bases=(parler.models.TranslatableModelMixin, models.Model),
+        ),
+        migrations.CreateModel(
             name='Report',
             fields=[
                 ('shown', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, related_name='+', serialize=False, to='petition.shownwords', verbose_name='signature')),
@@ -40,6 +53,20 @@ class Migration(migrations.Migration):
                 'verbose_name': 'reported words',
                 'verbose_name_plural': 'reported words',
             },
+        ),
+        migrations.CreateModel(
+            name='Testimony',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('published_at', models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, help_text='In UTC. A time to come: shown from then on. Empty: a draft, which nobody sees.', null=True, verbose_name='published at')),
+                ('slug', models.SlugField(help_text='For staff. It names nobody.', unique=True, verbose_name='short name')),
+                ('source_url', models.URLField(blank=True, verbose_name='address of the source')),
+            ],
+            options={
+                'verbose_name': 'testimony',
+                'verbose_name_plural': 'testimonies',
+            },
+            bases=(parler.models.TranslatableModelMixin, models.Model),
         ),
         migrations.CreateModel(
             name='Update',
@@ -110,6 +137,45 @@ class Migration(migrations.Migration):
                 'managed': True,
                 'default_permissions': (),
                 'constraints': [models.UniqueConstraint(fields=('language_code', 'master'), name='campaign_page_translation_uniq_lang')],
+            },
+            bases=(parler.models.TranslatedFieldsModelMixin, models.Model),
+        ),
+        migrations.CreateModel(
+            name='PartnerTranslation',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('language_code', models.CharField(db_index=True, max_length=15, verbose_name='Language')),
+                ('text', models.TextField(help_text='Markdown: why your readers should sign.', max_length=600, verbose_name='text')),
+                ('picture_alt', models.CharField(blank=True, help_text='For who cannot see it.', max_length=200, verbose_name='what the picture shows')),
+                ('master', parler.fields.TranslationsForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='translations', to='campaign.partner')),
+            ],
+            options={
+                'verbose_name': 'partner Translation',
+                'db_table': 'campaign_partner_translation',
+                'db_tablespace': '',
+                'managed': True,
+                'default_permissions': (),
+                'constraints': [models.UniqueConstraint(fields=('language_code', 'master'), name='campaign_partner_translation_uniq_lang')],
+            },
+            bases=(parler.models.TranslatedFieldsModelMixin, models.Model),
+        ),
+        migrations.CreateModel(
+            name='TestimonyTranslation',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('language_code', models.CharField(db_index=True, max_length=15, verbose_name='Language')),
+                ('words', models.TextField(help_text='As they were published. Leave out what leads to a person.', max_length=600, verbose_name='words')),
+                ('told_by', models.CharField(help_text='Without a name: “a survivor, April 2017”.', max_length=100, verbose_name='who said it')),
+                ('source', models.CharField(max_length=200, verbose_name='source')),
+                ('master', parler.fields.TranslationsForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='translations', to='campaign.testimony')),
+            ],
+            options={
+                'verbose_name': 'testimony Translation',
+                'db_table': 'campaign_testimony_translation',
+                'db_tablespace': '',
+                'managed': True,
+                'default_permissions': (),
+                'constraints': [models.UniqueConstraint(fields=('language_code', 'master'), name='campaign_testimony_translation_uniq_lang')],
             },
             bases=(parler.models.TranslatedFieldsModelMixin, models.Model),
         ),

@@ -16,8 +16,8 @@ SUGGESTIONS = [
         " Add your voice. #100forjustice"
     ),
     gettext_noop(
-        "People in Chechnya were kidnapped and tortured, and some of them killed, for whom they love or who they are."
-        " The case was closed. I ask for an efficient investigation. #100forjustice"
+        "People in Chechnya were kidnapped and tortured, and some were killed, because of whom they love or who they"
+        " are. No criminal case was opened. I ask for an effective investigation. #100forjustice"
     ),
     gettext_noop(
         "I believe it was attention from all over the world that made the Russian authorities speak about the"
@@ -41,7 +41,7 @@ EMAIL = "mailto:?subject={subject}&body={text}%0D%0A%0D%0A{link}"
 def of_a_signer() -> str:
     """The text of somebody who has just signed."""
     return gettext(
-        "I have signed: the crimes against LGBT people in Chechnya must be investigated, and all those responsible"
+        "I have signed. The crimes against LGBT people in Chechnya must be investigated, and all those responsible"
         " brought to justice. Sign too. #100forjustice"
     )
 

@@ -9,12 +9,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
+from typing import IO
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.utils.translation import get_language_bidi, override, pgettext
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import get_language_bidi, npgettext, override, pgettext
 from PIL import Image, ImageDraw, ImageOps
 
 from campaign.share import text_layout
@@ -22,6 +24,8 @@ from campaign.share import text_layout
 HASHTAG = "#100forjustice"
 MARKS = 100
 SVG_BUNDLES = 4
+PREVIEW = "1200x630"
+SMALL = 480
 DRAWN = 2  # to be raised when pictures change by more than their words
 
 Colour = tuple[int, int, int]
@@ -126,18 +130,43 @@ def of_campaign(name: str, language: str) -> bytes:
         return png(draw(FORMATS[name], FORMATS[name].campaign, demand()), optimize=True)
 
 
+@lru_cache(maxsize=32)
+def of_the_day(language: str, number: int) -> bytes:
+    """Picture with the number of the day, as PNG: what messengers show in place of a bare link."""
+    size = FORMATS[PREVIEW]
+    with drawing, override(language):
+        return png(draw(size, size.campaign, demand(), headline=signatures(number)), optimize=True)
+
+
+def signatures(number: int) -> str:
+    # Translators: the large number on the picture of a link.
+    said = npgettext("on the picture", "%(number)s signature", "%(number)s signatures", number)
+    return said % {"number": intcomma(number)}
+
+
+def small(file: IO[bytes]) -> bytes:
+    """An uploaded picture as WebP of at most SMALL pixels each way, without what its camera wrote into it."""
+    with Image.open(file) as opened:
+        turned = ImageOps.exif_transpose(opened)
+        turned.thumbnail((SMALL, SMALL))
+        bare = turned.convert("RGBA" if turned.has_transparency_data else "RGB")
+    kept = BytesIO()
+    bare.save(kept, "WEBP", quality=80, method=6)
+    return kept.getvalue()
+
+
 def with_words(name: str, words: str) -> bytes:
     """Picture with a supporter's words, which `WordsForm` has checked, as PNG. Raises BusyError."""
     with one_at_a_time():
         return png(draw(FORMATS[name], FORMATS[name].own, words))
 
 
-def draw(size: Format, layout: Layout, words: str) -> Image.Image:
+def draw(size: Format, layout: Layout, words: str, headline: str = HASHTAG) -> Image.Image:
     picture = Image.new("RGB", (size.width, size.height), NIGHT)
     *others, last = strokes(layout.marks, layout.columns)
     draw_strokes(picture, layout.marks, others, STONE)
     draw_strokes(picture, layout.marks, [last], EMBER)
-    write(picture, layout.hashtag, hashtag(layout.hashtag.width, layout.hashtag.height), EMBER)
+    write(picture, layout.hashtag, in_one_line(headline, layout.hashtag.width, layout.hashtag.height), EMBER)
     box = layout.words
     write(picture, box, text_layout.fit(words, FONT, box.width, box.height, SIZES, READABLE), PALE)
     box = layout.sender
@@ -160,10 +189,10 @@ def version(language: str) -> str:
     return hashlib.sha256(drawn.encode()).hexdigest()[:8]
 
 
-@cache
-def hashtag(width: int, height: int) -> text_layout.Block:
+@lru_cache(maxsize=32)
+def in_one_line(words: str, width: int, height: int) -> text_layout.Block:
     """The hashtag in the largest size that fits, tried pixel by pixel, so that it is as wide as the marks."""
-    return text_layout.fit(HASHTAG, FONT, width, height, range(200, 20, -1))
+    return text_layout.fit(words.replace(" ", "\u00a0"), FONT, width, height, range(200, 20, -1))
 
 
 def write(picture: Image.Image, box: Box, block: text_layout.Block, colour: Colour) -> None:

@@ -4,19 +4,20 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
 from campaign import figures, markdown, page_context, words_of_support
-from campaign.models import Page, Update
+from campaign.models import Page, Partner, Testimony, Update
 from campaign.share import links, pictures
 from petition import dates
-from petition.models import ShownWords, Source
+from petition.counts import momentum
+from petition.models import Petition, ShownWords, Source
 
 register = template.Library()
 register.filter("long_day", dates.long_day)
 
 
 @register.simple_tag(takes_context=True, name="markdown")
-def to_html(context: template.Context, value: str) -> SafeString:
-    """Markdown as HTML, with the figures that it names."""
-    return markdown.to_html(figures.fill(value, context.get("facts")))
+def to_html(context: template.Context, value: str, *, under: int = 1) -> SafeString:
+    """Markdown as HTML, with the figures that it names; its headings come below a heading of level `under`."""
+    return markdown.to_html(figures.fill(value, context.get("facts")), under)
 
 
 @register.simple_tag(takes_context=True)
@@ -55,6 +56,43 @@ def picture_url(name: str) -> str:
     """Path of the campaign's picture in one of its formats, which changes with what is on it."""
     version = pictures.version(get_language() or "en")
     return reverse("campaign:picture-as-is", kwargs={"name": name, "version": version})
+
+
+@register.simple_tag
+def preview_picture() -> dict[str, str]:
+    """The picture that messengers show with a link: with the number of the day, once there is a petition."""
+    petition = Petition.find()
+    if petition is None:
+        return {"path": picture_url(pictures.PREVIEW), "alt": picture_alt()}
+    version = pictures.version(get_language() or "en")
+    number = momentum.at_midnight(petition)
+    said = f"{pictures.signatures(number)}. {pictures.demand()}"
+    return {
+        "path": reverse("campaign:picture-of-the-day", kwargs={"number": number, "version": version}),
+        "alt": gettext("A hundred tally marks, the last one in orange. Below them: %(words)s") % {"words": said},
+    }
+
+
+@register.simple_tag
+def testimonies(most: int | None = None) -> list[Testimony]:  # noqa: PT028  (no test)
+    """What survivors said, the newest first, each in the language of the page or another one."""
+    rows = Testimony.objects.published().latest_first().prefetch_related("translations")[:most]
+    return [page_context.in_a_language(row) for row in rows]
+
+
+@register.simple_tag(takes_context=True)
+def partner_here(context: template.Context) -> Partner | None:
+    """The partner by whose link the reader came, if editors wrote something for its readers."""
+    tag = context["request"].GET.get("from", "")
+    rows = Partner.objects.published().select_related("source").filter(pk=tag) if Source.is_tag(tag) else []
+    return next((page_context.in_a_language(row) for row in rows), None)
+
+
+@register.simple_tag
+def text_of(slug: str) -> Page | None:
+    """A page whose text is shown on another one."""
+    page = Page.objects.published().filter(slug=slug).first()
+    return page_context.in_a_language(page) if page else None
 
 
 @register.simple_tag

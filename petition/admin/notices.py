@@ -5,9 +5,26 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
-from petition import lookup
-from petition.models import Lookup
+from petition import lookup, organisation
+from petition.models import LanguageApproval, Lookup, Petition
+
+from . import languages
+
+
+def about_the_site(request: HttpRequest) -> dict[str, Any]:
+    """What readers miss, for those who can mend it: the environment, texts, and languages that nobody has read."""
+    lacks = []
+    if request.user.is_superuser or request.user.has_perm("petition.change_switches"):
+        lacks += [f"{name}: {gettext(why)}" for name, why in organisation.missing().items()]
+    if request.user.has_perm("petition.change_petition") and (petition := Petition.find()):
+        if not petition.safe_translation_getter("addressee", any_language=True):
+            lacks.append(gettext("The petition names nobody to whom it is addressed."))
+        if not petition.safe_translation_getter("plan", any_language=True):
+            lacks.append(gettext("The petition does not say what happens with the number."))
+    unread = LanguageApproval.unread() if request.user.has_perm("petition.add_languageapproval") else []
+    return {"lacks": lacks, "unread_languages": [languages.name(code) for code in unread]}
 
 
 def about_lookups(request: HttpRequest) -> dict[str, Any]:

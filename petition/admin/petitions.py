@@ -13,7 +13,7 @@ from .translations import TextsAdmin
 
 # The permission that each field asks for.
 FIELDS = {
-    "petition.change_petition": ["title", "addressee", "demand", "thanks", "pause_notice"],
+    "petition.change_petition": ["title", "addressee", "demand", "plan", "thanks", "pause_notice"],
     "petition.switch_petition": ["opened_at", "paused_at", "closed_at", "goal"],
     "petition.change_collected_before": ["collected_before", "collected_before_on", "collected_before_source"],
 }
@@ -42,6 +42,7 @@ class PetitionAdmin(TextsAdmin):
         "title",
         "addressee",
         "demand",
+        "plan",
         "thanks",
         "pause_notice",
         ("opened_at", "paused_at", "closed_at"),

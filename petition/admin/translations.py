@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -43,7 +44,8 @@ class TextsAdmin(Audited, TranslatableAdmin):
     @admin.display(description=_("missing language"))
     def missing(self, row: TranslatableModel) -> str:
         there = set(row.get_available_languages())
-        return ", ".join(name for code, name in languages.choices() if code not in there) or "–"
+        needed = set(settings.COMPLETE_LANGUAGES) - there
+        return ", ".join(name for code, name in languages.choices() if code in needed) or "–"
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None

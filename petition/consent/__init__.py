@@ -6,11 +6,16 @@ from pathlib import Path
 from django.utils.translation import get_language
 
 CURRENT = 1
+FOLDER = Path(__file__).parent
 
 
 @cache
 def _read(version: int, language: str) -> str:
-    return (Path(__file__).parent / str(version) / f"{language}.txt").read_text().strip()
+    return (FOLDER / str(version) / f"{language}.txt").read_text().strip()
+
+
+def is_there(language: str) -> bool:
+    return (FOLDER / str(CURRENT) / f"{language}.txt").is_file()
 
 
 def wording(version: int = CURRENT) -> str:

@@ -53,3 +53,10 @@ def of(petition: Petition) -> Momentum | None:
     shown = cells.values("country").annotate(amount=Sum("shown")).filter(amount__gt=0)
     countries = shown.count()
     return Momentum(days, countries if countries >= FEWEST_COUNTRIES else 0)
+
+
+def at_midnight(petition: Petition) -> int:
+    """The published number as the day began, UTC: one number for all of a day. One statement."""
+    midnight = timezone.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    before = PublishedHour.objects.filter(petition=petition, hour__lt=midnight)
+    return petition.collected_before + (before.aggregate(counted=Sum("counted"))["counted"] or 0)

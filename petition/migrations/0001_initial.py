@@ -52,6 +52,17 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='LanguageApproval',
+            fields=[
+                ('language', models.CharField(max_length=7, primary_key=True, serialize=False, verbose_name='language')),
+                ('approved_on', models.DateField(default=django.utils.timezone.localdate, editable=False, verbose_name='approved on')),
+            ],
+            options={
+                'verbose_name': 'approved language',
+                'verbose_name_plural': 'approved languages',
+            },
+        ),
+        migrations.CreateModel(
             name='ListedDomain',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -418,6 +429,7 @@ class Migration(migrations.Migration):
                 ('title', models.CharField(max_length=200, verbose_name='title')),
                 ('addressee', models.CharField(blank=True, max_length=200, verbose_name='addressee')),
                 ('demand', models.TextField(help_text='Plain paragraphs, separated by an empty line.', verbose_name='demand')),
+                ('plan', models.TextField(blank=True, db_default='', help_text='To whom it is handed, when, and what follows. Plain paragraphs. Empty: nothing is said of it.', verbose_name='what happens with the number')),
                 ('thanks', models.TextField(blank=True, verbose_name='thanks')),
                 ('pause_notice', models.CharField(blank=True, db_default='', help_text='Why, and when to come back. Empty: a general sentence.', max_length=300, verbose_name='notice while signing is paused')),
                 ('collected_before_source', models.CharField(blank=True, max_length=200, verbose_name='source of the signatures collected before')),

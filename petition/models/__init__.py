@@ -3,6 +3,7 @@ from .counts import Counts, CountsToken
 from .domains import SeenDomain
 from .forgetting import ForgottenHour
 from .invalidation import InvalidationCampaign
+from .language import LanguageApproval
 from .link import Link
 from .live_settings import ListedDomain, ListedNetwork, Switches, Verdict
 from .lookup import Lookup
@@ -39,6 +40,7 @@ __all__ = [
     "HourTally",
     "InvalidationCampaign",
     "KeyFingerprint",
+    "LanguageApproval",
     "Link",
     "ListedDomain",
     "ListedNetwork",

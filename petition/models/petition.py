@@ -39,6 +39,14 @@ class Petition(TranslatableModel):
         title=models.CharField(_("title"), max_length=200),
         addressee=models.CharField(_("addressee"), max_length=200, blank=True),
         demand=models.TextField(_("demand"), help_text=_("Plain paragraphs, separated by an empty line.")),
+        plan=models.TextField(
+            _("what happens with the number"),
+            blank=True,
+            db_default="",
+            help_text=_(
+                "To whom it is handed, when, and what follows. Plain paragraphs. Empty: nothing is said of it."
+            ),
+        ),
         thanks=models.TextField(_("thanks"), blank=True),
         pause_notice=models.CharField(
             _("notice while signing is paused"),

@@ -1,12 +1,15 @@
 from django import template
 from django.conf import settings
 from django.db.models import QuerySet
-from django.utils.translation import gettext
+from django.template.loader import get_template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext, override
 
 from petition import countries, dates, live_settings
 from petition.counts import momentum, tally
 from petition.forms import SignForm
-from petition.models import OutgoingMail, Petition, Source
+from petition.models import LanguageApproval, OutgoingMail, Petition, Source
 from petition.moderation import similar
 
 register = template.Library()
@@ -19,6 +22,16 @@ register.filter("country_name", countries.name)
 def seen_in_crowds(number: int) -> int | str:
     """How many of a group, for staff: of fewer than 20 not even whether there is one."""
     return number if number >= similar.SMALLEST else gettext("fewer than 20")
+
+
+@register.simple_tag(takes_context=True)
+def in_english_too(context: template.Context, name: str) -> SafeString:
+    """What a template on safety says in English, below what it says in a language that no native speaker has read."""
+    if not LanguageApproval.is_unread(get_language() or ""):
+        return SafeString()
+    with override("en"):
+        said = get_template(name).template.render(context.new({"suffix": "-en"}))  # type: ignore[attr-defined]
+    return format_html('<div class="in-english" lang="en" dir="ltr">{}</div>', mark_safe(said))  # noqa: S308
 
 
 @register.simple_tag(takes_context=True)

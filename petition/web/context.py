@@ -1,8 +1,8 @@
-from urllib.parse import urlsplit
-
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import get_language, get_language_info
+
+from petition import organisation
 
 
 def site(request: HttpRequest) -> dict[str, object]:
@@ -14,8 +14,7 @@ def site(request: HttpRequest) -> dict[str, object]:
     return {
         "site_url": settings.SITE_URL,
         "canonical_url": settings.SITE_URL + path,
-        "donate_url": settings.DONATE_URL,
-        "donate_host": urlsplit(settings.DONATE_URL).hostname,
+        "organisation": organisation.shown(),
         "exit_url": settings.EXIT_URL,
         "local": settings.LOCAL,
         "languages": [

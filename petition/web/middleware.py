@@ -61,7 +61,11 @@ def language_from_path(get_response: View) -> View:
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        language = get_language_from_path(request.path_info) or get_language_from_request(request)
+        language = get_language_from_path(request.path_info)
+        if not language:
+            asked = get_language_from_request(request)
+            # What is read here, the admin above all, is not translated into the others.
+            language = asked if asked in settings.COMPLETE_LANGUAGES else settings.LANGUAGE_CODE
         with translation.override(language):
             request.LANGUAGE_CODE = language
             response = get_response(request)

@@ -26,12 +26,30 @@ PATHS = [
     *(f"{slug}/" for slug in PAGES if slug != "home"),
     "words/",
     "updates/",
-    "updates/signing-again/",
+    "updates/new-site/",
     "share/",
 ]
 OF_PETITION = ["sign", "check-inbox", "confirm-code", "thanks", "withdraw", "withdrawn", "embed"]
 NAMES = {
-    *("English", "Russian", "forjustice", "JSON", "UTC"),
+    *(
+        "English",
+        "Deutsch",
+        "Fran",
+        "ais",
+        "Espa",
+        "Russian",
+        "forjustice",
+        "JSON",
+        "UTC",
+        "GDPR",
+        "Art",
+        "json",
+        "count",
+        "petitions",
+        "chechnya",
+        "lgbtnet",
+    ),
+    *("Example", "Organisation", "Street", "City", "contact", "donate", "authority", "example", "org"),
     *("Telegram", "WhatsApp", "Bluesky", "Facebook", "Mastodon", "localhost", "confirm", "http"),
     *("Gmail", "Outlook", "Yahoo", "iCloud", "Proton", "Yandex", "Mail"),
     "Poster",  # the name of a source, as organisers wrote it

@@ -75,7 +75,7 @@ def test_the_map_leaves_out_what_nobody_should_find(client):
     Update.objects.update(published_at=timezone.now() + timedelta(hours=1))
     paths = " ".join(sitemap(client))
 
-    for part in ("words", "thanks", "check-inbox", "withdraw", "embed", "admin", "/about/", "signing-again", "/home/"):
+    for part in ("words", "thanks", "check-inbox", "withdraw", "embed", "admin", "/about/", "new-site", "/home/"):
         assert part not in paths
 
 
@@ -122,7 +122,7 @@ def test_robots_are_told_of_the_map_and_not_of_the_admin(client):
 
 @pytest.mark.usefixtures("_site")
 def test_an_update_says_what_it_is_to_machines(client):
-    html = client.get("/en/updates/signing-again/").content.decode()
+    html = client.get("/en/updates/new-site/").content.decode()
 
     assert 'itemscope itemtype="https://schema.org/NewsArticle"' in html
     for name in ("headline", "datePublished", "articleBody"):

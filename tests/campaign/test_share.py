@@ -1,6 +1,7 @@
 """Speaking: the warning first, then pictures, words and links that carry them, without asking anything of a network."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -10,7 +11,8 @@ from django.utils import translation
 
 from campaign.models import Page
 from campaign.share import links, pictures
-from petition.models import OutgoingMail, Signature, Source
+from petition.models import OutgoingMail, PublishedHour, Signature, Source
+from petition.models.signature import this_hour
 from tests.support import server
 from tests.support.browser import needs_chromium, visitor
 
@@ -237,7 +239,8 @@ def test_the_partner_who_brought_her_goes_along(client, tag, is_kept):
         assert ("?from=partner" in html) == is_kept
         assert f"from={tag}" not in html or is_kept
         for name, (address, _attributes) in links_of(response).items():
-            if name != "To the petition":
+            # They go to the organisation.
+            if name not in ("To the petition", "Donate on the Network’s own site", "Russian LGBT Network"):
                 assert ("from=partner" in unquote(address)) == is_kept, name
 
 
@@ -327,7 +330,7 @@ def test_a_link_has_a_preview_in_its_language(client, language, settings):
     assert said["og:title"] == "Justice & <truth>"
     assert said["og:description"] == '"So" it is'
     assert said["og:url"] == f"{settings.SITE_URL}/{language}/"
-    assert said["og:image"] == f"{settings.SITE_URL}/{language}/share/picture-1200x630-{pictures.version(language)}.png"
+    assert said["og:image"] == f"{settings.SITE_URL}/{language}/share/link-150000-{pictures.version(language)}.png"
     assert (said["og:image:width"], said["og:image:height"]) == ("1200", "630")
     with translation.override(language):
         assert pictures.demand() in said["og:image:alt"]
@@ -420,3 +423,47 @@ def test_a_script_copies_her_text_and_hands_it_to_the_apps_of_her_device(browser
         handed = server.wait_until(lambda: page.evaluate("window.handed"))
         assert handed["text"] == "Mine"
         assert handed["url"].endswith("/en/")
+
+
+# The picture of a link has the number of the day.
+
+
+def link_picture(client, language="en"):
+    html = client.get(f"/{language}/").content.decode()
+    address = re.search(r'<meta property="og:image" content="([^"]+)">', html)[1]
+    return address.partition(links.settings.SITE_URL)[2]
+
+
+def move_number(petition, hours_ago, amount):
+    hour = this_hour() - timedelta(hours=hours_ago)
+    PublishedHour.objects.create(petition=petition, hour=hour, counted=amount)
+
+
+@pytest.mark.parametrize(("language", "says"), [("en", "1,234 signatures"), ("ru", "1\u00a0234 подписи")])
+def test_it_says_how_many_had_signed_when_the_day_began(client, petition, language, says):
+    move_number(petition, 48, 1_234 - petition.collected_before)
+    with translation.override(language):
+        assert pictures.signatures(1_234).replace(" ", "\u00a0") == says.replace(" ", "\u00a0")
+
+    first = link_picture(client, language)
+
+    assert "/link-1234-" in first
+    assert client.get(first).content == pictures.of_the_day(language, 1_234)
+
+
+def test_its_name_changes_with_the_day_and_not_within_it(client, petition):
+    before = link_picture(client)
+    move_number(petition, 0, 7)  # of this day
+    within = link_picture(client)
+    move_number(petition, 24, 5)
+    after = link_picture(client)
+
+    assert before == within
+    assert after != before
+    assert pictures.of_the_day("en", 1) != pictures.of_the_day("en", 2)
+
+
+def test_whatever_number_is_asked_for_ours_is_drawn(client, petition):
+    drawn = client.get(link_picture(client)).content
+
+    assert client.get("/en/share/link-999999999999-00000000.png").content == drawn

@@ -224,7 +224,7 @@ def test_the_command_writes_it(petition, tmp_path):
     [
         (["--out", "/nowhere/x.pdf"], "/nowhere/x.pdf cannot be written: No such file"),
         (["--out", "x.pdf", "--petition", "unknown"], "no such petition"),
-        (["--out", "x.pdf", "--language", "de"], "invalid choice: 'de'"),
+        (["--out", "x.pdf", "--language", "xx"], "invalid choice: 'xx'"),
         ([], "required: --out"),
     ],
 )

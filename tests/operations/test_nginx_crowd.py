@@ -206,7 +206,9 @@ def test_nobody_waits_for_the_page_of_another(app, port, path):
     assert {visitor.result().status for visitor in visitors} == {200}
 
 
-@pytest.mark.parametrize(("browser", "start"), [("ru-RU,ru;q=0.9", "/ru/"), ("de,en;q=0.5", "/en/"), ("", "/en/")])
+@pytest.mark.parametrize(
+    ("browser", "start"), [("ru-RU,ru;q=0.9", "/ru/"), ("de,en;q=0.5", "/de/"), ("ja,en;q=0.5", "/en/"), ("", "/en/")]
+)
 def test_who_opens_the_bare_address_is_led_to_a_language_even_without_the_app(app, port, browser, start):
     app.server.shutdown()
     app.server.server_close()

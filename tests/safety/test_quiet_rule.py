@@ -162,7 +162,7 @@ def test_in_a_trial_it_moves_with_each_signature_and_the_page_says_so(petition, 
 def test_the_page_says_why_the_number_moves_in_steps(quiet, client):
     said = " ".join(client.get(HOME).content.decode().split())
 
-    assert "So that nobody can see when a single person confirms, this number moves in steps" in said
+    assert "Nobody should see when a single person confirms. So this number moves in steps of a random size" in said
 
 
 @pytest.mark.django_db(transaction=True)

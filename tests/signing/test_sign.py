@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django.utils.html import escape
 
 from petition import signing
 from petition.mail import keys
@@ -477,5 +478,5 @@ def test_our_own_form_can(client, petition, sign_data, headers):
 def test_the_check_inbox_page_names_sender_and_subject(client, petition, settings):
     page = client.get(INBOX).content.decode()
 
-    assert settings.DEFAULT_FROM_EMAIL in page
+    assert escape(settings.DEFAULT_FROM_EMAIL) in page
     assert "Confirming your email address" in page

@@ -14,12 +14,13 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from campaign.models import Figure, Page, Report, Update
+from campaign.models import Figure, Page, Partner, Report, Testimony, Update
 from petition.mail.keys import Keyring
 from petition.models import (
     CountsToken,
     HeldSignature,
     InvalidationCampaign,
+    LanguageApproval,
     ListedDomain,
     ListedNetwork,
     Lookup,
@@ -215,6 +216,32 @@ ROUTES = {
         delete={SUPERUSER},
         translated=True,
     ),
+    **model(
+        "campaign_testimony",
+        "testimony",
+        view=only(EDITOR),
+        add=only(EDITOR),
+        change=only(EDITOR),
+        delete={SUPERUSER},
+        translated=True,
+    ),
+    **model(
+        "campaign_partner",
+        "partner",
+        view=only(EDITOR),
+        add=only(EDITOR),
+        change=only(EDITOR),
+        delete=only(EDITOR),
+        translated=True,
+    ),
+    **model(
+        "petition_languageapproval",
+        "language",
+        view=only(EDITOR),
+        add=only(EDITOR),
+        change=NOBODY,
+        delete=only(EDITOR),
+    ),
     **facts("campaign_report", "report", view=only(MODERATOR)),
     **model(
         "auth_user",
@@ -230,6 +257,9 @@ STATE = (
     *(User, Petition, Signature, OutgoingMail, Source, Page, Update, Figure, Report, StaffAction, TOTPDevice, Switches),
     InvalidationCampaign,
     Lookup,
+    Testimony,
+    Partner,
+    LanguageApproval,
 )
 
 # For each action of a list: who is offered it, and can do it.
@@ -247,6 +277,9 @@ ACTIONS = {
     ("page", "delete_selected"): {SUPERUSER},
     ("update", "delete_selected"): {SUPERUSER},
     ("figure", "delete_selected"): {SUPERUSER},
+    ("testimony", "delete_selected"): {SUPERUSER},
+    ("partner", "delete_selected"): only(EDITOR),
+    ("languageapproval", "delete_selected"): only(EDITOR),
     ("report", "leave"): only(MODERATOR),
     ("report", "hide"): only(MODERATOR),
     ("user", "delete_selected"): only(ADMINISTRATOR),
@@ -293,6 +326,9 @@ def make_rows(petition):
         "page": Page.objects.get(slug="about"),
         "update": Update.objects.get(),
         "figure": Figure.objects.get(slug="evacuated"),
+        "testimony": make_testimony(),
+        "partner": make_partner(),
+        "language": LanguageApproval.objects.create(language="de"),
         "report": make_report(make_signature),
         "switches": make_switches(),
         "network": ListedNetwork.objects.create(network="192.0.2.0/24", verdict=Verdict.BLOCK),
@@ -306,6 +342,19 @@ def make_report(make_signature):
     signature = make_signature(words="Doubtful", confirmed=True, approved_at=hour, name="Boris")
     Report.objects.add(signature.shown)
     return Report.objects.get()
+
+
+def make_testimony():
+    testimony = Testimony.objects.language("en").create(slug="one", words="They came", told_by="A survivor", source="S")
+    testimony.create_translation("ru", words="Они пришли", told_by="Выживший", source="S")
+    return testimony
+
+
+def make_partner():
+    source = Source.objects.create(slug="friends", title="Friends")
+    partner = Partner.objects.language("en").create(source=source, text="Sign with us")
+    partner.create_translation("ru", text="Подпишите с нами")
+    return partner
 
 
 def make_switches():
@@ -447,6 +496,9 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "auth.User",
         "campaign.Figure",
         "campaign.Page",
+        "campaign.Partner",
+        "campaign.Testimony",
+        "petition.LanguageApproval",
         "petition.Counts",
         "petition.CountsToken",
         "campaign.Report",

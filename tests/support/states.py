@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
+from io import BytesIO
 from pathlib import Path
 from typing import NoReturn, cast
 from urllib.parse import urlsplit
@@ -23,11 +24,12 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone, translation
+from PIL import Image
 
-from campaign.models import Page
+from campaign.models import Page, Partner, Testimony
 from campaign.share import pictures
 from petition import live_settings
-from petition.models import OutgoingMail, Petition, Signature, Switches
+from petition.models import OutgoingMail, Petition, Signature, Source, Switches
 from petition.models.signature import this_hour
 from petition.web import errors
 from tests.support import links
@@ -111,6 +113,40 @@ def home_with_everything_on_it(scene: Scene) -> HttpResponse:
     scene.change_petition(addressee="The Chairman of the Investigative Committee")
     write_words(scene.make_signature)
     return scene.get("")
+
+
+@state
+def home_by_the_link_of_a_partner(scene: Scene) -> HttpResponse:
+    write_partner(scene.language)
+    write_testimony(scene.language)
+    scene.change_petition(plan="At 175,000 the number is handed over.\n\nThen we tell here what was answered.")
+    return scene.get("", **{"from": "friends"})
+
+
+@state
+def demand_with_what_happens_with_the_number(scene: Scene) -> HttpResponse:
+    scene.change_petition(plan="At 175,000 the number is handed over.")
+    write_page(scene.language, "demand")
+    return scene.get("demand/")
+
+
+@state
+def home_in_a_language_that_nobody_has_read(scene: Scene) -> HttpResponse:
+    return cast(HttpResponse, scene.client.get("/de/"))
+
+
+@state
+def donate_without_a_page_for_it(scene: Scene) -> HttpResponse:
+    scene.set(DONATE_URL="")
+    write_page(scene.language, "donate")
+    return scene.get("donate/")
+
+
+@state
+def privacy_without_an_organisation(scene: Scene) -> HttpResponse:
+    scene.set(CONTACT_EMAIL="", CONTROLLER="", HOSTING_COUNTRY="")
+    write_page(scene.language, "privacy")
+    return scene.get("privacy/")
 
 
 @state
@@ -296,6 +332,32 @@ def write_words(make_signature: Callable[..., Signature]) -> None:
     make_signature(**approved, name="", words="Wir stehen zu euch.", language="de", country="DE")
     make_signature(**approved, name="أمل", words="العدالة للجميع", language="ar")
     make_signature(**approved, name="W" * 100, words="Long. " * 83, language="en", country="GS")
+
+
+def write_page(language: str, slug: str) -> None:
+    Page.objects.filter(slug=slug).delete()
+    Page.objects.language(language).create(slug=slug, title=slug, body="Text.")
+
+
+def write_partner(language: str) -> Partner:
+    source, _is_new = Source.objects.get_or_create(slug="friends", defaults={"title": "The Friends"})
+    drawn = BytesIO()
+    Image.new("RGB", (480, 240), "#336699").save(drawn, "WEBP")
+    Partner.objects.filter(source=source).delete()
+    partner: Partner = Partner.objects.language(language).create(
+        source=source, text="We sign, and ask **you** to sign.", picture=drawn.getvalue(), picture_alt="Two hands"
+    )
+    return partner
+
+
+def write_testimony(language: str) -> None:
+    Testimony.objects.language(language).create(
+        slug="one",
+        words="They came at night.",
+        told_by="A survivor, 2017",
+        source="A paper",
+        source_url="https://a.example/",
+    )
 
 
 # The seeded site.

@@ -16,8 +16,9 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 from django.utils import timezone
 
-from campaign.models import Page, Update
+from campaign.models import Page, Partner, Update
 from petition.links import make
+from petition.models import Source
 from petition.models.signature import this_hour
 from tests.conftest import make_petition
 from tests.support import links, server
@@ -103,6 +104,7 @@ VISITS = {
         Visit("/petitions/chechnya/counts.json", 405, method="POST"),
     ],
     "robots": [page("/robots.txt", type="text/plain"), Visit("/robots.txt", 405, method="POST")],
+    "security-txt": [drawn("/.well-known/security.txt", "text/plain")],
     "sitemap": [page("/sitemap.xml", type="application/xml")],
     "dev-mail": [Visit("/dev/mail/", 200)],
     "dev-mail-html": [Visit("/dev/mail/00000000-0000-0000-0000-000000000000/", 404)],
@@ -142,6 +144,14 @@ VISITS = {
     "campaign:picture-as-is": [
         drawn(SHARE + "/picture-1200x630-0123abcd.png", "image/png", own_resource_policy="cross-origin"),
         Visit(SHARE + "/picture-1x1-0123abcd.png", 404),
+    ],
+    "campaign:picture-of-the-day": [
+        drawn(SHARE + "/link-1-0123abcd.png", "image/png", own_resource_policy="cross-origin"),
+        Visit(SHARE + "/link-1-0123abcd.png", 405, method="POST"),
+    ],
+    "campaign:partner-picture": [
+        drawn("/{language}/partners/friends-0123abcd.webp", "image/webp"),
+        Visit("/{language}/partners/nobody-0123abcd.webp", 404),
     ],
     "campaign:poster": [drawn(SHARE + "/poster-a4.pdf", "application/pdf")],
     "campaign:code-svg": [drawn(SHARE + "/qr.svg", "image/svg+xml")],
@@ -231,6 +241,8 @@ def tokens(petition, make_signature):
     for slug in ("home", "about", "what-happened", "privacy"):
         Page.objects.language("en").create(slug=slug, title=slug, body="Some *text*, [a link](https://example.org).")
     Update.objects.language("en").create(slug="news", title="News", description="New", body="Some *text*.")
+    friends = Source.objects.create(slug="friends", title="The Friends")
+    Partner.objects.language("en").create(source=friends, text="Sign", picture=b"RIFF" + b"x" * 300)
     hour = this_hour()
     words = make_signature(confirmed=True, words="With you", approved_at=hour)
     pending, disowned, used, expired = (

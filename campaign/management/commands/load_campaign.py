@@ -28,7 +28,7 @@ PAGES = [
     "accessibility",
     "imprint",
 ]
-UPDATES = ["signing-again"]
+UPDATES = ["new-site"]
 
 
 class Command(BaseCommand):

@@ -1,0 +1,43 @@
+"""The organisation whose campaign it is: contact, controller and donations, as the operator configures them.
+
+What is not configured is not shown. The admin's start page and `check --deploy` name what is missing.
+"""
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils.translation import gettext_noop
+
+# What readers miss where the value is empty.
+NEEDED = {
+    "CONTACT_EMAIL": gettext_noop("Readers, journalists and finders of security holes have nobody to write to."),
+    "CONTROLLER": gettext_noop("The page on privacy does not say who answers for the data: name and postal address."),
+    "HOSTING_COUNTRY": gettext_noop(
+        "The page on privacy does not say in which country the data lies: two letters, such as IS."
+    ),
+    "DONATE_URL": gettext_noop("The page on donations leads to the front page of the organisation."),
+}
+
+
+def missing() -> dict[str, str]:
+    """Names of the values in the environment that are empty or a mere example, and what readers miss for it."""
+    return {name: why for name, why in NEEDED.items() if getattr(settings, name) in ("", settings.EXAMPLES[name])}
+
+
+def shown() -> dict[str, object]:
+    """What pages show of the organisation; empty where nothing is configured."""
+    return {
+        "url": settings.ORGANISATION_URL,
+        "host": urlsplit(settings.ORGANISATION_URL).hostname,
+        "email": settings.CONTACT_EMAIL,
+        "controller": settings.CONTROLLER,
+        "country_code": settings.HOSTING_COUNTRY,
+        "legal_basis": settings.LEGAL_BASIS,
+        "authority": settings.SUPERVISORY_AUTHORITY,
+        "authority_host": urlsplit(settings.SUPERVISORY_AUTHORITY).hostname,
+        "donate_url": settings.DONATE_URL or settings.ORGANISATION_URL,
+        "donate_host": urlsplit(settings.DONATE_URL or settings.ORGANISATION_URL).hostname,
+        "takes_donations": bool(settings.DONATE_URL),
+        "is_example": settings.LOCAL
+        and any(getattr(settings, name) == value for name, value in settings.EXAMPLES.items()),
+    }
