@@ -215,6 +215,21 @@ def database_forgets(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
         )
 
 
+@register(Tags.database, deploy=True)
+def database_answers(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Before a deployment alone: a server that starts before its database waits for it."""
+    if not can_be_asked(kwargs):
+        return
+    try:
+        connection.ensure_connection()
+    except OperationalError:
+        yield Error(
+            "The database does not answer.",
+            hint="Is PostgreSQL running, does DATABASE_URL name it, and may this user log in?",
+            id="petition.E021",
+        )
+
+
 @register
 def consent_is_worded(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     for language, _name in settings.LANGUAGES:

@@ -22,6 +22,7 @@ from django.db import OperationalError, ProgrammingError, connection, transactio
 from django.utils import timezone
 from psycopg2.errors import InsufficientPrivilege, LockNotAvailable
 
+from petition import clock
 from petition.models import ForgottenHour
 from petition.models.signature import this_hour
 
@@ -69,7 +70,7 @@ class LaterError(Exception):
 def forget_ended_hour() -> bool:
     """Forget what the last hour left, unless that is done; return whether anything was.
 
-    Not for use in a transaction.
+    Not for use in a transaction. Raises WrongClockError.
     """
     now = this_hour()
     if ForgottenHour.objects.filter(hour=now - timedelta(hours=1), finished_at__isnull=False).exists():
@@ -84,8 +85,9 @@ def forget_ended_hour() -> bool:
 
 def forget(end: datetime) -> int:
     """Forget the order of what was touched before this hour began, and all that was deleted; return how many signatures
-    were written anew. Raises LaterError.
+    were written anew. Raises LaterError and WrongClockError.
     """
+    clock.require_right()
     with _alone():
         return _forget(end)
 

@@ -1,16 +1,19 @@
 """What is deleted by the clock. `docs/privacy.md` promises these times."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from petition import withdrawn_list
+from petition import clock, withdrawn_list
 from petition.models import (
     AddressMark,
     DailySalt,
@@ -30,13 +33,38 @@ from petition.models.domains import KEPT_DAYS
 from petition.models.lookup import QUESTION_DAYS
 
 SALT_DAYS = 1
+LAPSED = "lapsed signatures"
+UNUSUAL_HOURS, UNUSUAL_NUMBER, UNUSUAL_SHARE = 26, 100, 0.1
+
+logger = logging.getLogger(__name__)
 
 
-def purge() -> dict[str, int]:
-    """Delete what has had its time; return how many of each."""
+def waits_for_a_person() -> bool:
+    """Whether lapsed signatures are kept until a person has said that they may go.
+
+    An hour's worth lapses in an hour. When more than a day's worth does at once, a worker was away for long, or the
+    clock of the database has jumped, and those signers may still have a mail to open. Costs two statements, or three.
+    """
+    since = Retention.objects.filter(kind=LAPSED).annotate(since=Now() - F("ran_at"))
+    if not since.filter(since__gt=timedelta(hours=UNUSUAL_HOURS)).exists():
+        return False
+    lapsed = Signature.objects.lapsed().count()
+    return lapsed >= UNUSUAL_NUMBER and lapsed > UNUSUAL_SHARE * Signature.objects.pending().count()
+
+
+def purge(*, is_agreed: bool = False) -> dict[str, int]:
+    """Delete what has had its time; return how many of each. Raises WrongClockError.
+
+    Unusually many lapsed signatures stay, and are not counted, unless a person has agreed.
+    """
+    clock.require_right()
     today = datetime.now(UTC).date()
-    purged = {
-        "lapsed signatures": Signature.objects.lapsed().purge(),
+    purged = {}
+    if is_agreed or not waits_for_a_person():
+        purged[LAPSED] = Signature.objects.lapsed().purge()
+    else:
+        logger.warning("Unusually many signatures have lapsed at once; they stay until somebody runs purge --agree")
+    purged |= {
         "expired links": Link.objects.too_old().delete()[0],
         "names and words nobody approved": ShownWords.objects.never_reviewed().hide(),
         "abuse signals": Signature.objects.older_than_abuse_signals().clear_abuse_signals(),
@@ -61,7 +89,7 @@ def purge() -> dict[str, int]:
 def kinds() -> dict[str, tuple[Promise | str, str]]:
     """What `purge` deletes, in the words of the admin, and when."""
     return {
-        "lapsed signatures": (_("Signatures that nobody confirmed"), after(settings.CONFIRMATION_DAYS + 1)),
+        LAPSED: (_("Signatures that nobody confirmed"), after(settings.CONFIRMATION_DAYS + 1)),
         "expired links": (_("Links and codes in mails"), after(settings.CONFIRMATION_DAYS + 1)),
         "names and words nobody approved": (
             _("Names and words that nobody has approved"),

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils.translation import gettext
 
-from petition import lookup, organisation
+from petition import lookup, organisation, retention
 from petition.models import LanguageApproval, Lookup, Petition
 
 from . import languages
@@ -18,6 +18,10 @@ def about_the_site(request: HttpRequest) -> dict[str, Any]:
     lacks = []
     if request.user.is_superuser or request.user.has_perm("petition.change_switches"):
         lacks += [f"{name}: {gettext(why)}" for name, why in organisation.missing().items()]
+    if request.user.has_perm("petition.view_retention") and retention.waits_for_a_person():
+        lacks.append(
+            gettext("Unusually many signatures have lapsed at once. Look at the clock, then run purge --agree.")
+        )
     if request.user.has_perm("petition.change_petition") and (petition := Petition.find()):
         if not petition.safe_translation_getter("addressee", any_language=True):
             lacks.append(gettext("The petition names nobody to whom it is addressed."))

@@ -9,6 +9,7 @@ that fall due again: at most one of them for each of its connections has been se
 
 import logging
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +20,14 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
-from django.utils import timezone
+from django.db.models.functions import Now
 from nacl.exceptions import CryptoError
 
 from petition import identity, live_settings, rate_limits
 from petition.mail import messages
 from petition.mail.keys import Keyring, NoSecretError, Opened
 from petition.mail.smtp import Fate, Outcome, Parcel, Post
-from petition.models import AddressMark, OutgoingMail
+from petition.models import AddressMark, Heartbeat, OutgoingMail
 from petition.models.link import token_digests
 from petition.models.mail import OutgoingMailQuerySet
 from petition.moderation import domains
@@ -41,18 +42,31 @@ SPARE_MINUTES = 4
 BATCH = 100
 # So few go over one connection: opening another takes longer.
 FEW = 30
+# So many that were once left unanswered are tried at once, and for so long several connections are used after one was.
+UNANSWERED = 4
+WARY_SECONDS = 300
 # Minutes until the next try after a temporary refusal: then hourly, for a day in all.
 BACKOFF = [1, 5, 15, 60, *[60] * 23]
 PERMANENT = range(500, 600)
 # How long a mail is remembered as counted against the limit of its address: longer than it is tried.
 COUNTED_SECONDS = 172_800
 DIGEST_THREADS = 2
+BEAT_SECONDS = 5
 
+# What the server once took and left unanswered holds up a connection again: it waits until nothing else does.
 CLAIM = """
-    WITH due AS (
+    WITH others AS (
         SELECT id, due_at FROM petition_outgoingmail
         WHERE parked_at IS NULL AND due_at <= statement_timestamp() AND key_id = ANY(%(keys)s)
+            AND (attempts = 0 OR last_status IS NOT NULL)
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), unanswered AS (
+        SELECT id, due_at FROM petition_outgoingmail
+        WHERE parked_at IS NULL AND due_at <= statement_timestamp() AND key_id = ANY(%(keys)s)
+            AND attempts > 0 AND last_status IS NULL AND NOT EXISTS (SELECT FROM others)
+        ORDER BY due_at LIMIT %(unanswered)s FOR UPDATE SKIP LOCKED
+    ), due AS (
+        SELECT id, due_at FROM others UNION ALL SELECT id, due_at FROM unanswered
     )
     UPDATE petition_outgoingmail mail SET due_at = statement_timestamp() + make_interval(mins => %(minutes)s)
     FROM due WHERE mail.id = due.id
@@ -88,7 +102,7 @@ def claim(ring: Keyring, limit: int = BATCH) -> list[OutgoingMail]:
 
     In no order, unless mails are not shuffled at all.
     """
-    values = {"keys": ring.ids(), "minutes": CLAIM_MINUTES, "limit": limit}
+    values = {"keys": ring.ids(), "minutes": CLAIM_MINUTES, "limit": limit, "unanswered": min(limit, UNANSWERED)}
     mails = list(OutgoingMail.objects.raw(CLAIM, values))
     if not settings.MAIL_SHUFFLE_SECONDS:
         return sorted(mails, key=attrgetter("was_due_at"))
@@ -109,8 +123,10 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
     ring = Keyring()
     claimed = claim(ring)
     if not claimed:
+        beat()
         return 0
-    begin_until = claimed[0].due_at - timedelta(minutes=SPARE_MINUTES)
+    # By a clock that nobody sets.
+    begin_until = time.monotonic() + (CLAIM_MINUTES - SPARE_MINUTES) * 60
     recognised = recognise(claimed, ring)
     quiet = unwanted(recognised)
     finish(quiet)
@@ -119,8 +135,11 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
         Parcel(mail, messages.compose(mail, opened), opened.address) for mail, opened, _digest in recognised
     )
 
+    is_held_up = False
+
     def take() -> Parcel | None:
-        return waiting.popleft() if waiting and not stopping() and timezone.now() < begin_until else None
+        may = not (stopping() or is_held_up) and time.monotonic() < begin_until
+        return waiting.popleft() if waiting and may else None
 
     try:
         if waiting:
@@ -129,8 +148,14 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
             over = over_mail_limit(recognised)
             finish(over)
             waiting = deque(parcel for parcel in waiting if parcel.mail not in over)
-            for outcomes in post.carry(take, several=len(waiting) > FEW):
+            several = len(waiting) > FEW or time.monotonic() < _wary_until
+            for outcomes in post.carry(take, several=several):
                 settle(outcomes)
+                if any(outcome.fate is Fate.SILENT for outcome in outcomes):
+                    # The others are taken up again at once, over several connections.
+                    is_held_up = be_wary() and not several
+                if any(outcome.fate is Fate.SENT for outcome in outcomes):
+                    beat()
                 waiting.extendleft(outcome.parcel for outcome in outcomes if outcome.away)
     except BaseException:
         # Being told to stop is one, too: a connection in the middle of a mail is of no more use.
@@ -141,6 +166,27 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
     signed = {known.mail.signature_id: known.opened.address for known in recognised if known.mail.signature_id}
     domains.name_shared(signed)
     return len(claimed) - len(waiting)
+
+
+_wary_until = 0.0
+
+
+def be_wary() -> bool:
+    """From now on use several connections for a while, so that a silent server cannot stop all mail; always True."""
+    global _wary_until
+    _wary_until = time.monotonic() + WARY_SECONDS
+    return True
+
+
+_beats_at = 0.0
+
+
+def beat() -> None:
+    """Note that mail goes out, or that none has to; every few seconds is enough."""
+    global _beats_at
+    if time.monotonic() >= _beats_at:
+        Heartbeat.beat(Heartbeat.Part.MAIL)
+        _beats_at = time.monotonic() + BEAT_SECONDS
 
 
 def release(mails: Iterable[OutgoingMail]) -> None:
@@ -187,7 +233,7 @@ def _open(mail: OutgoingMail, ring: Keyring) -> Opened | None:
         identity.normalise(opened.address)
     except NoSecretError:
         # Another worker has sealed it anew since we claimed it.
-        _claimed(mail).update(due_at=timezone.now())
+        _claimed(mail).update(due_at=Now())
         return None
     except (CryptoError, ValueError):
         logger.exception("%s holds no address that its key opens; parked", mail)
@@ -222,7 +268,7 @@ def settle(outcomes: list[Outcome]) -> None:
         match outcome.fate:
             case Fate.REFUSED:
                 refuse(outcome.parcel.mail, outcome.status or -1)
-            case Fate.BROKEN:
+            case Fate.BROKEN | Fate.SILENT:
                 retry_later(outcome.parcel.mail, None)
             case Fate.UNSENDABLE:
                 park(outcome.parcel.mail, None)
@@ -247,12 +293,12 @@ def retry_later(mail: OutgoingMail, status: int | None) -> None:
     if mail.attempts >= len(BACKOFF):
         park(mail, status)
         return
-    due_at = timezone.now() + timedelta(minutes=BACKOFF[mail.attempts])
+    due_at = Now() + timedelta(minutes=BACKOFF[mail.attempts])
     _claimed(mail).update(due_at=due_at, attempts=mail.attempts + 1, last_status=status)
     logger.info("%s was put off: %s", mail, status)
 
 
 def park(mail: OutgoingMail, status: int | None) -> None:
     """Stop trying; staff see the status code until the row is purged."""
-    _claimed(mail).update(parked_at=timezone.now(), attempts=mail.attempts + 1, last_status=status)
+    _claimed(mail).update(parked_at=Now(), attempts=mail.attempts + 1, last_status=status)
     logger.warning("%s was parked: %s", mail, status)

@@ -24,6 +24,8 @@ from petition.models import OutgoingMail
 logger = logging.getLogger(__name__)
 
 OK, FORWARDED, CLOSING = 250, 251, 421
+# How long a server may look at a text before it answers. Others wait meanwhile, so not the minutes of RFC 5321.
+ANSWER_SECONDS = 15
 
 
 class Parcel(NamedTuple):
@@ -47,7 +49,8 @@ class Fate(Enum):
 
     SENT = auto()  # the server has said 250
     REFUSED = auto()  # it has said something else
-    BROKEN = auto()  # it has said nothing
+    BROKEN = auto()  # it hung up
+    SILENT = auto()  # it took the text and said nothing for ANSWER_SECONDS
     UNSENDABLE = auto()  # nobody can: what was in the box is no address
     NOT_BEGUN = auto()  # the server is away
 
@@ -113,7 +116,7 @@ class Connection:
                 # Our sender is the same for every mail, so this is between us and the server.
                 raise _away(error) from error
             # A dropped or silent connection may be this mail's doing, so it steps back and the next one starts afresh.
-            return Fate.BROKEN, None
+            return (Fate.SILENT if _timed_out(error) else Fate.BROKEN), None
         except ValueError:
             logger.exception("%s cannot be written to its recipient; parked", parcel.mail)
             return Fate.UNSENDABLE, None
@@ -132,6 +135,13 @@ class Connection:
         except (OSError, smtplib.SMTPException):
             # It is of no use any more; dropping it is all that was wanted.
             self.backend.connection = None  # type: ignore[attr-defined]
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    """Whether a time-out is at the bottom of it: smtplib says of one only that the connection was closed."""
+    while error and not isinstance(error, TimeoutError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _away(error: Exception) -> ServerAwayError:
@@ -161,12 +171,16 @@ def converse(smtp: smtplib.SMTP, sender: str, recipient: str, content: bytes) ->
             with suppress(smtplib.SMTPServerDisconnected):
                 smtp.rset()
         raise smtplib.SMTPRecipientsRefused({recipient: (status, text)})
+    if smtp.sock:
+        smtp.sock.settimeout(max(ANSWER_SECONDS, settings.EMAIL_TIMEOUT))
     try:
         status, text = smtp.data(content)
     except smtplib.SMTPDataError:
         raise
     except (OSError, smtplib.SMTPException) as error:
         raise UnansweredError from error
+    if smtp.sock:
+        smtp.sock.settimeout(settings.EMAIL_TIMEOUT)
     if status != OK:
         raise smtplib.SMTPDataError(status, text)
 

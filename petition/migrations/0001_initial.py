@@ -45,6 +45,13 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Heartbeat',
+            fields=[
+                ('part', models.CharField(choices=[('web', 'Web'), ('mail', 'Mail'), ('fold', 'Fold')], max_length=10, primary_key=True, serialize=False)),
+                ('beat_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+        ),
+        migrations.CreateModel(
             name='KeyFingerprint',
             fields=[
                 ('name', models.CharField(max_length=30, primary_key=True, serialize=False)),

@@ -2,6 +2,7 @@ from .audit import Action, StaffAction
 from .counts import Counts, CountsToken
 from .domains import SeenDomain
 from .forgetting import ForgottenHour
+from .heartbeat import Heartbeat
 from .invalidation import InvalidationCampaign
 from .language import LanguageApproval
 from .link import Link
@@ -35,6 +36,7 @@ __all__ = [
     "DailySalt",
     "DayTally",
     "ForgottenHour",
+    "Heartbeat",
     "HeldReason",
     "HeldSignature",
     "HourTally",

@@ -15,7 +15,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from django.utils import timezone
 
 from petition import identity, signing, withdrawal
-from petition.mail import messages, queue
+from petition.mail import messages, queue, smtp
 from petition.mail.keys import Keyring
 from petition.mail.smtp import Post, ServerAwayError
 from petition.models import AddressMark, OutgoingMail
@@ -28,12 +28,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _settings(settings):
+def _settings(settings, monkeypatch):
     settings.SITE_URL, settings.SITE_HOST = "https://site.example", "site.example"
     settings.DEFAULT_FROM_EMAIL = "confirm@site.example"
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST = "127.0.0.1"
     settings.EMAIL_TIMEOUT = 10
+    monkeypatch.setattr(queue, "_wary_until", 0.0)
 
 
 @pytest.fixture
@@ -259,7 +260,8 @@ def test_refusals_among_many_concern_those_mails_alone(sign, server):
 
     server.commands.clear()
     due_again()
-    assert queue.deliver_due() == 4
+    # What was answered first.
+    assert [queue.deliver_due(), queue.deliver_due()] == [2, 2]
     assert Counter(server.recipients()) == Counter(set(MANY) - {spam, nobody})
 
 
@@ -302,7 +304,8 @@ def test_a_server_that_dies_within_the_texts_costs_no_more_than_one_try_for_each
     server.on_data = lambda recipient: None
     server.commands.clear()
     due_again()
-    queue.deliver_due()
+    while queue.deliver_due():
+        pass
     assert Counter(server.recipients()) == Counter(MANY)
     assert not mails().exists()
 
@@ -677,3 +680,54 @@ def test_mail_is_never_sent_in_the_clear_if_starttls_was_asked_for(sign, server,
     assert away() == smtplib.SMTPNotSupportedError.__name__
     nothing_happened(due_at)
     assert server.received == []
+
+
+# Servers that take a text and never answer.
+
+SILENT = [f"silent{number}@example.org" for number in range(6)]
+OTHERS = [f"other{number}@example.org" for number in range(14)]
+PATIENCE = 3.0
+
+
+@pytest.fixture
+def silent(server, settings, monkeypatch):
+    """It never answers for these; nobody else has to wait for longer than PATIENCE."""
+    settings.EMAIL_TIMEOUT = PATIENCE
+    monkeypatch.setattr(smtp, "ANSWER_SECONDS", PATIENCE)
+    for address in SILENT:
+        server.commands["TAKEN", address] = HANG
+    return server
+
+
+def until(done):
+    """How long it took, by turns of the worker."""
+    started = time.monotonic()
+    while not done():
+        queue.deliver_due()
+    return time.monotonic() - started
+
+
+def test_many_that_are_never_answered_are_left_side_by_side_and_not_one_after_the_other(sign, silent):
+    sign(*SILENT, *OTHERS)
+
+    took = until(lambda: not mails().filter(attempts=0).exists())
+
+    assert set(OTHERS) <= set(silent.recipients())
+    assert sorted(recipient(mail) for mail in mails()) == SILENT
+    # One after the other they would take six times as long.
+    assert took < (len(SILENT) - 1) * PATIENCE
+
+
+def test_they_are_tried_again_when_nobody_else_waits_and_all_at_once(sign, silent):
+    sign(*SILENT)
+    until(lambda: not mails().filter(attempts=0).exists())
+    due_again()
+    sign(ANNA)
+
+    assert queue.deliver_due() == 1
+    assert ANNA in silent.recipients()
+
+    started = time.monotonic()
+    assert queue.deliver_due() == queue.UNANSWERED
+    assert time.monotonic() - started < (queue.UNANSWERED - 1) * PATIENCE
+    assert mails().filter(attempts=2).count() == queue.UNANSWERED

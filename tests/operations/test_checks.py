@@ -159,6 +159,16 @@ def test_several_faults_are_told_at_once():
         assert f"petition.{identifier}" in said
 
 
+def test_a_deployment_is_not_passed_without_its_database(tmp_path):
+    nowhere = f"postgresql:///petition?host={tmp_path}"
+    check_refusal(
+        manage("check", "--deploy", "--database", "default", DATABASE_URL=nowhere), "E021", "Is PostgreSQL running"
+    )
+    # A server that starts before its database waits for it.
+    code, said = manage("check", "--database", "default", DATABASE_URL=nowhere)
+    assert (code, "E021" in said) == (0, False), said
+
+
 @pytest.mark.django_db(transaction=True)
 class TestCompleteEnvironment:
     def test_starts_without_a_warning(self):
@@ -380,7 +390,7 @@ def test_each_check_is_provoked_here():
     """A new check needs a row above."""
     with (server.PROJECT / "petition/checks.py").open() as file:
         defined = {line.split('"')[1].removeprefix("petition.") for line in file if 'id="petition.' in line}
-    elsewhere = {"E020", "E003", "E012", "E013", "E019", "W001", "W002", "W003"}
+    elsewhere = {"E020", "E021", "E003", "E012", "E013", "E019", "W001", "W002", "W003"}
 
     assert defined == {identifier for identifier, _broken, _hint in REFUSALS} | elsewhere
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from petition import forgetting
+from petition import clock, forgetting
 from petition.models.signature import this_hour
 
 
@@ -14,4 +14,6 @@ class Command(BaseCommand):
             written = forgetting.forget(this_hour())
         except forgetting.LaterError:
             raise CommandError("Something was in use. What was done stays done; try again.") from None
+        except clock.WrongClockError as error:
+            raise CommandError(f"{error} Nothing was done.") from error
         return f"Forgotten; {written} signatures were written anew in random order."

@@ -8,12 +8,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
-from petition import forgetting, lookup, retention, withdrawn_list
+from petition import clock, forgetting, lookup, retention, withdrawn_list
 from petition.checks import of_the_worker
 from petition.counts import publication, tally
 from petition.mail import queue
 from petition.mail.keys import Keyring
 from petition.mail.smtp import Post, ServerAwayError
+from petition.models import Heartbeat
 from petition.moderation import invalidation
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ FOLD_SECONDS = 1
 PURGE_SECONDS = 3_600
 FORGET_SECONDS = 10  # it is asked so often whether an hour has ended
 KEYS_SECONDS = 30
+CLOCK_SECONDS = 10
+BEAT_SECONDS = 5
 CAMPAIGN_SECONDS = 0.5
 AWAY_SECONDS = (1, 2, 5, 15, 30)
 
@@ -70,11 +73,16 @@ class Command(BaseCommand):
         lookup.answer_due(Keyring())
         while withdrawn_list.write():
             pass
-        # Purging writes to the ledger too, so folding comes last.
-        purged = sum(retention.purge().values())
+        purged = 0
+        try:
+            # Purging writes to the ledger too, so folding comes last.
+            purged = sum(retention.purge().values())
+        except clock.WrongClockError as error:
+            self.stderr.write(f"{error} Nothing is purged or published.")
         while rows := tally.fold():
             folded += rows
-        publication.publish()
+        if clock.is_right():
+            publication.publish()
         return f"Dealt with {sent} mails, folded {folded} changes, purged {purged} rows."
 
     def run(self) -> None:
@@ -82,11 +90,14 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
         post = Post()
-        fold_at = purge_at = mail_at = forget_at = keys_at = 0.0
-        away = 0
+        fold_at = purge_at = mail_at = forget_at = keys_at = clock_at = beat_at = 0.0
+        away, is_clock_right = 0, False
         while not self.stopping:
             now, busy = time.monotonic(), 0
             try:
+                if now >= clock_at:
+                    is_clock_right = self.is_clock_right()
+                    clock_at = now + CLOCK_SECONDS
                 if now >= keys_at:
                     Keyring().rotate()
                     keys_at = now + KEYS_SECONDS
@@ -99,15 +110,23 @@ class Command(BaseCommand):
                 if now >= fold_at:
                     tally.fold()
                     lookup.answer_due(Keyring())
-                    publication.publish()
+                    if is_clock_right:
+                        publication.publish()
                     withdrawn_list.write()
                     fold_at = now + FOLD_SECONDS
-                if now >= purge_at:
+                if now >= beat_at:
+                    # After the folder: who folds for another one is as good.
+                    Heartbeat.beat(Heartbeat.Part.FOLD)
+                    beat_at = now + BEAT_SECONDS
+                if now >= purge_at and is_clock_right:
                     retention.purge()
                     purge_at = now + PURGE_SECONDS
-                if now >= forget_at:
+                if now >= forget_at and is_clock_right:
                     forgetting.forget_ended_hour()
                     forget_at = now + FORGET_SECONDS
+            except clock.WrongClockError:
+                # It has jumped since it was looked at.
+                is_clock_right = False
             except ServerAwayError as error:
                 pause = AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)]
                 away, mail_at = away + 1, now + pause
@@ -121,6 +140,15 @@ class Command(BaseCommand):
                 post.close()
                 time.sleep(POLL_SECONDS)
         post.close()
+
+    def is_clock_right(self) -> bool:
+        """Whether what the clock decides may be done here; said in the log as long as it may not."""
+        try:
+            clock.require_right()
+        except clock.WrongClockError as error:
+            logger.warning("%s Nothing is purged, published or forgotten here.", error)
+            return False
+        return True
 
     def go_on_with_campaigns(self) -> bool:
         """Do some steps of what moderators asked for, while the mail waits; say whether there was any."""
