@@ -86,7 +86,7 @@ def test_the_link_says_the_same_whether_anything_was_stored_or_not(client, make_
 
     before, pressed, after = client.get(url), client.post(url), client.get(url)
 
-    assert "If there is anything, it is deleted" in before.content.decode()
+    assert "If there is anything, we delete it at once" in before.content.decode()
     assert pressed["Location"] == "/en/petitions/chechnya/withdrawn/"
     assert (after.status_code, "What was stored about this address is deleted." in after.content.decode()) == (
         200,
