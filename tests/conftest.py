@@ -14,7 +14,7 @@ from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from petition import identity, live_settings
+from petition import health, identity, live_settings
 from petition.admin import signatures
 from petition.counts import publication, tally
 from petition.mail import keys
@@ -144,6 +144,13 @@ def _few_are_listed(monkeypatch):
     """Tests of lists have a few signatures of today. `tests/moderation/test_groups.py` takes the rule as it is."""
     monkeypatch.setattr(signatures, "listed", lambda rows: rows)
     monkeypatch.setattr(similar, "is_crowd_of_cell", lambda **cell: True)
+
+
+@pytest.fixture(autouse=True)
+def _health_in_the_transaction_of_the_test(monkeypatch):
+    """A thread of its own would see nothing of it; real servers look at their health in one."""
+    monkeypatch.setattr(health, "within", lambda seconds, ask: ask())
+    monkeypatch.setattr(health, "close_old_connections", lambda: None)
 
 
 def pytest_collection_modifyitems(items):

@@ -135,7 +135,7 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
         Parcel(mail, messages.compose(mail, opened), opened.address) for mail, opened, _digest in recognised
     )
 
-    is_held_up = False
+    is_held_up, fates = False, set[Fate]()
 
     def take() -> Parcel | None:
         may = not (stopping() or is_held_up) and time.monotonic() < begin_until
@@ -154,8 +154,7 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
                 if any(outcome.fate is Fate.SILENT for outcome in outcomes):
                     # The others are taken up again at once, over several connections.
                     is_held_up = be_wary() and not several
-                if any(outcome.fate is Fate.SENT for outcome in outcomes):
-                    beat()
+                fates |= {outcome.fate for outcome in outcomes}
                 waiting.extendleft(outcome.parcel for outcome in outcomes if outcome.away)
     except BaseException:
         # Being told to stop is one, too: a connection in the middle of a mail is of no more use.
@@ -163,6 +162,8 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
         raise
     finally:
         release(parcel.mail for parcel in waiting)
+    if not fates or Fate.SENT in fates:
+        beat()
     signed = {known.mail.signature_id: known.opened.address for known in recognised if known.mail.signature_id}
     domains.name_shared(signed)
     return len(claimed) - len(waiting)

@@ -50,7 +50,7 @@ class Fate(Enum):
     SENT = auto()  # the server has said 250
     REFUSED = auto()  # it has said something else
     BROKEN = auto()  # it hung up
-    SILENT = auto()  # it took the text and said nothing for ANSWER_SECONDS
+    SILENT = auto()  # it has said nothing until its time was up
     UNSENDABLE = auto()  # nobody can: what was in the box is no address
     NOT_BEGUN = auto()  # the server is away
 

@@ -21,6 +21,8 @@ NAMES = ("CONTACT_EMAIL", "CONTROLLER", "DONATE_URL", "HOSTING_COUNTRY", "SUPERV
 def site(settings):
     """As it runs for real: `set` is what the operator configured, and nothing else is."""
     call_command("load_campaign", verbosity=0)
+    # The URLs are read once, with those that only a trial has.
+    reverse("dev-mail")
     settings.LOCAL = False
 
     def configure(**values):

@@ -296,11 +296,12 @@ class Counting(RuleBasedStateMachine):
     @precondition(lambda self: self.mailed)
     @rule(number=a_number)
     def disown(self, number):
-        """Whatever became of it."""
+        """Whatever became of it. Once it was pressed, with all rows of its address."""
         found = confirmation.find(self.a_mail(number)[1])
         if isinstance(found, Confirmation):
+            row = self.rows[found.signature.pk]
             confirmation.disown(found)
-            self.becomes(found.signature.pk, None)
+            self.goes(self.of(row.petition_id, row.digest) if row.confirmed_at and row.digest else [row])
 
     @rule(address=an_address, petition=a_petition)
     def ask_to_withdraw(self, address, petition):

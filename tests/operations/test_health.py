@@ -37,9 +37,6 @@ GOOD = {
 @pytest.fixture(autouse=True)
 def _nothing_remembered(monkeypatch):
     monkeypatch.setattr(health, "_migrated", False)
-    # In the transaction of the test, where a thread of its own would see nothing; a real server has the thread below.
-    monkeypatch.setattr(health, "within", lambda seconds, ask: ask())
-    monkeypatch.setattr(health, "close_old_connections", lambda: None)
 
 
 @pytest.fixture
