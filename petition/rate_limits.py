@@ -124,7 +124,8 @@ def count_wrong_code() -> None:
 
 def seconds_to_wait_for_try(request: HttpRequest, group: str, key: str, rate: str) -> int | None:
     """Count one try of `key`, which is hashed; None within the rate, else how many seconds until its window ends."""
-    usage = get_usage(request, group=group, key=lambda _group, _request: key, rate=rate, increment=True)
+    with counters.reached():
+        usage = get_usage(request, group=group, key=lambda _group, _request: key, rate=rate, increment=True)
     return max(usage["time_left"], 1) if usage and usage["should_limit"] else None
 
 

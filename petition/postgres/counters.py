@@ -1,14 +1,18 @@
 """Counters that all processes share: how often something happened, forgotten after a while."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.cache import caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils.functional import cached_property
 
 from petition.postgres.prepared import Prepared
+
+logger = logging.getLogger(__name__)
 
 COUNT = """
     INSERT INTO {table} AS stored (cache_key, value, expires)
@@ -31,21 +35,41 @@ ADD = """
 INCREASE = "UPDATE {table} SET value = value + %s WHERE cache_key = %s AND expires > now() RETURNING value"
 
 
+class CountersAwayError(OperationalError):
+    """Nothing can be counted: no limit is kept meanwhile, so nothing that has a limit may be done."""
+
+
+@contextmanager
+def reached() -> Iterator[None]:
+    """Whatever fails within is a CountersAwayError, unless the whole database is away.
+
+    A table that is gone and each client of Redis have errors of their own.
+    """
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.warning("The counters of limits cannot be reached (%s)", type(error).__name__)
+        raise CountersAwayError from error
+
+
 def count(lifetimes: dict[str, int], uses: Mapping[str, int] | None = None) -> dict[str, int]:
     """Add one, or its number of `uses`, to each of these counters and return where they stand.
 
     `lifetimes` are the seconds that a counter lives from its first use at least, and in PostgreSQL to the end of that
     hour: who counts within a shorter time has it in the key. One statement in PostgreSQL, two for each counter in
-    another cache.
+    another cache. Raises CountersAwayError.
     """
     uses = uses or dict.fromkeys(lifetimes, 1)
-    cache = caches["default"]
-    if isinstance(cache, PostgresCache):
-        return cache.count(lifetimes, uses)
-    return {
-        key: uses[key] if cache.add(key, uses[key], seconds) else cache.incr(key, uses[key])
-        for key, seconds in lifetimes.items()
-    }
+    with reached():
+        cache = caches["default"]
+        if isinstance(cache, PostgresCache):
+            return cache.count(lifetimes, uses)
+        return {
+            key: uses[key] if cache.add(key, uses[key], seconds) else cache.incr(key, uses[key])
+            for key, seconds in lifetimes.items()
+        }
 
 
 class PostgresCache(BaseCache):

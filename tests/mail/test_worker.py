@@ -12,6 +12,7 @@ from datetime import timedelta
 import psycopg2
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from petition import signing
@@ -209,6 +210,33 @@ def test_who_withdraws_while_her_mail_is_under_way_gets_one_mail_at_most_and_lea
 
     assert Counter(server.recipients()) == Counter(everybody)
     assert set(Signature.objects.all()) == {signed[address] for address in set(everybody) - set(gone)}
+    assert "Traceback" not in log.read_text()
+
+
+# Without counters.
+
+
+def test_without_counters_the_mail_waits_and_all_else_goes_on(sign, server, log):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE petition_cache RENAME TO petition_cache_gone")
+    try:
+        sign("anna@example.org")
+        assert "counters of limits cannot be reached" in drain(server)
+        with worker(server, log) as process:
+            wait_until(lambda: "counters of limits" in log.read_text())
+            Signature.objects.update(confirmed_at=F("created_at"))
+            assert TallyChange.objects.exists()
+            wait_until(lambda: not TallyChange.objects.exists())
+            assert process.poll() is None
+            assert not server.received
+            with connection.cursor() as cursor:
+                cursor.execute("ALTER TABLE petition_cache_gone RENAME TO petition_cache")
+            wait_until(all_sent)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE IF EXISTS petition_cache_gone RENAME TO petition_cache")
+
+    assert server.recipients() == ["anna@example.org"]
     assert "Traceback" not in log.read_text()
 
 

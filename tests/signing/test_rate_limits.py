@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.cache import cache
+from django.core.cache.backends.locmem import LocMemCache
 from django.db import connection, connections
 from django.test import Client
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from petition import identity, rate_limits
+from petition import identity, rate_limits, retention
 from petition.links import CODE_DIGITS
 from petition.models import DailySalt, OutgoingMail, Signature
 from petition.postgres.counters import count
@@ -641,3 +642,49 @@ def test_processes_share_the_salt_and_the_counters(clock):
     assert first[0] == second[0] == identity.network_digest("192.0.2.1").hex()
     assert (first[1], second[1]) == ("None", "None")
     assert rate_limits.over("sign", "192.0.2.1", "2/d") is not None
+
+
+# Without counters.
+
+
+class GoneCache(LocMemCache):
+    """A cache with errors of its own, like that of a Redis that was killed."""
+
+    def add(self, *args, **options):
+        raise ConnectionError("redis.example.org refuses")
+
+
+@pytest.fixture(params=["no table", "no Redis"])
+def _counters_gone(request, settings, transactional_db):
+    if request.param == "no Redis":
+        settings.CACHES = {"default": {"BACKEND": f"{__name__}.GoneCache"}}
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE petition_cache RENAME TO petition_cache_gone")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE petition_cache_gone RENAME TO petition_cache")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_counters_gone")
+class TestWithoutCounters:
+    @pytest.mark.parametrize("url", [URL, CODE_URL, "/admin/login/"])
+    def test_what_has_a_limit_is_done_later(self, client, petition, sign_data, url):
+        client.raise_request_exception = False
+        response = client.post(url, {**sign_data(), "code": "0" * CODE_DIGITS, "username": "anna", "password": "x"})
+
+        assert (response.status_code, "Retry-After" in response.headers) == (503, True)
+        assert not Signature.objects.exists()
+
+    def test_pages_are_read_as_ever(self, client, petition):
+        assert client.get(URL).status_code == 200
+
+    def test_all_else_is_purged(self, petition):
+        DailySalt.objects.create(day=datetime.now(UTC).date() - timedelta(days=9), salt=b"s" * 32)
+
+        purged = retention.purge()
+
+        assert purged["daily salts"] == 1
+        assert purged.get("expired counters") is None

@@ -16,6 +16,7 @@ from petition.mail.keys import Keyring
 from petition.mail.smtp import Post, ServerAwayError
 from petition.models import Heartbeat
 from petition.moderation import invalidation
+from petition.postgres.counters import CountersAwayError
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ class Command(BaseCommand):
                     sent += dealt_with
         except ServerAwayError as error:
             self.stderr.write(f"The mail server is away ({error}); the rest of the mail waits.")
+        except CountersAwayError:
+            self.stderr.write("The counters of limits cannot be reached; the mail waits.")
         while invalidation.advance():
             pass
         lookup.answer_due(Keyring())
@@ -131,6 +134,9 @@ class Command(BaseCommand):
                 pause = AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)]
                 away, mail_at = away + 1, now + pause
                 logger.warning("The mail server is away (%s); trying again in %s seconds", error, pause)
+            except CountersAwayError:
+                # No mail goes out beyond the limit of its address; all else is done as ever.
+                mail_at = now + AWAY_SECONDS[0]
             except (OperationalError, InterfaceError) as error:
                 # The database restarts now and then; a new connection is made at the next turn.
                 logger.warning("The database is away (%s)", type(error).__name__)
