@@ -29,7 +29,7 @@ from petition.models.signature import this_hour
 logger = logging.getLogger(__name__)
 
 # One process at a time. Any number will do, as long as nothing else uses it.
-LOCK = 7_401_850_418
+LOCK = 7_401_850_421
 # Nobody can sign or press while a batch is written: some 50 ms.
 BATCH = 2_000
 # So long may this wait for others, who then wait behind it.

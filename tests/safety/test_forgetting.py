@@ -10,7 +10,7 @@ from django.db.models import F
 
 from campaign.models import Report
 from petition import forgetting
-from petition.counts import tally
+from petition.counts import publication, tally
 from petition.models import ForgottenHour, Link, ShownWords, Signature, TallyChange
 from petition.models.signature import this_hour
 from tests.support import links
@@ -92,6 +92,19 @@ def test_rows_of_an_ended_hour_are_written_by_one_transaction_in_another_order(m
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM petition_signature ORDER BY ctid")
         assert [pk for (pk,) in cursor.fetchall()] != ids
+
+
+def test_publishing_meanwhile_keeps_no_hour_from_being_forgotten(make_signature, later):
+    make_signature(confirmed=True)
+    later()
+    forgotten = []
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [publication.PUBLISHER_LOCK])
+        with in_another_session(lambda: forgotten.append(forgetting.forget_ended_hour())):
+            pass
+
+    assert forgotten == [True]
 
 
 def test_what_is_of_the_hour_that_runs_waits_until_that_has_ended(make_signature, later):
