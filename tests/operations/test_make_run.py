@@ -21,7 +21,8 @@ def started(var, port):
     # Nothing of the environment of the tests: their keys and their database are not this run's.
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     with subprocess.Popen(
-        [sys.executable, "-m", "config.local", "run"],
+        # Under nohup the tests would hand on that SIGHUP is ignored, and wait for ever.
+        ["env", "--default-signal=HUP", sys.executable, "-m", "config.local", "run"],
         cwd=PROJECT,
         # As under make, it ends with its parent: nothing is left of tests that are killed.
         env=environment | {"LOCAL": "1", "VAR_DIR": str(var), "PORT": str(port), "MAKELEVEL": "1"},
