@@ -191,7 +191,7 @@ def version(language: str) -> str:
 
 @lru_cache(maxsize=32)
 def in_one_line(words: str, width: int, height: int) -> text_layout.Block:
-    """The hashtag in the largest size that fits, tried pixel by pixel, so that it is as wide as the marks."""
+    """Words in the largest size that fits, tried pixel by pixel, so that they are as wide as the marks."""
     return text_layout.fit(words.replace(" ", "\u00a0"), FONT, width, height, range(200, 20, -1))
 
 

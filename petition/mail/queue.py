@@ -152,8 +152,9 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
             for outcomes in post.carry(take, several=several):
                 settle(outcomes)
                 if any(outcome.fate is Fate.SILENT for outcome in outcomes):
+                    be_wary()
                     # The others are taken up again at once, over several connections.
-                    is_held_up = be_wary() and not several
+                    is_held_up = not several
                 fates |= {outcome.fate for outcome in outcomes}
                 waiting.extendleft(outcome.parcel for outcome in outcomes if outcome.away)
     except BaseException:
@@ -172,11 +173,10 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
 _wary_until = 0.0
 
 
-def be_wary() -> bool:
-    """From now on use several connections for a while, so that a silent server cannot stop all mail; always True."""
+def be_wary() -> None:
+    """From now on use several connections for a while, so that a silent server cannot stop all mail."""
     global _wary_until
     _wary_until = time.monotonic() + WARY_SECONDS
-    return True
 
 
 _beats_at = 0.0
