@@ -92,11 +92,11 @@ class MailServer:
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if session.peer not in self.served:
-            self.served.append(session.peer)
-        if self.most_connections and session.peer not in self.served[: self.most_connections]:
+        if session not in self.served:
+            self.served.append(session)
+        if self.most_connections and session not in self.served[: self.most_connections]:
             return "421 4.7.0 too many connections"
-        is_full = any(received.connection == session.peer for received in self.received)
+        is_full = any(received.connection == session for received in self.received)
         answer = await self._answer(server, "MAIL") or (is_full and await self._answer(server, "FULL"))
         if answer:
             return answer
@@ -123,7 +123,7 @@ class MailServer:
             envelope.mail_from,
             recipient,
             email.message_from_bytes(envelope.content.replace(b"\r\n", b"\n"), policy=email.policy.default),
-            session.peer,
+            session,
             session.ssl is not None,
             session.authenticated,
         )
