@@ -21,7 +21,12 @@ NEEDED = {
 
 def missing() -> dict[str, str]:
     """Names of the values in the environment that are empty or a mere example, and what readers miss for it."""
-    return {name: why for name, why in NEEDED.items() if getattr(settings, name) in ("", settings.EXAMPLES[name])}
+    return {name: why for name, why in NEEDED.items() if not getattr(settings, name) or is_example(name)}
+
+
+def is_example(name: str) -> bool:
+    """Whether the value is that of a trial. Elsewhere it was meant: a server may well stand in Iceland."""
+    return bool(settings.LOCAL and getattr(settings, name) == settings.EXAMPLES[name])
 
 
 def shown() -> dict[str, object]:
@@ -38,6 +43,5 @@ def shown() -> dict[str, object]:
         "donate_url": settings.DONATE_URL or settings.ORGANISATION_URL,
         "donate_host": urlsplit(settings.DONATE_URL or settings.ORGANISATION_URL).hostname,
         "takes_donations": bool(settings.DONATE_URL),
-        "is_example": settings.LOCAL
-        and any(getattr(settings, name) == value for name, value in settings.EXAMPLES.items()),
+        "is_example": any(map(is_example, settings.EXAMPLES)),
     }

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
+from petition import organisation
 from petition.models import Petition
 from petition.staff import roles
 
@@ -97,6 +98,12 @@ def test_a_check_before_the_deployment_names_what_is_missing(site):
     )
 
     assert warnings() == []
+
+
+def test_a_server_may_stand_where_the_example_says(site):
+    site(HOSTING_COUNTRY=django_settings.EXAMPLES["HOSTING_COUNTRY"])
+
+    assert "HOSTING_COUNTRY" not in organisation.missing()
 
 
 @pytest.mark.parametrize(
