@@ -242,7 +242,7 @@ def web(database: str, settings: str = "config.settings", **more: str) -> Iterat
     """The app server exactly as `make run` starts it."""
     port = free_port()
     more |= {"GRANIAN_HOST": "127.0.0.1", "GRANIAN_PORT": str(port), "DJANGO_SETTINGS_MODULE": settings}
-    with process(f"web-{database}-{settings}", "-m", "config.local", "web", database=database, **more) as started:
+    with process(f"web-{database}-{settings}", "-m", "config.serve", database=database, **more) as started:
         _wait_for(port, "/healthz")
         yield Process(port, started.pid)
 

@@ -10,7 +10,6 @@ import hashlib
 import http.client
 import io
 import os
-import runpy
 import secrets
 import signal
 import socket
@@ -27,10 +26,6 @@ from typing import BinaryIO, NoReturn, Self
 from config.local import postgres
 
 PROJECT = Path(__file__).resolve().parents[2]
-GRANIAN = (
-    *("granian", "config.wsgi:application", "--interface", "wsgi", "--no-ws"),
-    *("--workers", "2", "--blocking-threads", "4", "--respawn-failed-workers", "--workers-kill-timeout", "10"),
-)
 READY_SECONDS = 120
 STOP_SECONDS = 10
 
@@ -56,8 +51,6 @@ def main() -> int:
                 prepare(var)
             case ["collect"]:
                 collect_static()
-            case ["web"]:
-                web()
             case _:
                 raise SystemExit("python -m config.local run | test [pytest arguments] | manage [manage.py arguments]")
     except postgres.ClusterError as error:
@@ -83,7 +76,7 @@ def run(var: Path) -> NoReturn:
         os.umask(0o077)  # logs and mails are nobody else's business
         with _database(var) as data, Children(var, children_lock) as children:
             what_to_open = children.finish("prepare", "-m", "config.local", "prepare")
-            children.start("web", "-m", "config.local", "web")
+            children.start("web", "-m", "config.serve")
             children.start("worker", "manage.py", "worker")
             deadline = time.monotonic() + READY_SECONDS
             while not _is_healthy(int(port)):
@@ -151,20 +144,6 @@ def collect_static() -> None:
     if not collected.exists() or collected.read_text() != digest:
         call_command("collectstatic", interactive=False, clear=True, verbosity=0)
         collected.write_text(digest)
-
-
-def web() -> None:
-    """Become granian, with workers that end when they are told to, and with it."""
-    granian = os.getpid()
-
-    def in_worker() -> None:
-        # Until a worker has imported the product it has granian's own handler, which notes the signal and goes on.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        postgres.end_with(granian, signal.SIGKILL)
-
-    os.register_at_fork(after_in_child=in_worker)
-    sys.argv = list(GRANIAN)
-    runpy.run_module("granian", run_name="__main__", alter_sys=True)
 
 
 class Children:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from config.local import run
 from petition.checks import FORGETFUL, PRIVATE_LOGS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -143,14 +142,13 @@ def test_what_is_copied_by_hand_is_the_same_template():
     assert (PROJECT / ".env.example").resolve() == DEPLOY / "petition.env"
 
 
-def test_the_server_starts_as_make_run_starts_it_but_for_reloads_and_its_socket():
+def test_the_server_starts_as_make_run_starts_it_but_for_crashes_at_the_start_and_its_socket():
     [start] = values(WEB, "ExecStart")
 
     program, *arguments = shlex.split(start)
-    assert program == f"{HOME}/.venv/bin/{run.GRANIAN[0]}"
+    assert program == f"{HOME}/.venv/bin/python"
     assert tuple(arguments) == (
-        *run.GRANIAN[1:],
-        *("--respawn-interval", "10"),
+        *("-m", "config.serve", "--respawn-interval", "10"),
         *("--uds", "/run/petition/web.sock", "--uds-permissions", "0o660"),
     )
     assert values(WEB, "RuntimeDirectory") == ["petition"]
