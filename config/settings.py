@@ -123,6 +123,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "petition.web.middleware.database_timeouts",
     "petition.web.page_cache.PageCache",
     "petition.web.middleware.headers",
     "django.middleware.security.SecurityMiddleware",
@@ -170,8 +171,22 @@ DATABASE = from_url(
 )
 if DATABASE.get("ENGINE") != "django.db.backends.postgresql":
     DATABASE = {"ENGINE": "django.db.backends.postgresql", "NAME": ""}
+# A server that is gone without a word is noticed within seconds, and the next of several hosts is asked.
+NOTICED = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 5000,  # milliseconds
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+}
 DATABASES = {
-    "default": DATABASE | {"ENGINE": "petition.postgres", "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True},
+    "default": DATABASE
+    | {
+        "ENGINE": "petition.postgres",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": NOTICED | DATABASE.get("OPTIONS", {}),
+    },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -13,16 +13,19 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from psycopg2.errors import LockNotAvailable
 
 from petition import clock, retention
-from petition.models import Heartbeat, OutboxKey, TallyChange
-from petition.postgres import counters
+from petition.models import Heartbeat, OutboxKey, Signature, TallyChange
+from petition.postgres import counters, timeouts
 
 ANSWER_SECONDS = 1.5
+# Nothing waits longer for the database, so that the threads that ask are free again.
+STATEMENT_SECONDS = 1.3
 LATE, STOPPED = timedelta(seconds=60), timedelta(minutes=5)
 LATE_FOLD_ROWS = 20_000
 COUNTER_SECONDS = 60
-FAULTS = {"away", "hangs", "missing", "full", "no key", "stopped"}
+FAULTS = {"away", "hangs", "missing", "full", "locked", "no key", "stopped"}
 
 Said = dict[str, str]
 
@@ -40,7 +43,7 @@ _threads: ThreadPoolExecutor | None = None
 
 
 def within(seconds: float, ask: Callable[[], Said]) -> Said | None:
-    """What `ask` returns; None if that takes longer. Its thread goes on: nothing can end a wait for a database."""
+    """What `ask` returns; None if that takes longer. Its thread goes on for a while."""
     global _threads
     _threads = _threads or ThreadPoolExecutor(2, thread_name_prefix="health")
     try:
@@ -52,11 +55,12 @@ def within(seconds: float, ask: Callable[[], Said]) -> Said | None:
 def look() -> Said:
     close_old_connections()
     try:
-        if not is_migrated():
-            return {"database": "ok", "migrations": "missing"}
-        return {"database": "ok", "migrations": "ok", **parts()}
-    except Error:
-        return {"database": "away"}
+        with timeouts.limited(STATEMENT_SECONDS):
+            if not is_migrated():
+                return {"database": "ok", "migrations": "missing"}
+            return {"database": "ok", "migrations": "ok", **parts()}
+    except Error as error:
+        return {"database": "hangs" if timeouts.is_hang(error) else "away"}
 
 
 def parts() -> Said:
@@ -86,9 +90,14 @@ def storage() -> str:
     """One row is written and committed: a full disk, and a server that only reads, refuse that."""
     try:
         with transaction.atomic():
+            with connection.cursor() as cursor:
+                # The lock that signing takes; not waited for.
+                cursor.execute(f"LOCK TABLE {Signature._meta.db_table} IN ROW EXCLUSIVE MODE NOWAIT")
             Heartbeat.beat(Heartbeat.Part.WEB)
-    except Error:
-        return "full"
+    except Error as error:
+        if timeouts.is_hang(error):
+            return "hangs"
+        return "locked" if isinstance(error.__cause__, LockNotAvailable) else "full"
     return "ok"
 
 

@@ -47,6 +47,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
     "log_connections": "off",
+    "client_connection_check_interval": "2s",
     # The text of a failing statement, or the row it failed on, would write names into the log.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",

@@ -3,6 +3,8 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 
+from petition.postgres import timeouts
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's PostgreSQL, whose health check asks the server only when it has something to say.
@@ -14,7 +16,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: Any) -> Any:
         self.prepared = set()
-        return super().get_new_connection(conn_params)
+        conn_params |= {"connection_factory": timeouts.Connection, "cursor_factory": timeouts.Cursor}
+        connect = super().get_new_connection
+        return timeouts.connect(self.alias, lambda: connect(conn_params))
 
     def is_usable(self) -> bool:
         """Whether a kept connection still leads to a server."""
