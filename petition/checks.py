@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from petition import consent, identity
 from petition.models import KeyFingerprint
@@ -20,6 +21,7 @@ from petition.models.live_settings import RATE
 from petition.web.loopback import is_loopback
 
 LEAST_STEP = 10
+POOLER_TRIES = 5
 KEY = re.compile(r"[0-9a-fA-F]{64}\Z")
 QUOTE = "Write / # ? @ : in a password as %2F %23 %3F %40 %3A."
 # A statement holds names, and so does the detail of an error.
@@ -228,6 +230,37 @@ def database_answers(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
             hint="Is PostgreSQL running, does DATABASE_URL name it, and may this user log in?",
             id="petition.E021",
         )
+
+
+@register(Tags.database)
+def sessions_are_kept(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Two connections that lead to one backend are pooled by the transaction.
+
+    There nothing lasts that a session has: prepared statements, without which nobody signs, and the locks of workers.
+    """
+    if not can_be_asked(kwargs):
+        return
+    pair = connection.copy(), connection.copy()
+    try:
+        # A pooler that is busy may hand out two backends once by chance.
+        is_pooled = any(len({backend_of(each) for each in pair}) == 1 for _ in range(POOLER_TRIES))
+    except OperationalError:
+        return
+    finally:
+        for each in pair:
+            each.close()
+    if is_pooled:
+        yield Error(
+            "Between us and PostgreSQL a pooler hands out connections by the transaction.",
+            hint="Have it pool by session (PgBouncer: pool_mode = session), or name PostgreSQL itself in DATABASE_URL.",
+            id="petition.E022",
+        )
+
+
+def backend_of(connection: BaseDatabaseWrapper) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
 
 
 @register
