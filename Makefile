@@ -77,6 +77,7 @@ messages: venv ## Collect and compile the translations; needs GNU gettext
 
 lock: venv ## Pin all dependencies anew, in deploy/ and tests/web/lighthouse/
 	$(compile) -o deploy/requirements.txt
+	$(compile) --extra redis -o deploy/requirements-redis.txt
 	$(compile) --extra dev -o deploy/requirements-dev.txt
 	if command -v npm > /dev/null; then npm install --prefix tests/web/lighthouse --package-lock-only --ignore-scripts \
 		--omit-lockfile-registry-resolved --no-audit --no-fund; fi

@@ -123,8 +123,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "petition.web.middleware.database_timeouts",
     "petition.web.page_cache.PageCache",
+    "petition.web.middleware.database_timeouts",
     "petition.web.middleware.headers",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -190,11 +190,13 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CACHES = {
-    "default": from_url(env.cache_url, "CACHE_URL") or {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
-    if env.str("CACHE_URL", "")
-    else {"BACKEND": "petition.postgres.counters.PostgresCache", "LOCATION": "petition_cache"}
-}
+CACHE: dict[str, Any] = {"BACKEND": "petition.postgres.counters.PostgresCache", "LOCATION": "petition_cache"}
+if env.str("CACHE_URL", ""):
+    CACHE = from_url(env.cache_url, "CACHE_URL") or {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+    if "redis" in CACHE["BACKEND"]:
+        # Seconds: whoever signs waits for it.
+        CACHE["OPTIONS"] = {"socket_timeout": 1, "socket_connect_timeout": 1} | CACHE.get("OPTIONS", {})
+CACHES = {"default": CACHE}
 
 # The client network is worked out by `petition.rate_limits`, and hashed with a salt of the day: a bare hash of an IPv4
 # address is reversed by trying all of them.

@@ -96,7 +96,8 @@ def services_are_set(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     if backend != "petition.postgres.counters.PostgresCache" and not ("redis" in backend and find_spec("redis")):
         yield Error(
             "CACHE_URL is unreadable or names no Redis, or the package redis is not installed.",
-            hint=f"Leave CACHE_URL out to use PostgreSQL, or write it as redis://host:6379/1. {QUOTE}",
+            hint="Leave CACHE_URL out to use PostgreSQL, or write it as redis://host:6379/1 and install"
+            f" deploy/requirements-redis.txt. {QUOTE}",
             id="petition.E014",
         )
 

@@ -23,16 +23,13 @@ LENGTH = re.compile(r"[0-9]{1,20}\Z")
 # The one page that other sites may put into a frame.
 FRAMED = "petition:embed"
 PERMISSIONS_POLICY = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()"
-# What one statement may take: so that all threads together are free again, and /healthz answers, within two seconds.
-VISITOR_SECONDS = 1.8
-STAFF_SECONDS = 30
 
 
 def database_timeouts(get_response: View) -> View:
     """Let nobody wait for a database that hangs. Staff, whose questions are larger, wait longer."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        with timeouts.limited(STAFF_SECONDS if in_admin(request) else VISITOR_SECONDS):
+        with timeouts.limited(timeouts.STAFF_SECONDS if in_admin(request) else timeouts.VISITOR_SECONDS):
             return get_response(request)
 
     return middleware
