@@ -6,7 +6,7 @@ from django.urls import include, path
 from campaign.views import icon, robots, security_txt, sitemap, start
 from config.local import mail
 from petition.api import counts_json
-from petition.health import healthz
+from petition.health import healthz, readyz
 from petition.views import count_json
 
 handler400 = "petition.web.errors.bad_request"
@@ -17,6 +17,7 @@ handler500 = "petition.web.errors.server_error"
 urlpatterns = [
     path("", start, name="start"),
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
     path("favicon.ico", icon, name="icon"),
     path("robots.txt", robots, name="robots"),
     path(".well-known/security.txt", security_txt, name="security-txt"),

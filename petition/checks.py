@@ -159,7 +159,7 @@ def numbers_are_readable(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessa
 @register(Tags.security)
 def admin_has_a_path_of_its_own(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """The admin's path is exempt from what public pages are refused, so it must not be theirs."""
-    taken = {"", "static", "petitions", "healthz", "dev", *(code for code, _name in settings.LANGUAGES)}
+    taken = {"", "static", "petitions", "healthz", "readyz", "dev", *(code for code, _name in settings.LANGUAGES)}
     if settings.ADMIN_PATH.partition("/")[0] not in taken and re.match(r"[\w/-]+\Z", settings.ADMIN_PATH):
         return []
     return [

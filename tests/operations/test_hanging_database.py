@@ -163,9 +163,11 @@ def test_when_everything_hangs_a_crowd_is_told_in_time_and_health_within_two_sec
             with stopped(data), ThreadPoolExecutor(12) as crowd:
                 answers = list(crowd.map(lambda _: fetch(port, "POST", SIGN, FORM), range(12)))
                 health, health_took = fetch(port, "GET", "/healthz")
+                ready, ready_took = fetch(port, "GET", "/readyz")
 
             assert health.json() == {"status": "error", "database": "hangs"}
-            assert health_took < 2
+            assert (ready.status_code, ready.json()) == (503, {"status": "not ready", "database": "hangs"})
+            assert max(health_took, ready_took) < 2
             assert {answer.status_code for answer, _ in answers} == {503}
             assert max(waited for _, waited in answers) < PROMISED_SECONDS
             assert server.wait_until(lambda: server.fetch(port, "POST", SIGN, FORM).status_code == 303, 10)

@@ -191,7 +191,7 @@ class TestHealth:
         verbs = [sql.split()[0] for sql in said]
         # The counter is counted as where people sign, by a prepared statement.
         assert (verbs.count("INSERT"), verbs.count("EXECUTE")) == (1, 1)
-        assert len(said) <= 9
+        assert len(said) <= 10
 
     def test_it_is_never_kept_and_never_compared(self):
         response = Client().get("/healthz")
@@ -201,6 +201,43 @@ class TestHealth:
 
     def test_it_has_one_language(self, ask):
         assert ask(Accept_Language="ru") == ask(Accept_Language="en")
+
+
+@pytest.mark.django_db
+class TestReadiness:
+    """What a balancer reads at /readyz."""
+
+    @pytest.fixture
+    def ask(self):
+        def get():
+            response = Client(raise_request_exception=False).get("/readyz")
+            assert "no-store" in response["Cache-Control"]
+            return response.status_code, response.json()
+
+        return get
+
+    def test_a_process_with_a_migrated_database_is_ready_whatever_is_late_behind_it(self, ask):
+        OutboxKey.objects.all().delete()
+        beat_ago(Heartbeat.Part.MAIL, 86_400)
+
+        assert ask() == (200, {"status": "ready", "database": "ok", "migrations": "ok"})
+
+    def test_it_asks_one_statement_and_writes_nothing(self, ask):
+        ask()
+        with CaptureQueriesContext(connection) as queries:
+            ask()
+
+        assert [query["sql"] for query in queries] == ["SELECT 1"]
+
+    def test_before_its_migrations_it_is_not_ready(self, ask):
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM django_migrations WHERE app = 'petition'")
+
+        assert ask() == (503, {"status": "not ready", "database": "ok", "migrations": "missing"})
+
+    def test_without_its_database_it_is_not_ready_and_says_no_more(self, ask):
+        with database_says(OperationalError):
+            assert ask() == (503, {"status": "not ready", "database": "away"})
 
 
 @contextmanager
