@@ -125,6 +125,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "petition.web.page_cache.PageCache",
     "petition.web.middleware.database_timeouts",
+    "petition.web.request_ids.remembered",
     "petition.web.middleware.headers",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -309,22 +310,33 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # preloading HSTS is the operator's to decide
 ]
 
+# "json" for programs, one object a line; "text" for people.
+LOG_FORMAT = env.str("LOG_FORMAT", "text" if LOCAL else "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"private": {"()": "petition.web.logs.Private"}},
     "formatters": {
-        "private": {
+        "text": {
             "()": "petition.web.logs.PrivateFormatter",
             "format": "{asctime} {levelname} {name} {message}",
             "style": "{",
+        },
+        "json": {"()": "petition.web.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "filters": ["private"],
+            "formatter": LOG_FORMAT if LOG_FORMAT in ("text", "json") else "json",
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["private"], "formatter": "private"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     # Django's own handlers would write paths, and mail tracebacks to the admins.
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        # What a worker process of granian says once it has loaded the site.
+        "_granian": {"handlers": [], "propagate": True},
     },
 }

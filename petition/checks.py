@@ -143,6 +143,12 @@ def numbers_are_readable(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessa
             hint=f"Leave it out: with steps below {LEAST_STEP} the public number shows when a single person confirms.",
             id="petition.E018",
         )
+    if settings.LOG_FORMAT not in ("json", "text"):
+        yield Error(
+            "LOG_FORMAT is neither json nor text.",
+            hint="Leave it out: lines of JSON can be read by programs; write text to read them yourself.",
+            id="petition.E036",
+        )
     for proxy in settings.TRUSTED_PROXIES:
         try:
             trusts_everyone = proxy != "unix" and ip_network(proxy).prefixlen == 0

@@ -8,8 +8,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, wraps
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from functools import wraps
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -20,11 +20,10 @@ from django_ratelimit.core import get_usage
 from petition import identity, live_settings
 from petition.models import Verdict
 from petition.postgres import counters
-from petition.web import errors
+from petition.web import errors, proxies
+from petition.web.proxies import IPAddress
 
 logger = logging.getLogger(__name__)
-
-IPAddress = IPv4Address | IPv6Address
 
 # A provider hands whole /48 networks to one customer, so a /64 alone would be no limit.
 WIDER_NETWORK_FACTOR = 10
@@ -37,15 +36,13 @@ def client_address(request: HttpRequest) -> IPAddress | None:
     X-Forwarded-For is read from the right as long as the speaker is one of TRUSTED_PROXIES, so what a client adds to it
     changes nothing. "unix" in TRUSTED_PROXIES trusts a peer on a unix socket.
     """
-    peer = request.META.get("REMOTE_ADDR", "")
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    address = _parse(peer)
-    trusted = _is_trusted(address) if address else "unix" in settings.TRUSTED_PROXIES
-    while trusted and forwarded:
-        before = _parse(forwarded.pop().strip())
+    address = proxies.peer(request)
+    while proxies.is_trusted(address) and forwarded:
+        before = proxies.parse(forwarded.pop().strip())
         if before is None:
             break
-        address, trusted = before, _is_trusted(before)
+        address = before
     return address
 
 
@@ -215,18 +212,3 @@ def limited(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         return view(request, *args, **kwargs) if wait is None else errors.page(request, 429, retry_after=wait)
 
     return wrapper
-
-
-def _parse(text: str) -> IPAddress | None:
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _is_trusted(address: IPAddress) -> bool:
-    return any(address in _network(proxy) for proxy in settings.TRUSTED_PROXIES if proxy != "unix")
-
-
-_network = lru_cache(ip_network)

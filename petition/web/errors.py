@@ -7,6 +7,8 @@ from django.shortcuts import render
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 
+from petition.web import request_ids
+
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 60
@@ -16,7 +18,8 @@ def page(request: HttpRequest, status: int, retry_after: int | None = None) -> H
     """The page of an error status: `templates/errors/<status>.html`. `retry_after` is in seconds."""
     # A handler may run after the middleware that chose the language has ended.
     with translation.override(getattr(request, "LANGUAGE_CODE", None) or translation.get_language()):
-        response = render(request, f"errors/{status}.html", {"retry_after": retry_after}, status=status)
+        context = {"retry_after": retry_after, "request_id": request_ids.of(request)}
+        response = render(request, f"errors/{status}.html", context, status=status)
     if status == 503 and retry_after is None:
         retry_after = RETRY_SECONDS
     if retry_after is not None:

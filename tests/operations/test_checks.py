@@ -92,6 +92,7 @@ REFUSALS = [
     ("E016", {"MAIL_CONNECTIONS": "many"}, "1 to 99"),
     ("E016", {"MAIL_CONNECTIONS": "100"}, "1 to 99"),
     ("E011", {"TRUSTED_PROXIES": "proxy.example.org"}, "TRUSTED_PROXIES"),
+    ("E036", {"LOG_FORMAT": "xml"}, "Leave it out"),
     ("E011", {"TRUSTED_PROXIES": "127.0.0.1/32,10.0.0.7/8"}, "TRUSTED_PROXIES"),
     # What cannot even be read.
     ("E005", {"DATABASE_URL": f"postgresql://user:{PASSWORD}/x@host/db"}, "DATABASE_URL"),

@@ -191,6 +191,17 @@ def test_the_log_holds_no_address_and_no_query(site, tmp_path):
         assert secret not in line
 
 
+def test_an_error_page_of_the_app_quotes_the_id_that_nginx_logs(site, tmp_path):
+    page = site.get("/en/nothing/there/", X_Request_ID="0123456789ab").body.decode()
+
+    (line,) = logged(tmp_path, 1)
+    quoted = line.split()[-2]
+    assert re.fullmatch(r"[0-9a-f]{12}", quoted)
+    assert quoted in page
+    assert "0123456789ab" not in page
+    assert quoted in (tmp_path / "web.log").read_text()
+
+
 def test_a_missing_socket_is_not_logged_with_who_asked_for_what(settings, tmp_path):
     ports = server.free_port(), server.free_port()
     gone = f"unix:{tmp_path}/none.sock"
@@ -216,6 +227,9 @@ def test_when_the_app_is_gone_known_pages_go_on_and_the_rest_is_told_kindly(peti
         assert sorry.status == 503
         assert int(sorry.getheader("Retry-After")) > 0
         assert "Скоро вернёмся" in sorry.body.decode()
+        # What she may quote stands in the log, beside no address and no path.
+        (quoted, _again) = re.findall(r'translate="no">([0-9a-f]{12})<', sorry.body.decode())
+        assert any(f" {quoted} " in line for line in logged(tmp_path, 3))
         assert site.get("/en/petitions/chechnya/sign/", "POST", "x=1").status == 503
 
 

@@ -28,6 +28,7 @@ LINKS = ["/en/confirm/forged/", "/ru/withdraw/forged/"]
 PAGES = [
     "/",
     "/healthz",
+    "/readyz",
     "/petitions/chechnya/count.json",
     "/en/",
     "/ru/about/",

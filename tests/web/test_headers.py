@@ -86,6 +86,7 @@ SIGNER = {"email": "anna@example.org", "consent": "on"}
 # such links.
 VISITS = {
     "start": [Visit("/", 302, type=""), Visit("/", 405, method="POST")],
+    "readyz": [Visit("/readyz", 200, type="application/json"), Visit("/readyz", 405, method="POST")],
     "healthz": [Visit("/healthz", 200, type="application/json"), Visit("/healthz", 405, method="POST")],
     "count-json": [
         Visit(

@@ -1,6 +1,7 @@
 """No log tells who was here: one signer's journey, with everything going wrong on the way, read back from all logs."""
 
 import http.client
+import json
 import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from django.db import connection
 from petition import identity
 from petition.links import make
 from petition.models import OutgoingMail, Signature
-from petition.web.logs import Private, PrivateFormatter
+from petition.web.logs import JsonFormatter, Private, PrivateFormatter
 from tests.conftest import make_petition
 from tests.support import links, server
 from tests.support.mail_server import MailServer
@@ -98,7 +99,8 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
     web_log, worker_log, database_log = tmp_path / "web.log", tmp_path / "worker.log", postgres_log()
     log_begins = database_log.stat().st_size if database_log else 0
     tokens = []
-    limits = {"BURST_PER_NETWORK": "60/m", "TRUSTED_PROXIES": "127.0.0.0/8"}
+    # As a deployment writes its logs.
+    limits = {"BURST_PER_NETWORK": "60/m", "TRUSTED_PROXIES": "127.0.0.0/8", "LOG_FORMAT": "json"}
     with server.web(web_log, **limits) as port, MailServer() as mail_server:
         visitor = Visitor(port)
         mail_url = f"smtp://127.0.0.1:{mail_server.port}"
@@ -107,16 +109,16 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
         assert visitor.sign() == 303
         assert visitor.sign() == 303
         mail_server.stop()
-        with server.worker(worker_log, EMAIL_URL=mail_url):
+        with server.worker(worker_log, EMAIL_URL=mail_url, LOG_FORMAT="json"):
             server.wait_until(lambda: "is away" in worker_log.read_text())
         # One that refuses her for now, and quotes her; then her mails arrive.
         mail_server.start()
         mail_server.commands["RCPT"] = "450 4.2.1 <ADDRESS> is busy, please try again"
-        with server.worker(worker_log, EMAIL_URL=mail_url):
+        with server.worker(worker_log, EMAIL_URL=mail_url, LOG_FORMAT="json"):
             server.wait_until(lambda: not OutgoingMail.objects.filter(attempts=0).exists())
         mail_server.commands.clear()
         OutgoingMail.objects.update(due_at=Signature.objects.first().created_at)
-        with server.worker(worker_log, EMAIL_URL=mail_url):
+        with server.worker(worker_log, EMAIL_URL=mail_url, LOG_FORMAT="json"):
             server.wait_until(lambda: len(mail_server.received) == 2)
         for received in mail_server.received:
             tokens += re.findall(r"/confirm/([^/\s]+)/", received.message.get_body(("plain",)).get_content())
@@ -172,7 +174,7 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
         # She withdraws, and the server does not want her any more.
         assert visitor.send("POST", "/en/petitions/chechnya/withdraw/", {"email": ADDRESS}) == 303
         mail_server.commands["DATA"] = "550 5.7.1 <ADDRESS> is unknown to us"
-        with server.worker(worker_log, EMAIL_URL=mail_url):
+        with server.worker(worker_log, EMAIL_URL=mail_url, LOG_FORMAT="json"):
             server.wait_until(lambda: not OutgoingMail.objects.waiting().exists())
         assert OutgoingMail.objects.exclude(parked_at=None).exists()
 
@@ -186,6 +188,7 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
         assert said in web
     for said in ("is away", "450", "550"):
         assert said in worker
+    assert all(json.loads(line)["said"] for line in worker.splitlines())
     check_silent(web, tokens)
     check_silent(worker, tokens)
     if database_log is None:
@@ -202,9 +205,9 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
 # What rewrites the messages.
 
 
-@pytest.fixture
-def logged():
-    """What our handler writes for a record."""
+@pytest.fixture(params=["text", "json"])
+def logged(request):
+    """What our handler writes for a record: its text, or of its JSON what the text would say."""
 
     def write(name, message, *arguments, error=None, **extra):
         record = logging.getLogger(name).makeRecord(
@@ -218,7 +221,11 @@ def logged():
         )
         vars(record).update(extra)
         assert Private().filter(record)
-        return PrivateFormatter("{levelname} {name} {message}", style="{").format(record)
+        if request.param == "text":
+            return PrivateFormatter("{levelname} {name} {message}", style="{").format(record)
+        (line,) = JsonFormatter().format(record).splitlines()
+        told = json.loads(line)
+        return "\n".join([f"{told['level']} {told['logger']} {told['said']}", *told.get("error", "").splitlines()])
 
     return write
 
@@ -249,7 +256,7 @@ def test_a_request_is_told_by_its_route(logged, rf):
 
     said = logged("django.request", "Not Found: %s", request.path, request=request, status_code=404)
 
-    assert said == "ERROR django.request 404 GET no route"
+    assert re.fullmatch(r"ERROR django.request 404 GET no route( \([0-9a-f]{12}\))?", said)
 
 
 def test_what_security_refuses_is_not_quoted(logged, rf):
