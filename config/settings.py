@@ -123,6 +123,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "petition.web.metrics.measured",
     "petition.web.page_cache.PageCache",
     "petition.web.middleware.database_timeouts",
     "petition.web.request_ids.remembered",
@@ -310,6 +311,10 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # preloading HSTS is the operator's to decide
 ]
 
+# Where `manage.py metrics` serves Prometheus, on the loopback address; without it nothing is measured. The web servers
+# of this machine count into files in METRICS_DIR.
+METRICS_ADDRESS = env.str("METRICS_ADDRESS", "")
+METRICS_DIR = env.str("METRICS_DIR", str(VAR_DIR / "metrics") if LOCAL else "/run/petition/metrics")
 # "json" for programs, one object a line; "text" for people.
 LOG_FORMAT = env.str("LOG_FORMAT", "text" if LOCAL else "json")
 LOGGING = {

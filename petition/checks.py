@@ -143,6 +143,12 @@ def numbers_are_readable(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessa
             hint=f"Leave it out: with steps below {LEAST_STEP} the public number shows when a single person confirms.",
             id="petition.E018",
         )
+    if settings.METRICS_ADDRESS and not is_loopback_port(settings.METRICS_ADDRESS):
+        yield Error(
+            "METRICS_ADDRESS is not a port of the loopback address.",
+            hint="Write it as 127.0.0.1:9464. A Prometheus on another machine comes through a tunnel.",
+            id="petition.E035",
+        )
     if settings.LOG_FORMAT not in ("json", "text"):
         yield Error(
             "LOG_FORMAT is neither json nor text.",
@@ -279,6 +285,11 @@ def consent_is_worded(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]
                 hint=f"Write petition/consent/{consent.CURRENT}/{language}.txt, or take {language} out of LANGUAGES.",
                 id="petition.E020",
             )
+
+
+def is_loopback_port(address: str) -> bool:
+    host, _colon, port = address.rpartition(":")
+    return is_loopback(host.removeprefix("[").removesuffix("]")) and port.isdecimal() and 0 < int(port) < 65_536
 
 
 def can_be_asked(options: dict[str, Any]) -> bool:

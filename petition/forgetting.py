@@ -56,6 +56,7 @@ SMALL = {
     "petition_outboxkey": ("id", ""),
     "petition_lookup": ("id", ""),
     "petition_withdrawn": ("id", ""),
+    "petition_mailtally": ("id", ""),
     "petition_invalidationcampaign": ("id", ""),
     "petition_tallychange": ("id", ""),
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
 from datetime import timedelta
 from http import HTTPStatus
+from typing import TypeVar
 
 from django.db import Error, close_old_connections, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
@@ -30,6 +31,7 @@ COUNTER_SECONDS = 60
 FAULTS = {"away", "hangs", "missing", "full", "locked", "no key", "stopped"}
 
 Said = dict[str, str]
+Answer = TypeVar("Answer")
 
 
 @never_cache
@@ -57,7 +59,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 _threads: ThreadPoolExecutor | None = None
 
 
-def within(seconds: float, ask: Callable[[], Said]) -> Said | None:
+def within(seconds: float, ask: Callable[[], Answer]) -> Answer | None:
     """What `ask` returns; None if that takes longer. Its thread goes on for a while."""
     global _threads
     _threads = _threads or ThreadPoolExecutor(2, thread_name_prefix="health")

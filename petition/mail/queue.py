@@ -24,7 +24,7 @@ from django.db.models.functions import Now
 from nacl.exceptions import CryptoError
 
 from petition import identity, live_settings, rate_limits
-from petition.mail import messages
+from petition.mail import messages, results
 from petition.mail.keys import Keyring, NoSecretError, Opened
 from petition.mail.smtp import Fate, Outcome, Parcel, Post
 from petition.models import AddressMark, Heartbeat, OutgoingMail
@@ -151,6 +151,7 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
             several = len(waiting) > FEW or time.monotonic() < _wary_until
             for outcomes in post.carry(take, several=several):
                 settle(outcomes)
+                results.note(outcomes)
                 if any(outcome.fate is Fate.SILENT for outcome in outcomes):
                     be_wary()
                     # The others are taken up again at once, over several connections.
@@ -163,6 +164,7 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
         raise
     finally:
         release(parcel.mail for parcel in waiting)
+    results.store()
     if not fates or Fate.SENT in fates:
         beat()
     signed = {known.mail.signature_id: known.opened.address for known in recognised if known.mail.signature_id}

@@ -13,6 +13,7 @@ from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals
 from .retention import Retention
+from .samples import MailTally, Sample
 from .shown_words import ShownWords
 from .signature import HeldReason, Signature
 from .tally import (
@@ -47,6 +48,7 @@ __all__ = [
     "ListedDomain",
     "ListedNetwork",
     "Lookup",
+    "MailTally",
     "Measure",
     "OutboxKey",
     "OutgoingMail",
@@ -57,6 +59,7 @@ __all__ = [
     "PublishedWeek",
     "Retention",
     "Review",
+    "Sample",
     "SeenDomain",
     "ShownWords",
     "Signals",

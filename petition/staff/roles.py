@@ -75,6 +75,7 @@ ROLES = {
         "petition.retry_outgoingmail",
         "petition.view_staffaction",
         "petition.view_retention",
+        "petition.view_sample",
     },
 }
 NAMES = {

@@ -22,7 +22,7 @@ from django.utils.cache import get_conditional_response
 from petition.models import Source
 from petition.models.petition import SOURCE_PATTERN
 from petition.postgres import timeouts
-from petition.web import compression
+from petition.web import compression, metrics
 
 View = Callable[[HttpRequest], HttpResponse]
 Key = tuple[str, str, str, str]
@@ -59,6 +59,7 @@ class PageCache:
             return self.get_response(request)
         key = self.key(request)
         kept = self.find(key)
+        metrics.looked_up(is_found=kept is not None)
         if kept is None or not is_our_host(request):
             response = self.get_response(request)
             if request.method == "GET" and response.status_code == 200:

@@ -17,7 +17,7 @@ def peer(request: HttpRequest) -> IPAddress | None:
 
 
 def is_trusted(address: IPAddress | None) -> bool:
-    """Whether this peer, or a proxy before it, is in TRUSTED_PROXIES, where "unix" stands for a peer on a unix socket."""
+    """Whether this peer, or a proxy before it, is in TRUSTED_PROXIES; "unix" there is a peer on a unix socket."""
     if address is None:
         return "unix" in settings.TRUSTED_PROXIES
     return any(address in _network(proxy) for proxy in settings.TRUSTED_PROXIES if proxy != "unix")

@@ -92,6 +92,11 @@ REFUSALS = [
     ("E016", {"MAIL_CONNECTIONS": "many"}, "1 to 99"),
     ("E016", {"MAIL_CONNECTIONS": "100"}, "1 to 99"),
     ("E011", {"TRUSTED_PROXIES": "proxy.example.org"}, "TRUSTED_PROXIES"),
+    ("E035", {"METRICS_ADDRESS": "0.0.0.0:9464"}, "127.0.0.1:9464"),
+    ("E035", {"METRICS_ADDRESS": "[::]:9464"}, "127.0.0.1:9464"),
+    ("E035", {"METRICS_ADDRESS": ":9464"}, "127.0.0.1:9464"),
+    ("E035", {"METRICS_ADDRESS": "127.0.0.1"}, "127.0.0.1:9464"),
+    ("E035", {"METRICS_ADDRESS": "127.0.0.1:99999"}, "127.0.0.1:9464"),
     ("E036", {"LOG_FORMAT": "xml"}, "Leave it out"),
     ("E011", {"TRUSTED_PROXIES": "127.0.0.1/32,10.0.0.7/8"}, "TRUSTED_PROXIES"),
     # What cannot even be read.

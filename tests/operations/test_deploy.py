@@ -21,6 +21,7 @@ WEB, WORKER, SANDBOX = (
     (UNITS / name).read_text()
     for name in ("petition-web.service", "petition-worker@.service", "petition-.service.d/sandbox.conf")
 )
+SERVICES = ("petition-web.service", "petition-worker@1.service", "petition-metrics.service")
 GUIDE = (PROJECT / "docs" / "install.md").read_text()
 COMMANDS = "".join(re.findall(r"^```\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL))
 # What is decided by the one who starts the program rather than by the operator.
@@ -63,7 +64,7 @@ def installed(tmp_path):
 @with_systemd
 def test_systemd_understands_every_line(installed):
     said = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", "petition-web.service", "petition-worker@1.service"],
+        ["systemd-analyze", "verify", "--man=no", *SERVICES],
         env=installed,
         capture_output=True,
         text=True,
@@ -73,7 +74,7 @@ def test_systemd_understands_every_line(installed):
 
 
 @with_systemd
-@pytest.mark.parametrize("unit", ["petition-web.service", "petition-worker@1.service"])
+@pytest.mark.parametrize("unit", SERVICES)
 def test_the_services_may_do_little(installed, unit):
     """At most 1.5 of 10 on the scale of `systemd-analyze security`."""
     said = subprocess.run(
