@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
-from petition import clock, forgetting, lookup, retention, withdrawn_list
+from petition import clock, forgetting, lookup, retention, samples, withdrawn_list
 from petition.checks import of_the_worker
 from petition.counts import publication, tally
 from petition.mail import queue
@@ -27,6 +27,7 @@ FORGET_SECONDS = 10  # it is asked so often whether an hour has ended
 KEYS_SECONDS = 30
 CLOCK_SECONDS = 10
 BEAT_SECONDS = 5
+SAMPLE_SECONDS = 15  # a minute must not be missed because its turn came a little late
 CAMPAIGN_SECONDS = 0.5
 AWAY_SECONDS = (1, 2, 5, 15, 30)
 
@@ -93,7 +94,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
         post = Post()
-        fold_at = purge_at = mail_at = forget_at = keys_at = clock_at = beat_at = 0.0
+        fold_at = purge_at = mail_at = forget_at = keys_at = clock_at = beat_at = sample_at = 0.0
         away, is_clock_right = 0, False
         while not self.stopping:
             now, busy = time.monotonic(), 0
@@ -121,6 +122,9 @@ class Command(BaseCommand):
                     # After the folder: who folds for another one is as good.
                     Heartbeat.beat(Heartbeat.Part.FOLD)
                     beat_at = now + BEAT_SECONDS
+                if now >= sample_at:
+                    samples.take()
+                    sample_at = now + SAMPLE_SECONDS
                 if now >= purge_at and is_clock_right:
                     retention.purge()
                     purge_at = now + PURGE_SECONDS
