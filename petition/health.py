@@ -28,7 +28,7 @@ STATEMENT_SECONDS = 1.3
 LATE, STOPPED = timedelta(seconds=60), timedelta(minutes=5)
 LATE_FOLD_ROWS = 20_000
 COUNTER_SECONDS = 60
-FAULTS = {"away", "hangs", "missing", "full", "locked", "no key", "stopped"}
+FAULTS = {"away", "hangs", "missing", "full", "locked", "no key", "refused", "stopped"}
 
 Said = dict[str, str]
 Answer = TypeVar("Answer")
@@ -97,6 +97,8 @@ def database() -> Said:
 def parts() -> Said:
     ages = Heartbeat.ages()
     mail = lateness(ages.get(Heartbeat.Part.MAIL)) if OutboxKey.objects.exists() else "no key"
+    if mail != "no key" and Heartbeat.refusal():
+        mail = "refused"
     folder = lateness(ages.get(Heartbeat.Part.FOLD))
     if folder == "ok" and TallyChange.objects.all()[LATE_FOLD_ROWS:].exists():
         folder = "late"

@@ -2,9 +2,10 @@
 
 Here alone an address is read: opened with the key of its hour, digested, limited, and written to.
 
-Delivery is at least once: rows are claimed by moving their time ahead, sent without an open transaction, and deleted
-right after the server's own 250, before their connection gets another mail. A worker that dies in between leaves rows
-that fall due again: at most one of them for each of its connections has been sent.
+Delivery is at least once: rows are claimed by moving their time ahead by some seconds, again and again while they are
+sent, without an open transaction, and deleted right after the server's own 250, before their connection gets another
+mail. A worker that dies in between leaves rows that fall due again: at most one of them for each of its connections has
+been sent. One that was merely stopped sends nothing more when it wakes up and another one has taken over.
 """
 
 import logging
@@ -19,27 +20,34 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from nacl.exceptions import CryptoError
 
 from petition import identity, live_settings, rate_limits
 from petition.mail import messages, results
 from petition.mail.keys import Keyring, NoSecretError, Opened
+from petition.mail.refusals import Codes, RefusedError, ServerAwayError
 from petition.mail.smtp import Fate, Outcome, Parcel, Post
 from petition.models import AddressMark, Heartbeat, OutgoingMail
 from petition.models.link import token_digests
-from petition.models.mail import OutgoingMailQuerySet
+from petition.models.mail import CLAIM_SECONDS, OutgoingMailQuerySet
 from petition.moderation import domains
 from petition.postgres import counters
 
 logger = logging.getLogger(__name__)
 
-CLAIM_MINUTES = 5
-# No mail is begun with less of its claim left: a slow server must not keep it past the claim, or another worker would
-# send it again.
-SPARE_MINUTES = 4
+# The mails of a killed worker are another one's once CLAIM_SECONDS are over. A living one renews its claim in time, and
+# sends no text with less than SPARE_SECONDS of it left.
+RENEW_SECONDS = 5
+SPARE_SECONDS = 5
+# A mail at which something unforeseen happened is left alone for so long.
+ASIDE_MINUTES = 5
+# No mail is begun later in a turn of the worker, which has other things to do as well.
+TURN_SECONDS = 15
 BATCH = 100
+# So many find out whether a server is back that was away or refused us.
+PROBES = 3
 # So few go over one connection: opening another takes longer.
 FEW = 30
 # So many that were once left unanswered are tried at once, and for so long several connections are used after one was.
@@ -47,7 +55,8 @@ UNANSWERED = 4
 WARY_SECONDS = 300
 # Minutes until the next try after a temporary refusal: then hourly, for a day in all.
 BACKOFF = [1, 5, 15, 60, *[60] * 23]
-PERMANENT = range(500, 600)
+# Until the next try of a mail of which it should soon be known whether it was refused for its own sake.
+DOUBT_SECONDS = 20
 # How long a mail is remembered as counted against the limit of its address: longer than it is tried.
 COUNTED_SECONDS = 172_800
 DIGEST_THREADS = 2
@@ -68,9 +77,22 @@ CLAIM = """
     ), due AS (
         SELECT id, due_at FROM others UNION ALL SELECT id, due_at FROM unanswered
     )
-    UPDATE petition_outgoingmail mail SET due_at = statement_timestamp() + make_interval(mins => %(minutes)s)
+    UPDATE petition_outgoingmail mail SET due_at = statement_timestamp() + make_interval(secs => %(seconds)s)
     FROM due WHERE mail.id = due.id
     RETURNING mail.*, due.due_at AS was_due_at
+"""
+
+# Those that another worker has claimed meanwhile have another time.
+RENEW = """
+    UPDATE petition_outgoingmail SET due_at = statement_timestamp() + make_interval(secs => %(seconds)s)
+    WHERE id = ANY(%(ids)s) AND due_at = %(due_at)s
+    RETURNING id, due_at
+"""
+RELEASE = """
+    UPDATE petition_outgoingmail mail SET due_at = claimed.was_due_at
+    FROM unnest(%(ids)s::bigint[], %(due_at)s::timestamptz[], %(was_due_at)s::timestamptz[])
+        AS claimed (id, due_at, was_due_at)
+    WHERE mail.id = claimed.id AND mail.due_at = claimed.due_at
 """
 
 # The digests of the addresses that the worker has just read.
@@ -97,12 +119,47 @@ class Recognised(NamedTuple):
     email_digest: bytes
 
 
+class Claim:
+    """The mails of one batch that are ours alone and not dealt with yet, until a time by a clock that nobody sets."""
+
+    def __init__(self, ring: Keyring, limit: int) -> None:
+        asked_at = time.monotonic()
+        self.mails = {mail.pk: mail for mail in claim(ring, limit)}
+        self._lasts_from(asked_at)
+
+    def _lasts_from(self, asked_at: float) -> None:
+        self.renew_at = asked_at + RENEW_SECONDS
+        self.ends_at = asked_at + CLAIM_SECONDS - SPARE_SECONDS
+
+    def is_ours(self) -> bool:
+        return time.monotonic() < self.ends_at
+
+    def renew(self) -> None:
+        """Claim anew, if it is time, what nobody else has claimed or dealt with. Costs one statement."""
+        asked_at = time.monotonic()
+        if asked_at < self.renew_at or not self.mails:
+            return
+        # One statement has claimed them all, so they have one time.
+        due_at = next(iter(self.mails.values())).due_at
+        with connection.cursor() as cursor:
+            cursor.execute(RENEW, {"ids": list(self.mails), "due_at": due_at, "seconds": CLAIM_SECONDS})
+            renewed = dict(cursor.fetchall())
+        self.mails = {pk: mail for pk, mail in self.mails.items() if pk in renewed}
+        for pk, mail in self.mails.items():
+            mail.due_at = renewed[pk]
+        self._lasts_from(asked_at)
+
+    def let_go(self, mails: Iterable[OutgoingMail]) -> None:
+        for mail in mails:
+            self.mails.pop(mail.pk, None)
+
+
 def claim(ring: Keyring, limit: int = BATCH) -> list[OutgoingMail]:
-    """The mails that are due and that this worker can open, the oldest, ours alone for five minutes.
+    """The mails that are due and that this worker can open, the oldest, ours alone for half a minute.
 
     In no order, unless mails are not shuffled at all.
     """
-    values = {"keys": ring.ids(), "minutes": CLAIM_MINUTES, "limit": limit, "unanswered": min(limit, UNANSWERED)}
+    values = {"keys": ring.ids(), "seconds": CLAIM_SECONDS, "limit": limit, "unanswered": min(limit, UNANSWERED)}
     mails = list(OutgoingMail.objects.raw(CLAIM, values))
     if not settings.MAIL_SHUFFLE_SECONDS:
         return sorted(mails, key=attrgetter("was_due_at"))
@@ -115,61 +172,99 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
 
     A `post` keeps its connections for the next batch; without one they are made for this batch. Raises ServerAwayError
     if the mail server is away. What was claimed and not begun is due again at once; a mail at which anything unforeseen
-    happens stays claimed, so that it cannot hold up the others.
+    happens is set aside for minutes, so that it cannot hold up the others.
     """
     if post is None:
         with closing(Post()) as own:
             return deliver_due(own, stopping)
     ring = Keyring()
-    claimed = claim(ring)
-    if not claimed:
+    claimed = Claim(ring, PROBES if post.is_probing else BATCH)
+    if not claimed.mails:
         beat()
         return 0
-    # By a clock that nobody sets.
-    begin_until = time.monotonic() + (CLAIM_MINUTES - SPARE_MINUTES) * 60
-    recognised = recognise(claimed, ring)
+    number, waiting = len(claimed.mails), deque[Parcel]()
+    try:
+        deliver(claimed, waiting, post, ring, stopping)
+    except (ServerAwayError, OperationalError, InterfaceError) as error:
+        post.close()
+        if isinstance(error, ServerAwayError):
+            post.is_probing = True
+        if isinstance(error, RefusedError):
+            Heartbeat.beat(Heartbeat.Part.REFUSED, str(error.codes))
+        raise
+    except BaseException:
+        # Being told to stop is one, too: a connection in the middle of a mail is of no more use.
+        post.close()
+        claimed.let_go(parcel.mail for parcel in waiting)
+        set_aside(claimed.mails.values())
+        raise
+    finally:
+        release(parcel.mail for parcel in waiting)
+    return number - len(waiting)
+
+
+def deliver(claimed: Claim, waiting: deque[Parcel], post: Post, ring: Keyring, stopping: Callable[[], bool]) -> None:
+    """Send what is claimed. What is in `waiting` afterwards was not begun."""
+    recognised = recognise(list(claimed.mails.values()), ring)
     quiet = unwanted(recognised)
     finish(quiet)
     recognised = [known for known in recognised if known.mail not in quiet]
-    waiting = deque(
-        Parcel(mail, messages.compose(mail, opened), opened.address) for mail, opened, _digest in recognised
+    waiting.extend(
+        Parcel(mail, messages.compose(mail, opened), opened.address, claimed.is_ours)
+        for mail, opened, _digest in recognised
     )
-
-    is_held_up, fates = False, set[Fate]()
+    is_held_up, begin_until = False, 0.0
+    fates, doubtful = set[Fate](), list[Outcome]()
 
     def take() -> Parcel | None:
-        may = not (stopping() or is_held_up) and time.monotonic() < begin_until
-        return waiting.popleft() if waiting and may else None
+        while waiting and not stopping() and not is_held_up and claimed.is_ours() and time.monotonic() < begin_until:
+            parcel = waiting.popleft()
+            if parcel.mail.pk in claimed.mails:
+                return parcel
+        return None
 
-    try:
-        if waiting:
-            post.open()
-            # Counted only now: while the server is away nothing is sent.
-            over = over_mail_limit(recognised)
-            finish(over)
-            waiting = deque(parcel for parcel in waiting if parcel.mail not in over)
-            several = len(waiting) > FEW or time.monotonic() < _wary_until
+    if waiting:
+        claimed.let_go(set(claimed.mails.values()) - {parcel.mail for parcel in waiting})
+        post.open()
+        # Counted only now: while the server is away nothing is sent.
+        over = over_mail_limit(recognised)
+        finish(over)
+        claimed.let_go(over)
+        for parcel in [parcel for parcel in waiting if parcel.mail in over]:
+            waiting.remove(parcel)
+        claimed.renew()
+        several = len(waiting) > FEW or time.monotonic() < _wary_until
+        begin_until = time.monotonic() + TURN_SECONDS
+        try:
             for outcomes in post.carry(take, several=several):
                 settle(outcomes)
                 results.note(outcomes)
+                known = [outcome for outcome in outcomes if outcome.fate is not Fate.NOT_BEGUN] + doubtful
+                for outcome in outcomes:
+                    judge(outcome, doubtful, post)
+                claimed.let_go(outcome.parcel.mail for outcome in known if outcome not in doubtful)
+                waiting.extendleft(outcome.parcel for outcome in outcomes if outcome.fate is Fate.NOT_BEGUN)
                 if any(outcome.fate is Fate.SILENT for outcome in outcomes):
                     be_wary()
                     # The others are taken up again at once, over several connections.
                     is_held_up = not several
+                is_held_up = is_held_up or bool(post.refusals.fault and not post.is_probing)
                 fates |= {outcome.fate for outcome in outcomes}
-                waiting.extendleft(outcome.parcel for outcome in outcomes if outcome.away)
-    except BaseException:
-        # Being told to stop is one, too: a connection in the middle of a mail is of no more use.
-        post.close()
-        raise
-    finally:
-        release(parcel.mail for parcel in waiting)
+                claimed.renew()
+        except ServerAwayError:
+            put_last(doubtful)
+            raise
+        if post.refusals.fault and (doubtful or Fate.BROKEN in fates):
+            put_last(doubtful)
+            OutgoingMail.objects.refused_before().update(due_at=Now())
+            raise post.refusals.fault
+        for outcome in doubtful:
+            refuse(outcome.parcel.mail, outcome.codes, is_in_doubt=True)
     results.store()
     if not fates or Fate.SENT in fates:
         beat()
     signed = {known.mail.signature_id: known.opened.address for known in recognised if known.mail.signature_id}
     domains.name_shared(signed)
-    return len(claimed) - len(waiting)
 
 
 _wary_until = 0.0
@@ -181,21 +276,28 @@ def be_wary() -> None:
     _wary_until = time.monotonic() + WARY_SECONDS
 
 
-_beats_at = 0.0
+_beats_at: dict[str, float] = {}
 
 
-def beat() -> None:
+def beat(part: str = Heartbeat.Part.MAIL, *, is_urgent: bool = False) -> None:
     """Note that mail goes out, or that none has to; every few seconds is enough."""
-    global _beats_at
-    if time.monotonic() >= _beats_at:
-        Heartbeat.beat(Heartbeat.Part.MAIL)
-        _beats_at = time.monotonic() + BEAT_SECONDS
+    if is_urgent or time.monotonic() >= _beats_at.get(part, 0):
+        Heartbeat.beat(part)
+        _beats_at[part] = time.monotonic() + BEAT_SECONDS
 
 
 def release(mails: Iterable[OutgoingMail]) -> None:
     """Give these back with the time they had, so that monitoring sees how late they are."""
+    released = [(mail.pk, mail.due_at, mail.was_due_at) for mail in mails]  # type: ignore[attr-defined]  # CLAIM adds it
+    if released:
+        ids, due_at, was_due_at = map(list, zip(*released, strict=True))
+        with connection.cursor() as cursor:
+            cursor.execute(RELEASE, {"ids": ids, "due_at": due_at, "was_due_at": was_due_at})
+
+
+def set_aside(mails: Iterable[OutgoingMail]) -> None:
     for mail in mails:
-        _claimed(mail).update(due_at=mail.was_due_at)  # type: ignore[attr-defined]  # CLAIM adds it
+        _claimed(mail).update(due_at=Now() + timedelta(minutes=ASIDE_MINUTES))
 
 
 def _claimed(mail: OutgoingMail) -> OutgoingMailQuerySet:
@@ -265,16 +367,39 @@ def over_mail_limit(recognised: list[Recognised]) -> set[OutgoingMail]:
 
 
 def settle(outcomes: list[Outcome]) -> None:
-    """Delete the rows of what was sent, all in one statement, and put the others back with the reason."""
+    """Delete the rows of what was sent, all in one statement, and put back with the reason what concerns one mail."""
     finish([outcome.parcel.mail for outcome in outcomes if outcome.fate is Fate.SENT])
     for outcome in outcomes:
         match outcome.fate:
-            case Fate.REFUSED:
-                refuse(outcome.parcel.mail, outcome.status or -1)
+            case Fate.REFUSED if outcome.codes and outcome.codes.concern_the_recipient:
+                refuse(outcome.parcel.mail, outcome.codes)
             case Fate.BROKEN | Fate.SILENT:
                 retry_later(outcome.parcel.mail, None)
             case Fate.UNSENDABLE:
                 park(outcome.parcel.mail, None)
+
+
+def judge(outcome: Outcome, doubtful: list[Outcome], post: Post) -> None:
+    """Add to `doubtful` what may be refused for its own sake or with all others, until what is sent tells which."""
+    mail, recipient = outcome.parcel.mail, outcome.parcel.recipient
+    if outcome.fate is Fate.SENT and post.refusals.taken(recipient):
+        beat(Heartbeat.Part.TAKEN, is_urgent=post.is_probing)
+        post.is_probing = False
+        for earlier in doubtful:
+            refuse(earlier.parcel.mail, earlier.codes)
+        doubtful.clear()
+    elif outcome.fate is Fate.BROKEN:
+        post.refusals.refused(mail.pk, recipient, None)
+    elif outcome.fate is Fate.REFUSED and outcome.codes and not outcome.codes.concern_the_recipient:
+        post.refusals.refused(mail.pk, recipient, outcome.codes)
+        doubtful.append(outcome)
+
+
+def put_last(refused: list[Outcome]) -> None:
+    """Have these tried after all others that are due: the server refuses us, and no mail is to blame."""
+    for outcome in refused:
+        mail = outcome.parcel.mail
+        _claimed(mail).update(due_at=Now(), **tried(mail, outcome.codes) | {"attempts": mail.attempts})
 
 
 def finish(mails: Collection[OutgoingMail]) -> None:
@@ -283,25 +408,49 @@ def finish(mails: Collection[OutgoingMail]) -> None:
         OutgoingMail.objects.filter(pk__in=[mail.pk for mail in mails]).delete()
 
 
-def refuse(mail: OutgoingMail, status: int) -> None:
-    if status in PERMANENT:
-        park(mail, status)
+def refuse(mail: OutgoingMail, codes: Codes | None, *, is_in_doubt: bool = False) -> None:
+    """Park this mail, or try it again later if that may help.
+
+    As long as it `is_in_doubt` whether all are refused, it is tried again, and parked if others were taken meanwhile.
+    """
+    if codes and codes.are_permanent and not (is_in_doubt and not others_taken_since(mail)):
+        park(mail, codes)
     else:
-        # smtplib says -1 for an answer that is no status code.
-        retry_later(mail, status if status > 0 else None)
+        retry_later(mail, codes)
 
 
-def retry_later(mail: OutgoingMail, status: int | None) -> None:
+def wait(attempts: int, codes: Codes | None) -> timedelta:
+    """How long a mail waits that was tried so often before."""
+    if attempts == 0 and codes and codes.are_permanent:
+        return timedelta(seconds=DOUBT_SECONDS)
+    return timedelta(minutes=BACKOFF[attempts])
+
+
+def others_taken_since(mail: OutgoingMail) -> bool:
+    """Whether the server has taken any mail since it refused this one the last time; False if it never has before."""
+    before = Codes(mail.last_status or 0)
+    if not (mail.attempts and before.are_permanent):
+        return False
+    waited = wait(mail.attempts - 1, before)
+    return Heartbeat.objects.filter(part=Heartbeat.Part.TAKEN, beat_at__gt=Now() - waited).exists()
+
+
+def retry_later(mail: OutgoingMail, codes: Codes | None) -> None:
     """Try again after 1, 5, 15 and 60 minutes, then hourly; park it after a day."""
     if mail.attempts >= len(BACKOFF):
-        park(mail, status)
+        park(mail, codes)
         return
-    due_at = Now() + timedelta(minutes=BACKOFF[mail.attempts])
-    _claimed(mail).update(due_at=due_at, attempts=mail.attempts + 1, last_status=status)
-    logger.info("%s was put off: %s", mail, status)
+    _claimed(mail).update(due_at=Now() + wait(mail.attempts, codes), **tried(mail, codes))
+    logger.info("%s was put off: %s", mail, codes)
 
 
-def park(mail: OutgoingMail, status: int | None) -> None:
+def park(mail: OutgoingMail, codes: Codes | None) -> None:
     """Stop trying; staff see the status code until the row is purged."""
-    _claimed(mail).update(parked_at=Now(), attempts=mail.attempts + 1, last_status=status)
-    logger.warning("%s was parked: %s", mail, status)
+    _claimed(mail).update(parked_at=Now(), **tried(mail, codes))
+    logger.warning("%s was parked: %s", mail, codes)
+
+
+def tried(mail: OutgoingMail, codes: Codes | None) -> dict[str, Any]:
+    # smtplib says -1 for an answer that is no status code.
+    status = codes.status if codes and codes.status > 0 else None
+    return {"attempts": mail.attempts + 1, "last_status": status, "enhanced_status": codes.enhanced if codes else ""}

@@ -8,7 +8,6 @@ from django.db import connection
 from petition import identity
 from petition.mail.smtp import Fate, Outcome
 
-PERMANENT = range(500, 600)
 # Those whose mailboxes nearly everybody has. Any other domain could name a person, or the place where she works.
 PROVIDERS = {
     "apple": "icloud.com me.com mac.com",
@@ -43,7 +42,7 @@ def note(outcomes: Iterable[Outcome]) -> None:
 
 
 def result(outcome: Outcome) -> str:
-    if outcome.fate is Fate.REFUSED and outcome.status not in PERMANENT:
+    if outcome.codes and not outcome.codes.are_permanent:
         return "put_off"
     return outcome.fate.name.lower()
 

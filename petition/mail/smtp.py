@@ -19,6 +19,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 from petition.mail import messages
 from petition.mail.messages import Message
+from petition.mail.refusals import Codes, Refusals, RefusedError, ServerAwayError
 from petition.models import OutgoingMail
 
 logger = logging.getLogger(__name__)
@@ -26,18 +27,21 @@ logger = logging.getLogger(__name__)
 OK, FORWARDED, CLOSING = 250, 251, 421
 # How long a server may look at a text before it answers. Others wait meanwhile, so not the minutes of RFC 5321.
 ANSWER_SECONDS = 15
+# So often whoever hands out the mails is told something, if only that nothing is known yet.
+TELL_SECONDS = 2
 
 
 class Parcel(NamedTuple):
-    """A mail, its text, and the address that it goes to."""
+    """A mail, its text, and the address that it goes to. Its text is only sent while `is_ours`."""
 
     mail: OutgoingMail
     message: Message
     recipient: str
+    is_ours: Callable[[], bool]
 
 
-class ServerAwayError(Exception):
-    """The mail server cannot be reached or will not let us in: no mail is to blame."""
+class ClaimLostError(Exception):
+    """The claim ended before the text was sent: the mail may be another worker's by now."""
 
 
 class UnansweredError(OSError):
@@ -52,16 +56,16 @@ class Fate(Enum):
     BROKEN = auto()  # it hung up
     SILENT = auto()  # it has said nothing until its time was up
     UNSENDABLE = auto()  # nobody can: what was in the box is no address
-    NOT_BEGUN = auto()  # the server is away
+    NOT_BEGUN = auto()  # the server is away, or the claim has ended
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`status` is set if REFUSED, `away` if NOT_BEGUN."""
+    """`codes` are set if REFUSED, `away` if NOT_BEGUN because the server is away."""
 
     parcel: Parcel
     fate: Fate
-    status: int | None = None
+    codes: Codes | None = None
     away: ServerAwayError | None = None
 
 
@@ -97,16 +101,16 @@ class Connection:
         except ServerAwayError as error:
             return Outcome(parcel, Fate.NOT_BEGUN, away=error)
 
-    def _send(self, parcel: Parcel) -> tuple[Fate, int | None]:
+    def _send(self, parcel: Parcel) -> tuple[Fate, Codes | None]:
         is_fresh = self.open()
         try:
             self._pass_on(parcel)
         except smtplib.SMTPRecipientsRefused as error:
-            ((status, _text),) = error.recipients.values()
-            return Fate.REFUSED, status
+            ((status, text),) = error.recipients.values()
+            return Fate.REFUSED, Codes.read(status, text)
         except smtplib.SMTPDataError as error:
             self.close()
-            return Fate.REFUSED, error.smtp_code
+            return Fate.REFUSED, Codes.read(error.smtp_code, error.smtp_error)
         except (OSError, smtplib.SMTPException) as error:
             self.close()
             if not is_fresh and not isinstance(error, UnansweredError):
@@ -117,15 +121,18 @@ class Connection:
                 raise _away(error) from error
             # A dropped or silent connection may be this mail's doing, so it steps back and the next one starts afresh.
             return (Fate.SILENT if _timed_out(error) else Fate.BROKEN), None
+        except ClaimLostError:
+            self.close()
+            return Fate.NOT_BEGUN, None
         except ValueError:
             logger.exception("%s cannot be written to its recipient; parked", parcel.mail)
             return Fate.UNSENDABLE, None
         return Fate.SENT, None
 
     def _pass_on(self, parcel: Parcel) -> None:
-        email = messages.write(*parcel)
+        email = messages.write(parcel.mail, parcel.message, parcel.recipient)
         if smtp := self._smtp():
-            converse(smtp, messages.envelope_sender(), email.to[0], messages.content(email))
+            converse(smtp, messages.envelope_sender(), email.to[0], messages.content(email), parcel.is_ours)
         else:
             self.backend.send_messages([email])
 
@@ -145,15 +152,20 @@ def _timed_out(error: BaseException | None) -> bool:
 
 
 def _away(error: Exception) -> ServerAwayError:
-    if isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPHeloError):
-        return ServerAwayError(f"it refused us with {error.smtp_code}")
-    return ServerAwayError(type(error).__name__)
+    if not isinstance(error, smtplib.SMTPResponseException):
+        return ServerAwayError(type(error).__name__)
+    codes = Codes.read(error.smtp_code, error.smtp_error)
+    message = f"it refused us with {codes}"
+    return RefusedError(message, codes) if codes.are_permanent else ServerAwayError(message)
 
 
-def converse(smtp: smtplib.SMTP, sender: str, recipient: str, content: bytes) -> None:
+def converse(
+    smtp: smtplib.SMTP, sender: str, recipient: str, content: bytes, is_ours: Callable[[], bool] = lambda: True
+) -> None:
     """Pass one mail on as `smtp.sendmail` does, with its errors, but tell "not sent" from "sent, and no answer".
 
-    The addresses are bare and ASCII. Raises UnansweredError where `sendmail` would not say how far it has come.
+    The addresses are bare and ASCII. Raises UnansweredError where `sendmail` would not say how far it has come, and
+    ClaimLostError if the mail is not `is_ours` when its text could be sent.
     """
     try:
         status, text = smtp.mail(sender)
@@ -171,6 +183,9 @@ def converse(smtp: smtplib.SMTP, sender: str, recipient: str, content: bytes) ->
             with suppress(smtplib.SMTPServerDisconnected):
                 smtp.rset()
         raise smtplib.SMTPRecipientsRefused({recipient: (status, text)})
+    # Last of all: a process that was stopped in the middle goes on as if nothing had happened.
+    if not is_ours():
+        raise ClaimLostError
     if smtp.sock:
         smtp.sock.settimeout(max(ANSWER_SECONDS, settings.EMAIL_TIMEOUT))
     try:
@@ -212,16 +227,21 @@ class Post:
     def __init__(self, connect: Callable[[], BaseEmailBackend] = get_connection, most: int | None = None) -> None:
         self.connect, self.most = connect, int(settings.MAIL_CONNECTIONS) if most is None else most
         self._begin()
+        # Since the server was away, a few mails at a time find out whether it is back.
+        self.is_probing = False
+        self.refusals = Refusals()
 
     def _begin(self) -> None:
         self.first = Connection(self.connect())
-        self.carriers = 0
+        # How many connections were asked for, and how many of them there are.
+        self.asked = self.carriers = 0
         self.parcels: Parcels = SimpleQueue()
         self.outcomes: Outcomes = SimpleQueue()
 
     def open(self) -> None:
         """Raises ServerAwayError."""
-        self.first.open()
+        if not self.carriers:
+            self.first.open()
 
     def close(self) -> None:
         """Close every connection. Where a carrier is in the middle of a mail, nobody learns what becomes of that."""
@@ -234,23 +254,13 @@ class Post:
         self._begin()
 
     def carry(self, take: Callable[[], Parcel | None], *, several: bool) -> Iterator[list[Outcome]]:
-        """Send what `take` returns, until that is None, and tell what became of it.
+        """Send what `take` returns, until that is None, and tell what became of it: nothing yet, every few seconds.
 
         A connection gets its next mail when the outcome of its last one was acted on: whoever is killed has sent at
         most one mail over each without the database knowing. Raises ServerAwayError once no connection is left, after
         telling what was not begun.
         """
-        return self._over_several(take) if several and self.most > 1 else self._over_one(take)
-
-    def _over_one(self, take: Callable[[], Parcel | None]) -> Iterator[list[Outcome]]:
-        while parcel := take():
-            outcome = self.first.send(parcel)
-            yield [outcome]
-            if outcome.away:
-                raise outcome.away
-
-    def _over_several(self, take: Callable[[], Parcel | None]) -> Iterator[list[Outcome]]:
-        self._start()
+        self._start(self.most if several else 1)
         out = 0
         while True:
             while out < self.carriers and (parcel := take()):
@@ -262,34 +272,30 @@ class Post:
             lost = [outcome.away for outcome in done if outcome.away]
             self.carriers -= len(lost)
             if not self.carriers:
+                self.asked = 0
                 done += [Outcome(parcel, Fate.NOT_BEGUN, away=lost[-1]) for parcel in _all_of(self.parcels) if parcel]
             yield done
             if not self.carriers:
                 raise lost[-1]
             out -= len(done)
 
-    def _start(self) -> None:
-        """Open as many connections as the server allows, and put a carrier at each."""
-        if self.carriers:
-            return
-        self.open()
-        connections = [self.first]
-        with suppress(ServerAwayError):
-            while len(connections) < self.most:
-                another = Connection(self.connect())
-                another.open()
-                connections.append(another)
-        for connection in connections:
+    def _start(self, wanted: int) -> None:
+        """Put a carrier at each of so many connections. Each opens its own: the server may allow fewer."""
+        while self.asked < wanted:
+            connection = Connection(self.connect()) if self.asked else self.first
             Carrier(connection, self.parcels, self.outcomes).start()
-        self.carriers = len(connections)
+            self.asked += 1
+            self.carriers += 1
 
     def _done(self) -> list[Outcome]:
-        """What has become known: at least one, and all there is."""
-        heard = [self.outcomes.get(), *_all_of(self.outcomes)]
-        for error in heard:
-            if isinstance(error, Exception):
-                raise error
-        return [outcome for outcome in heard if isinstance(outcome, Outcome)]
+        """What has become known: all there is, and nothing if that takes TELL_SECONDS."""
+        with suppress(Empty):
+            heard = [self.outcomes.get(timeout=TELL_SECONDS), *_all_of(self.outcomes)]
+            for error in heard:
+                if isinstance(error, Exception):
+                    raise error
+            return [outcome for outcome in heard if isinstance(outcome, Outcome)]
+        return []
 
 
 def _all_of(queue: "SimpleQueue[T]") -> list[T]:

@@ -5,10 +5,11 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Min, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Random
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .heartbeat import Heartbeat
 from .random_ids import random_key
 from .signature import this_hour
 
@@ -34,9 +35,16 @@ class OutboxKey(models.Model):
         return f"outbox key {self.pk}"
 
 
+# A worker has a mail for itself for no longer than this at a time, unless it says so again.
+CLAIM_SECONDS = 30
+
+
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
     def waiting(self) -> Self:
         return self.filter(parked_at=None)
+
+    def parked(self) -> Self:
+        return self.filter(parked_at__isnull=False)
 
     def with_lost_key(self) -> Self:
         """Those that nobody can read any more: the machine that had their key is gone."""
@@ -47,7 +55,26 @@ class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
         due = self.waiting().filter(attempts=0).aggregate(due=Min("due_at"))["due"]
         return max(int((timezone.now() - due).total_seconds()) // 60, 0) if due else 0
 
+    def refused_before(self) -> Self:
+        """Those that wait because the server refused them, and may have refused all. No worker has claimed them."""
+        later = Now() + timedelta(seconds=CLAIM_SECONDS)
+        refused = self.waiting().filter(attempts__gt=0, last_status__isnull=False, due_at__gt=later)
+        return refused.exclude(enhanced_status__regex=r"^[45]\.[12]\.")
+
+    def try_again(self) -> int:
+        """Have those due now, in random order and as if for the first time, that are parked or put off.
+
+        Leaves alone what a worker has claimed, and what nobody can read any more. Returns how many.
+        """
+        is_idle = Q(parked_at__isnull=False) | Q(attempts__gt=0, due_at__gt=Now() + timedelta(seconds=CLAIM_SECONDS))
+        return self.filter(is_idle, key__isnull=False).update(
+            parked_at=None, attempts=0, due_at=Now() - Random() * timedelta(seconds=1)
+        )
+
     def parked_too_long(self) -> Self:
+        """Those that are purged: none while the server refuses us, since somebody may be about to mend that."""
+        if Heartbeat.refusal():
+            return self.none()
         return self.filter(parked_at__lt=timezone.now() - timedelta(days=settings.PARKED_MAIL_DAYS))
 
 
@@ -80,6 +107,13 @@ class OutgoingMail(models.Model):
         _("last status"),
         null=True,
         help_text=_("The SMTP status code of the last attempt; its text would quote the address."),
+    )
+    enhanced_status = models.CharField(
+        _("enhanced status"),
+        max_length=9,
+        default="",
+        db_default="",
+        help_text=_("What the server said more exactly, as 5.7.1."),
     )
     parked_at = models.DateTimeField(_("parked at"), null=True)
 

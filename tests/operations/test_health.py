@@ -102,6 +102,19 @@ class TestHealth:
 
         assert ask() == (200, GOOD)
 
+    def test_a_mail_server_that_refuses_us_is_503_until_it_takes_a_mail(self, ask):
+        Heartbeat.beat(Heartbeat.Part.REFUSED, "550 5.7.1")
+        assert ask() == (503, GOOD | {"status": "error", "mail": "refused"})
+
+        Heartbeat.beat(Heartbeat.Part.TAKEN)
+        assert ask() == (200, GOOD)
+
+    def test_a_refusal_that_was_not_repeated_for_a_minute_is_over(self, ask):
+        Heartbeat.beat(Heartbeat.Part.REFUSED, "550 5.7.1")
+        beat_ago(Heartbeat.Part.REFUSED, 65)
+
+        assert ask() == (200, GOOD)
+
     def test_a_database_that_takes_nothing_is_503(self, ask):
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL transaction_read_only = on")

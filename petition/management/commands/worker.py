@@ -13,7 +13,8 @@ from petition.checks import of_the_worker
 from petition.counts import publication, tally
 from petition.mail import queue
 from petition.mail.keys import Keyring
-from petition.mail.smtp import Post, ServerAwayError
+from petition.mail.refusals import ServerAwayError
+from petition.mail.smtp import Post
 from petition.models import Heartbeat
 from petition.moderation import invalidation
 from petition.postgres.counters import CountersAwayError
@@ -29,7 +30,8 @@ CLOCK_SECONDS = 10
 BEAT_SECONDS = 5
 SAMPLE_SECONDS = 15  # a minute must not be missed because its turn came a little late
 CAMPAIGN_SECONDS = 0.5
-AWAY_SECONDS = (1, 2, 5, 15, 30)
+# From one try to the next, so that all is back some seconds after the server is, however long a try takes.
+AWAY_SECONDS = (1, 2, 5, 10)
 
 
 class Command(BaseCommand):
@@ -136,7 +138,7 @@ class Command(BaseCommand):
                 is_clock_right = False
             except ServerAwayError as error:
                 pause = AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)]
-                away, mail_at = away + 1, now + pause
+                away, mail_at = away + 1, max(now + pause, time.monotonic() + AWAY_SECONDS[0])
                 logger.warning("The mail server is away (%s); trying again in %s seconds", error, pause)
             except CountersAwayError:
                 # No mail goes out beyond the limit of its address; all else is done as ever.
