@@ -1,11 +1,14 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils import timezone
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, reverse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
 
 from petition.models import Action, OutgoingMail
 from petition.staff import audit
@@ -44,24 +47,41 @@ class OutgoingMailAdmin(ByTime, ReadOnlyAdmin):
     time = ""
     list_display = ["id", "kind", "language", "due_at", "attempts", "status", "parked_at"]
     list_filter = ["kind", ("parked_at", admin.EmptyFieldListFilter), LastStatus]
-    exclude = ["recipient", "key", "last_status"]
+    exclude = ["recipient", "key", "last_status", "enhanced_status"]
     readonly_fields = ["status"]
+    change_list_template = "admin/mails.html"
     actions = ["try_again"]
 
     @admin.display(description=_("last status"))
     def status(self, mail: OutgoingMail) -> Any:
-        """The code of the last answer, or that nobody can read any more whom this mail is for."""
-        return _("key lost") if mail.key_id is None else mail.last_status
+        """The codes of the last answer, or that nobody can read any more whom this mail is for."""
+        if mail.key_id is None:
+            return _("key lost")
+        return f"{mail.last_status} {mail.enhanced_status}".strip() if mail.last_status else None
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("petition.retry_outgoingmail")
 
     @admin.action(description=_("Try the selected mails again now"), permissions=["retry"])
     def try_again(self, request: HttpRequest, mails: QuerySet[OutgoingMail]) -> None:
-        # Nobody can read any more whom a mail is for whose key is lost.
-        changed = mails.filter(key__isnull=False).update(parked_at=None, due_at=timezone.now())
+        changed = mails.try_again()  # type: ignore[attr-defined]
         audit.record(request.user, Action.MAIL_TRIED_AGAIN, count=changed)
         self.message_user(
             request,
             ngettext("%(count)d mail is due now.", "%(count)d mails are due now.", changed) % {"count": changed},
         )
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.url("retry-parked/", self.retry_parked, "retry_parked"), *super().get_urls()]
+
+    @method_decorator(require_POST)
+    def retry_parked(self, request: HttpRequest) -> HttpResponse:
+        """The button above the list."""
+        if not self.has_retry_permission(request):
+            raise PermissionDenied
+        self.try_again(request, OutgoingMail.objects.parked())
+        return HttpResponseRedirect(reverse("admin:petition_outgoingmail_changelist"))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        may_retry = self.has_retry_permission(request)
+        return super().changelist_view(request, {"may_retry": may_retry, **(extra_context or {})})

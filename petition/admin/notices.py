@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 
 from petition import lookup, organisation, retention
-from petition.models import LanguageApproval, Lookup, Petition
+from petition.models import Heartbeat, LanguageApproval, Lookup, Petition
 
 from . import languages
 
@@ -29,6 +29,24 @@ def about_the_site(request: HttpRequest) -> dict[str, Any]:
             lacks.append(gettext("The petition does not say what happens with the number."))
     unread = LanguageApproval.unread() if request.user.has_perm("petition.add_languageapproval") else []
     return {"lacks": lacks, "unread_languages": [languages.name(code) for code in unread]}
+
+
+def about_mail(request: HttpRequest) -> dict[str, Any]:
+    """That the mail server refuses us, with which codes, and what to do."""
+    codes = Heartbeat.refusal() if request.user.has_perm("petition.view_outgoingmail") else ""
+    return {"mail_refused": codes, "mail_advice": advice(codes)} if codes else {}
+
+
+def advice(codes: str) -> str:
+    """What helps against a refusal with these codes (RFC 3463, RFC 4954, RFC 7372)."""
+    status, _space, enhanced = codes.partition(" ")
+    if status in ("530", "535", "538") or enhanced in ("5.7.0", "5.7.8", "5.7.9"):
+        return gettext("It does not accept the login. Look at the user name and the password in EMAIL_URL.")
+    if enhanced in ("5.1.7", "5.1.8", "5.7.60"):
+        return gettext("It does not accept our sender. Look at DEFAULT_FROM_EMAIL, and at what your account may send.")
+    return gettext(
+        "Look at the records of your domain (SPF, DKIM, DMARC), then ask your mail provider, and tell them this code."
+    )
 
 
 def about_lookups(request: HttpRequest) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Staff look after petition, pages and mail, and cannot see an address or lower the count by accident."""
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -10,7 +11,9 @@ from django.utils import timezone
 
 from campaign.models import Page
 from petition.counts import tally
-from petition.models import OutgoingMail, Petition, ShownWords, Signature
+from petition.mail import queue
+from petition.mail.keys import Keyring
+from petition.models import Action, Heartbeat, OutgoingMail, Petition, ShownWords, Signature, StaffAction
 from tests.support import links, server
 from tests.support.browser import needs_chromium
 
@@ -96,6 +99,69 @@ def test_a_mail_whose_key_is_lost_is_told_apart_and_stays_parked(staff, make_mai
     staff.post(url, {"action": "try_again", "_selected_action": [lost.pk, refused.pk]})
 
     assert list(OutgoingMail.objects.waiting()) == [refused]
+
+
+def press_the_button(staff):
+    url = reverse("admin:petition_outgoingmail_retry_parked")
+    assert f'action="{url}"' in staff.get(reverse("admin:petition_outgoingmail_changelist")).content.decode()
+    staff.post(url)
+
+
+def run_the_command(staff):
+    call_command("retry_mails", verbosity=0)
+
+
+@pytest.mark.parametrize("try_all", [press_the_button, run_the_command])
+def test_all_parked_mails_are_tried_again_in_random_order_as_if_for_the_first_time(staff, make_mail, try_all):
+    parked = [make_mail(parked_at=timezone.now(), last_status=550, attempts=24) for _ in range(20)]
+    lost = make_mail(key_id=None, recipient=b"", parked_at=timezone.now())
+    later = make_mail(due_at=timezone.now() + timedelta(hours=1), attempts=5, last_status=450)
+
+    try_all(staff)
+
+    due = OutgoingMail.objects.waiting().filter(due_at__lte=timezone.now()).order_by("due_at")
+    assert {mail.pk for mail in due} == {mail.pk for mail in parked}
+    assert [mail.pk for mail in due] != [mail.pk for mail in parked]
+    assert set(due.values_list("attempts", flat=True)) == {0}
+    assert OutgoingMail.objects.parked().get() == lost
+    later.refresh_from_db()
+    assert (later.attempts, later.due_at > timezone.now()) == (5, True)
+    entry = StaffAction.objects.filter(action=Action.MAIL_TRIED_AGAIN).get()
+    assert entry.count == len(parked)
+
+
+def test_what_a_worker_is_sending_is_not_tried_again_as_well(staff, make_mail):
+    mail = make_mail(due_at=timezone.now() - timedelta(minutes=1), attempts=1, last_status=450)
+    (claimed,) = queue.claim(Keyring())
+
+    staff.post(
+        reverse("admin:petition_outgoingmail_changelist"), {"action": "try_again", "_selected_action": [mail.pk]}
+    )
+
+    assert OutgoingMail.objects.get().due_at == claimed.due_at
+
+
+@pytest.mark.parametrize(
+    ("codes", "advice"),
+    [
+        ("550 5.7.1", "SPF, DKIM, DMARC"),
+        ("554", "SPF, DKIM, DMARC"),
+        ("535 5.7.8", "password in EMAIL_URL"),
+        ("530", "password in EMAIL_URL"),
+        ("553 5.1.8", "DEFAULT_FROM_EMAIL"),
+    ],
+)
+def test_the_start_page_says_that_the_mail_server_refuses_us_and_what_to_do(staff, codes, advice):
+    start = reverse("admin:index")
+    assert "refuses us" not in staff.get(start).content.decode()
+
+    Heartbeat.beat(Heartbeat.Part.REFUSED, codes)
+    page = staff.get(start).content.decode()
+    assert f"The mail server refuses us: {codes}" in page
+    assert advice in page
+
+    Heartbeat.beat(Heartbeat.Part.TAKEN)
+    assert "refuses us" not in staff.get(start).content.decode()
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

@@ -147,6 +147,7 @@ ROUTES = {
     "petition_retention_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     "petition_signals_changelist": Route(only(MODERATOR, ADMINISTRATOR), only(MODERATOR, ADMINISTRATOR)),
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
+    "petition_outgoingmail_retry_parked": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), inside=(302, 405)),
     **model(
         "petition_petition",
         "petition",
