@@ -4,6 +4,7 @@ It never touches the database. Whoever hands out the mails learns what became of
 """
 
 import logging
+import re
 import smtplib
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +25,9 @@ from petition.models import OutgoingMail
 
 logger = logging.getLogger(__name__)
 
-OK, FORWARDED, CLOSING = 250, 251, 421
+OK, FORWARDED, GO_ON, CLOSING = 250, 251, 354, 421
+# A line with nothing else is the end of a text.
+LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 # How long a server may look at a text before it answers. Others wait meanwhile, so not the minutes of RFC 5321.
 ANSWER_SECONDS = 15
 # So often whoever hands out the mails is told something, if only that nothing is known yet.
@@ -183,13 +186,10 @@ def converse(
             with suppress(smtplib.SMTPServerDisconnected):
                 smtp.rset()
         raise smtplib.SMTPRecipientsRefused({recipient: (status, text)})
-    # Last of all: a process that was stopped in the middle goes on as if nothing had happened.
-    if not is_ours():
-        raise ClaimLostError
     if smtp.sock:
         smtp.sock.settimeout(max(ANSWER_SECONDS, settings.EMAIL_TIMEOUT))
     try:
-        status, text = smtp.data(content)
+        status, text = pass_text(smtp, content, is_ours)
     except smtplib.SMTPDataError:
         raise
     except (OSError, smtplib.SMTPException) as error:
@@ -198,6 +198,20 @@ def converse(
         smtp.sock.settimeout(settings.EMAIL_TIMEOUT)
     if status != OK:
         raise smtplib.SMTPDataError(status, text)
+
+
+def pass_text(smtp: smtplib.SMTP, content: bytes, is_ours: Callable[[], bool]) -> tuple[int, bytes]:
+    """Do what `smtp.data` does, if the mail is still ours when the server is ready for its text."""
+    status, text = smtp.docmd("DATA")
+    if status != GO_ON:
+        raise smtplib.SMTPDataError(status, text)
+    # As late as can be: a process that was stopped in the middle goes on as if nothing had happened.
+    if not is_ours():
+        # Not QUIT, which would be text by now.
+        smtp.close()
+        raise ClaimLostError
+    smtp.send(LEADING_DOT.sub(b"..", content.removesuffix(b"\r\n")) + b"\r\n.\r\n")
+    return smtp.getreply()
 
 
 class Carrier(threading.Thread):

@@ -199,6 +199,28 @@ def test_a_server_may_end_a_connection_between_two_mails(sign, server, answer):
     assert not mails().exists()
 
 
+def test_a_text_is_only_sent_while_the_claim_lasts_and_the_rest_of_it_is_given_back(sign, server, monkeypatch):
+    sign(ANNA, BORIS)
+    # It ends while the server looks at the address, as for a process that was stopped meanwhile.
+    ends = iter([True, False])
+    monkeypatch.setattr(queue.Claim, "is_ours", lambda claim: next(ends, False))
+
+    assert queue.deliver_due() == 0
+    assert server.received == []
+    monkeypatch.undo()
+    assert {mail.attempts for mail in mails()} == {0}
+    assert len(queue.claim(Keyring())) == 2
+
+
+def test_a_line_of_a_text_may_begin_with_a_dot(sign, server, monkeypatch):
+    content = messages.content
+    monkeypatch.setattr(messages, "content", lambda email: content(email) + b"\r\n.\r\n..and more\r\n")
+    sign(ANNA)
+
+    assert queue.deliver_due() == 1
+    assert server.received[0].message.epilogue.endswith("\n.\n..and more\n")
+
+
 # Several connections.
 
 MANY = [f"signer{number}@example.org" for number in range(queue.BATCH)]
