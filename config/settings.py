@@ -211,7 +211,7 @@ if env.str("EMAIL_URL", ""):
 elif LOCAL:
     EMAIL_BACKEND = "config.local.mail.EmailBackend"
 EMAIL_FILE_PATH = str(VAR_DIR / "mail")
-EMAIL_TIMEOUT = 10  # for the greeting and each command; `petition.mail.smtp` waits longer for the answer to a text
+EMAIL_TIMEOUT = 10  # for each command; `petition.mail.smtp` waits longer for the answer to a text
 MAIL_CONNECTIONS = env.str("MAIL_CONNECTIONS", "4")  # of each worker, while much is due
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{SITE_HOST} <confirm@{SITE_HOST or 'localhost'}>")
 

@@ -30,6 +30,8 @@ OK, FORWARDED, GO_ON, CLOSING = 250, 251, 354, 421
 LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 # How long a server may look at a text before it answers. Others wait meanwhile, so not the minutes of RFC 5321.
 ANSWER_SECONDS = 15
+# How long it may take to let us in: no longer, or after a greeting that hung we would be late when it is back.
+GREETING_SECONDS = 8
 # So often whoever hands out the mails is told something, if only that nothing is known yet.
 TELL_SECONDS = 2
 
@@ -86,9 +88,13 @@ class Connection:
     def open(self) -> bool:
         """Whether it is a new one. Raises ServerAwayError."""
         try:
+            if hasattr(self.backend, "timeout"):
+                self.backend.timeout = min(GREETING_SECONDS, settings.EMAIL_TIMEOUT)
             is_new = self.backend.open() is not False
             if smtp := self._smtp():
                 smtp.ehlo_or_helo_if_needed()
+                if smtp.sock:
+                    smtp.sock.settimeout(settings.EMAIL_TIMEOUT)
         except (OSError, smtplib.SMTPException) as error:
             self.close()
             raise _away(error) from error
