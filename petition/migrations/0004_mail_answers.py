@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('petition', '0002_audit_log_and_unlogged_tables'),
+        ('petition', '0003_samples_and_mail_tallies'),
     ]
 
     operations = [
