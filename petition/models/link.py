@@ -1,12 +1,15 @@
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
+
+from petition.postgres.prepared import Prepared
 
 from .petition import Petition
 from .signature import Signature, this_hour
@@ -28,7 +31,11 @@ def _token_digest(token: str, key: str) -> str:
 
 class LinkQuerySet(models.QuerySet["Link"]):
     def of_token(self, token: str) -> "Link | None":
-        return self.select_related("petition", "signature").filter(pk__in=token_digests(token)).first()
+        """The link of this token with its petition and signature, all in one statement; None if there is none."""
+        with connection.cursor() as cursor:
+            OF_TOKEN.execute(cursor, {"digests": token_digests(token)})
+            row = cursor.fetchone()
+        return _assembled(row) if row else None
 
     def too_old(self) -> Self:
         """Links that have said "expired" for a day."""
@@ -82,3 +89,39 @@ class Link(models.Model):
         """The digest of the address that got this link; None if nothing is stored about it any more."""
         digest = self.email_digest or (self.signature and self.signature.email_digest)
         return bytes(digest) if digest else None
+
+
+# What a row of OF_TOKEN holds, one after the other.
+ROW: tuple[type[models.Model], ...] = (Link, Petition, Signature)
+
+
+def _columns(model: type[models.Model]) -> str:
+    return ", ".join(f"{model._meta.db_table}.{field.column}" for field in model._meta.concrete_fields)
+
+
+# Whoever comes from a mail waits for this twice. The ORM took four times as long to word it as PostgreSQL to answer.
+OF_TOKEN = Prepared(
+    "of_token",
+    f"""
+    SELECT {", ".join(map(_columns, ROW))}
+    FROM petition_link
+    JOIN petition_petition ON petition_petition.id = petition_link.petition_id
+    LEFT JOIN petition_signature ON petition_signature.id = petition_link.signature_id
+    WHERE petition_link.token_digest = ANY (%(digests)s::text[])
+    """,  # noqa: S608
+)
+
+
+def _assembled(row: tuple[Any, ...]) -> Any:
+    """The link in a row of OF_TOKEN, with its petition and its signature."""
+    values = iter(row)
+    link, petition, signature = (_read(model, values) for model in ROW)
+    link.petition = petition
+    # One that is gone was joined as a row without values.
+    link.signature = signature if signature.pk is not None else None
+    return link
+
+
+def _read(model: Any, values: Iterator[Any]) -> Any:
+    names = [field.attname for field in model._meta.concrete_fields]
+    return model.from_db(connection.alias, names, [next(values) for _name in names])

@@ -521,6 +521,15 @@ def test_a_link_costs_one_statement_however_many_rows_an_address_has(make_signat
         assert confirmation.find(token).signature.is_pending
 
 
+def test_a_link_knows_all_that_is_stored_of_what_it_leads_to(make_signature):
+    found = confirmation.find(links.token(make_signature(name="Анна", words="Правда", country="DE")))
+
+    for row in (found.link, found.petition, found.signature):
+        stored = type(row).objects.filter(pk=row.pk).values().get()
+        assert {name: getattr(row, name) for name in stored} == stored
+        assert not row.get_deferred_fields()
+
+
 # Holding.
 
 
