@@ -5,6 +5,7 @@ from django.conf import settings
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -18,7 +19,7 @@ from petition.counts import tally
 from petition.forms import CodeForm, SignForm, WithdrawForm
 from petition.mail import messages
 from petition.models import OutgoingMail, Petition, Source, Verdict
-from petition.web import errors
+from petition.web import errors, filled_pages
 from petition.web.cache_control import public_file, public_form, public_page
 
 # For each reason why a link leads nowhere: its page, and the status that says the same to a machine.
@@ -106,7 +107,20 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
     # Mail scanners follow links, so only a POST counts.
     if request.method == "POST":
         return press(request, found)
-    return render(request, "petition/confirm.html", {"petition": found.petition, "shown": found.link})
+    return confirm_page(request, found)
+
+
+def confirm_page(request: HttpRequest, found: Confirmation) -> HttpResponse:
+    """The page with the button: for everybody the same, but for what the signer typed to be shown."""
+    petition, link = found.petition, found.link
+    words = render_to_string("petition/words.html", {"shown": link}) if link.has_words else ""
+    return filled_pages.render(
+        request,
+        "petition/confirm.html",
+        {"petition": petition, "has_words": link.has_words},
+        kinds=(petition.pk, link.has_words),
+        places={"words": words},
+    )
 
 
 def press(request: HttpRequest, found: Confirmation) -> HttpResponse:

@@ -22,6 +22,7 @@ from petition.mail.keys import Keyring
 from petition.models import Petition, ShownWords, Signature
 from petition.models.signature import this_hour
 from petition.moderation import similar
+from petition.web import filled_pages
 from tests.support import accounts, database
 from tests.support.browser import chromium
 
@@ -84,6 +85,7 @@ def shared_transaction(django_db_setup, django_db_blocker):
 def _fresh_salt_and_switches():
     """Each test has a database of its own, so what processes remember of another is forgotten."""
     identity._salt = live_settings._state = keys._newest = None
+    filled_pages._kept.clear()
 
 
 @pytest.fixture(autouse=True)
