@@ -129,7 +129,6 @@ MIDDLEWARE = [
     "petition.web.request_ids.remembered",
     "petition.web.middleware.headers",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "petition.web.compression.Compression",
     "django.middleware.http.ConditionalGetMiddleware",

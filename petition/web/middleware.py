@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from csp.utils import build_policy
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import InterfaceError, OperationalError
@@ -37,7 +38,8 @@ def database_timeouts(get_response: View) -> View:
 
 def headers(get_response: View) -> View:
     """Add the security headers that Django has no setting for."""
-    always = {"Permissions-Policy": PERMISSIONS_POLICY}
+    # The middleware of django-csp would word the same policy anew for each answer, a fifth of a light one's time.
+    always = {"Permissions-Policy": PERMISSIONS_POLICY, "Content-Security-Policy": build_policy()}
     if settings.SITE_URL.startswith("https://"):
         # Not left to SecurityMiddleware: behind nginx it cannot see that the visitor came over https.
         always["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}"
