@@ -73,13 +73,14 @@ class Step:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make spike", description="Simulate an afternoon; write var/spike.json.")
     parser.add_argument("--minutes", type=float, default=3)
-    parser.add_argument("--raise", dest="higher", action="store_true", help="then up to ten times as many journeys")
+    parser.add_argument("--times", type=int, default=1, choices=STEPS, help="so many times as many journeys")
+    parser.add_argument("--raise", dest="higher", action="store_true", help="one step after the other, up to ten times")
     parser.add_argument("--rows", type=int, default=0, help="how many signatures there are before")
     chosen = parser.parse_args()
     if missing := "wrk is not installed" if load.WRK is None else nginx.MISSING:
         raise SystemExit(f"The spike needs wrk and nginx: {missing}.")
     with environment.running():
-        run(60 * chosen.minutes, STEPS if chosen.higher else STEPS[:1], chosen.rows)
+        run(60 * chosen.minutes, STEPS if chosen.higher else (chosen.times,), chosen.rows)
 
 
 def run(seconds: float, steps: tuple[int, ...], rows: int) -> None:
@@ -188,6 +189,11 @@ def show(step: Step) -> None:
         print(f"| {name} | " + " | ".join(f"{1000 * value:,.0f}" for value in values) + " |")
     print("\noldest number shown: " + ", ".join(f"{where} {age:.1f} s" for where, age in step.ages.items()))
     print("cores: " + ", ".join(f"{name} {used:.2f}" for name, used in step.cores.items()))
+    lasted = step.journeys * 60 / (step.times * JOURNEYS_PER_MINUTE)
+    milliseconds = {name: 1000 * used * lasted / max(step.finished, 1) for name, used in step.cores.items()}
+    print(
+        "milliseconds of a core for each journey: " + ", ".join(f"{name} {ms:.1f}" for name, ms in milliseconds.items())
+    )
     print(f"counted {step.counted:,}, told so {step.told:,}; mails left {step.unsent:,}")
     print("gave way: " + ("; ".join(step.complaints()) or "nothing"), flush=True)
 
