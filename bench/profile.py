@@ -1,4 +1,4 @@
-"""`python -m bench.profile sign`: where the time of a request goes (sign, confirm, page, count, or mail)."""
+"""`python -m bench.profile sign`: where the time of a request goes (sign, open, confirm, page, count, mail)."""
 
 # ruff: noqa: T201, talking is what this program is for
 import cProfile
@@ -55,7 +55,7 @@ def serve(work: str, database: str, profile: cProfile.Profile) -> None:
     from bench import signers
     from config.wsgi import application
 
-    paths = signers.links(database, 2 * REQUESTS).file.read_text().split() if work == "confirm" else []
+    paths = signers.links(database, 2 * REQUESTS).file.read_text().split() if work in ("open", "confirm") else []
     requests = list(environs(work, paths))
     for number, request in enumerate(requests):
         if number == REQUESTS:  # The first half warms up.
@@ -81,12 +81,12 @@ def environs(work: str, paths: list[str]) -> Iterator[dict[str, Any]]:
                     "consent": "on",
                 }
                 body = urlencode(form).encode()
-            case "confirm":
-                path = paths[number]
+            case "open" | "confirm":
+                method, path = "GET" if work == "open" else "POST", paths[number]
             case "page" | "count":
                 method, path = "GET", environment.HOME if work == "page" else environment.COUNT
             case _:
-                raise SystemExit("sign, confirm, page, count or mail")
+                raise SystemExit("sign, open, confirm, page, count or mail")
         yield {
             "REQUEST_METHOD": method,
             "PATH_INFO": path,
