@@ -145,6 +145,7 @@ ROUTES = {
         for step in ("approve", "refuse")
     },
     "petition_retention_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
+    "petition_sample_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     "petition_signals_changelist": Route(only(MODERATOR, ADMINISTRATOR), only(MODERATOR, ADMINISTRATOR)),
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     "petition_outgoingmail_retry_parked": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), inside=(302, 405)),
