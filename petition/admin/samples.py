@@ -29,6 +29,8 @@ PARTS = {
     "web": gettext_lazy("Storing what is signed"),
     "mail": gettext_lazy("Sending mail"),
     "fold": gettext_lazy("Counting"),
+    "taken": gettext_lazy("A mail that the mail server took"),
+    "refused": gettext_lazy("A mail that the mail server refused"),
     "backup": gettext_lazy("Backup"),
     "no backup": gettext_lazy("A backup that failed"),
     "drill": gettext_lazy("Trying a restore"),

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from petition import metrics
 from petition.mail import queue, results
+from petition.mail.refusals import Codes
 from petition.mail.smtp import Fate, Outcome, Parcel
 from petition.models import Heartbeat, MailTally, OutgoingMail, TallyChange
 from petition.models.signature import this_hour
@@ -204,7 +205,8 @@ def test_without_an_address_nothing_is_measured(settings):
 class TestDatabase:
     def test_mails_are_counted_by_provider_and_result_and_a_rare_domain_is_nobodys(self, petition):
         def outcome(recipient, fate, status=None):
-            return Outcome(Parcel(links.owe_mail(petition), None, recipient), fate, status)
+            parcel = Parcel(links.owe_mail(petition), None, recipient, lambda: True)
+            return Outcome(parcel, fate, status and Codes(status))
 
         results.note(outcome(f"a{number}@gmail.com", Fate.SENT) for number in range(12))
         results.note(
