@@ -21,7 +21,7 @@ from django.db import OperationalError, connection, transaction
 from psycopg2.errors import QueryCanceled
 
 # What one statement may take: so that all threads together are free again, and /healthz answers, within two seconds.
-VISITOR_SECONDS = 1.8
+VISITOR_SECONDS = 1.5
 STAFF_SECONDS = 30
 # How often it is looked whether somebody waits for too long.
 TICK_SECONDS = 0.1

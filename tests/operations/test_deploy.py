@@ -171,8 +171,8 @@ def test_nginx_and_the_units_mean_the_same_places():
 def test_the_settings_for_postgresql_are_those_that_the_check_asks_for():
     lines = (DEPLOY / "postgresql.conf").read_text().splitlines()
 
-    sizes = {"min_wal_size": "32MB", "max_wal_size": "256MB"}
-    assert dict(line.split(" = ") for line in lines if " = " in line) == PRIVATE_LOGS | FORGETFUL | sizes
+    others = {"min_wal_size": "32MB", "max_wal_size": "256MB", "client_connection_check_interval": "2s"}
+    assert dict(line.split(" = ") for line in lines if " = " in line) == PRIVATE_LOGS | FORGETFUL | others
 
 
 def test_the_guide_names_only_files_and_units_that_exist():
