@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 
 # The mails of a killed worker are another one's once CLAIM_SECONDS are over. A living one renews its claim in time, and
 # sends no text with less than SPARE_SECONDS of it left.
-RENEW_SECONDS = 5
-SPARE_SECONDS = 5
+RENEW_SECONDS = 4
+SPARE_SECONDS = 4
 # A mail at which something unforeseen happened is left alone for so long.
 ASIDE_MINUTES = 5
 # No mail is begun later in a turn of the worker, which has other things to do as well.
@@ -155,7 +155,7 @@ class Claim:
 
 
 def claim(ring: Keyring, limit: int = BATCH) -> list[OutgoingMail]:
-    """The mails that are due and that this worker can open, the oldest, ours alone for half a minute.
+    """The mails that are due and that this worker can open, the oldest, ours alone for CLAIM_SECONDS.
 
     In no order, unless mails are not shuffled at all.
     """

@@ -386,13 +386,13 @@ def test_a_claim_is_a_batch_of_the_oldest_and_ends(sign):
     assert len(queue.claim(Keyring())) == queue.BATCH
 
 
-def test_a_claim_lasts_half_a_minute(sign):
+def test_a_claim_lasts_20_seconds(sign):
     sign()
     before = timezone.now()
     queue.claim(Keyring())
 
     claimed_for = OutgoingMail.objects.get().due_at - before
-    assert timedelta(seconds=30) <= claimed_for < timedelta(seconds=60)
+    assert timedelta(seconds=20) <= claimed_for < timedelta(seconds=50)
 
 
 def test_a_worker_claims_only_what_it_can_open(sign, tmp_path):

@@ -255,9 +255,9 @@ def test_a_worker_killed_at_the_250_repeats_that_mail_and_loses_none(sign, serve
     third = server.recipients()[2]
     assert OutgoingMail.objects.count() == 4
 
-    # They are claimed by the dead worker, for half a minute at most.
+    # They are claimed by the dead worker, for 20 seconds at most.
     assert queue.claim(Keyring()) == []
-    assert OutgoingMail.objects.filter(due_at__gt=timezone.now() + timedelta(seconds=30)).count() == 0
+    assert OutgoingMail.objects.filter(due_at__gt=timezone.now() + timedelta(seconds=20)).count() == 0
     claims_end()
     server.on_data = lambda recipient: None
     drain(server)
@@ -377,9 +377,9 @@ def test_workers_killed_in_the_middle_of_their_batches_lose_nothing(sign, server
 def test_mails_of_a_killed_and_of_a_stopped_worker_go_out_within_45_seconds_and_not_again_when_that_wakes_up(
     sign, server, log
 ):
-    everybody = addresses(3 * queue.BATCH)
+    everybody = addresses(queue.BATCH + 20)
     sign(*everybody)
-    # So slowly that each has a batch of its own.
+    # So slowly that the first one cannot do it alone.
     server.on_data = lambda recipient: time.sleep(0.3)
     with worker(server, log) as victim, worker(server, log) as sleeper:
         with worker(server, log):
@@ -581,7 +581,7 @@ def test_a_refusal_of_everything_is_told_and_ends_without_a_trace(client, sign, 
 
 
 def test_a_server_whose_greeting_hung_gets_everything_soon_after_it_is_back(sign, server, log):
-    everybody = addresses(60)
+    everybody = addresses(10)
     sign(*everybody)
     server.stop()
     with socket.create_server(("127.0.0.1", server.port)) as silent, worker(server, log):
