@@ -253,14 +253,15 @@ def deliver(claimed: Claim, waiting: deque[Parcel], post: Post, ring: Keyring, s
                 claimed.renew()
         except ServerAwayError:
             put_last(doubtful)
+            results.store()
             raise
+        results.store()
         if post.refusals.fault and (doubtful or Fate.BROKEN in fates):
             put_last(doubtful)
             OutgoingMail.objects.refused_before().update(due_at=Now())
             raise post.refusals.fault
         for outcome in doubtful:
             refuse(outcome.parcel.mail, outcome.codes, is_in_doubt=True)
-    results.store()
     if not fates or Fate.SENT in fates:
         beat()
     signed = {known.mail.signature_id: known.opened.address for known in recognised if known.mail.signature_id}

@@ -11,7 +11,7 @@ from petition import retention, signing
 from petition.mail import queue, refusals
 from petition.mail.refusals import Codes, ServerAwayError
 from petition.mail.smtp import Post
-from petition.models import Heartbeat, OutgoingMail
+from petition.models import Heartbeat, MailTally, OutgoingMail
 from tests.support.links import recipient
 from tests.support.mail_server import DROP, MailServer
 
@@ -127,6 +127,15 @@ def test_while_all_is_refused_a_few_mails_ask_in_turn_whether_it_still_is(sign, 
     for number in range(1, 6):
         turn(post)
         assert mails().filter(last_status=550).count() == asked + number * queue.PROBES
+
+
+def test_what_is_refused_is_counted_while_all_is(sign, server, post):
+    sign(*EVERYBODY)
+    refuse_all(server, POLICY)
+    turn(post)
+
+    (tally,) = MailTally.objects.all()
+    assert (tally.result, tally.amount) == ("refused", mails().filter(last_status=550).count())
 
 
 def test_everything_goes_out_at_once_when_it_ends(sign, server, post):
