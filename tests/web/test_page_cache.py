@@ -153,3 +153,17 @@ def test_the_count_is_kept_for_two_seconds(client, make_signature, monkeypatch):
     assert client.get(COUNT).json()["confirmed_here"] == 0
     monkeypatch.setattr(time, "monotonic", lambda: now + 3)
     assert client.get(COUNT).json()["confirmed_here"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [("/en/", 15), ("/en/petitions/chechnya/check-inbox/", 2), ("/en/petitions/chechnya/thanks/", 3)],
+)
+def test_a_page_of_the_journey_that_is_made_anew_costs_few_statements(
+    client, settings, publish, known_switches, django_assert_max_num_queries, path, most
+):
+    settings.PAGE_CACHE_ENTRIES = 0
+    client.get(path)
+
+    with django_assert_max_num_queries(most):
+        assert client.get(path).status_code == 200
