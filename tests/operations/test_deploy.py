@@ -21,7 +21,7 @@ WEB, WORKER, SANDBOX = (
     (UNITS / name).read_text()
     for name in ("petition-web.service", "petition-worker@.service", "petition-.service.d/sandbox.conf")
 )
-SERVICES = ("petition-web.service", "petition-worker@1.service", "petition-metrics.service")
+SERVICES = ("petition-web.service", "petition-worker@1.service", "petition-metrics.service", "petition-backup.service")
 GUIDE = (PROJECT / "docs" / "install.md").read_text()
 COMMANDS = "".join(re.findall(r"^```\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL))
 # What is decided by the one who starts the program rather than by the operator.
@@ -64,7 +64,7 @@ def installed(tmp_path):
 @with_systemd
 def test_systemd_understands_every_line(installed):
     said = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *SERVICES],
+        ["systemd-analyze", "verify", "--man=no", *SERVICES, "petition-backup.timer"],
         env=installed,
         capture_output=True,
         text=True,
@@ -178,7 +178,7 @@ def test_the_settings_for_postgresql_are_those_that_the_check_asks_for():
 def test_the_guide_names_only_files_and_units_that_exist():
     for name in re.findall(r"\bdeploy/([\w./-]*\w)", GUIDE):
         assert (DEPLOY / name).exists(), name
-    for name in re.findall(r"\bpetition-(?:web|worker@)", GUIDE):
+    for name in re.findall(r"\bpetition-(?:web|worker@|backup(?!-))", GUIDE):
         assert (UNITS / f"{name}.service").exists()
     for command in re.findall(r"(?:deploy/manage|manage\.py) (\w+)", COMMANDS):
         assert subprocess.run([sys.executable, "manage.py", "help", command], cwd=PROJECT).returncode == 0, command
@@ -207,3 +207,13 @@ def test_the_guide_and_the_script_are_read_by_a_shell(tmp_path):
     for script in (tmp_path / "guide", DEPLOY / "manage"):
         assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
     assert os.access(DEPLOY / "manage", os.X_OK)
+
+
+def test_backups_lie_where_their_service_may_write_and_apart_from_the_workers_keys():
+    backup = (UNITS / "petition-backup.service").read_text()
+    (place,) = re.findall(r"^BACKUP_DIR=(.*)$", (DEPLOY / "petition.env").read_text(), re.MULTILINE)
+
+    assert [f"/var/lib/{name}" for name in values(backup, "StateDirectory")] == [place]
+    assert values(backup, "StateDirectoryMode") == ["0700"]
+    assert values(backup, "User") == values(WEB, "User") != values(WORKER, "User")
+    assert values(backup, "EnvironmentFile") == ["/etc/petition/petition.env"]

@@ -5,10 +5,12 @@ from contextlib import closing
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
 from petition import clock, forgetting, lookup, retention, samples, withdrawn_list
+from petition.backup.drills import MonthlyDrill
 from petition.checks import of_the_worker
 from petition.counts import publication, tally
 from petition.mail import queue
@@ -30,6 +32,7 @@ CLOCK_SECONDS = 10
 BEAT_SECONDS = 5
 SAMPLE_SECONDS = 15  # a minute must not be missed because its turn came a little late
 CAMPAIGN_SECONDS = 0.5
+DRILL_SECONDS = 60  # it is asked so often whether a month has passed
 # From one try to the next, so that all is back some seconds after the server is, however long a try takes.
 AWAY_SECONDS = (1, 2, 5, 10)
 
@@ -95,7 +98,9 @@ class Command(BaseCommand):
         self.stopping = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
-        post = Post()
+        post, drill = Post(), MonthlyDrill()
+        # A trial has nothing to lose, and the machine of a developer better things to do.
+        drill_at = float("inf") if settings.LOCAL else 0.0
         fold_at = purge_at = mail_at = forget_at = keys_at = clock_at = beat_at = sample_at = 0.0
         away, is_clock_right = 0, False
         while not self.stopping:
@@ -133,6 +138,9 @@ class Command(BaseCommand):
                 if now >= forget_at and is_clock_right:
                     forgetting.forget_ended_hour()
                     forget_at = now + FORGET_SECONDS
+                if now >= drill_at and is_clock_right:
+                    drill.go_on()
+                    drill_at = now + DRILL_SECONDS
             except clock.WrongClockError:
                 # It has jumped since it was looked at.
                 is_clock_right = False
@@ -151,6 +159,7 @@ class Command(BaseCommand):
             if not busy:
                 post.close()
                 time.sleep(POLL_SECONDS)
+        drill.stop()
         post.close()
 
     def is_clock_right(self) -> bool:
