@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from psycopg2.errors import LockNotAvailable
 
 from petition import clock, retention
+from petition.doctor import proxies
 from petition.models import Heartbeat, OutboxKey, Signature, TallyChange
 from petition.postgres import counters, timeouts
 
@@ -40,7 +41,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
     said = within(ANSWER_SECONDS, look) or {"database": "hangs"}
     is_faulty = bool(FAULTS & set(said.values()))
     status = HTTPStatus.SERVICE_UNAVAILABLE if is_faulty else HTTPStatus.OK
-    return JsonResponse({"status": "error" if is_faulty else "ok", **said}, status=status)
+    return JsonResponse({"status": "error" if is_faulty else "ok", **said, **proxies.answer(request)}, status=status)
 
 
 @never_cache

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
@@ -36,6 +35,7 @@ from petition.models import (
     Withdrawn,
 )
 from petition.models.signature import this_hour
+from petition.postgres import counters
 from tests.support import links, server
 from tests.support.server import PROJECT
 
@@ -254,7 +254,7 @@ def test_no_salt_key_recipient_login_or_counter_is_in_a_backup(petition, make_si
     Lookup.objects.create(address=b"box", key=key, asked_by=1, reason="a letter")
     Session.objects.create(session_key="s" * 32, session_data="login", expire_date=timezone.now() + DAY)
     identity.network_digest("192.0.2.1")
-    cache.set("counter", 1, 60)
+    counters.count({"counter": 60})
     assert DailySalt.objects.exists()
 
     sql = plain(back_up(), pair)

@@ -180,7 +180,7 @@ def test_the_guide_names_only_files_and_units_that_exist():
         assert (DEPLOY / name).exists(), name
     for name in re.findall(r"\bpetition-(?:web|worker@|backup(?!-))", GUIDE):
         assert (UNITS / f"{name}.service").exists()
-    for command in re.findall(r"(?:deploy/manage|manage\.py) (\w+)", COMMANDS):
+    for command in sorted(set(re.findall(r"(?:deploy/manage|manage\.py) (\w+)", COMMANDS))):
         assert subprocess.run([sys.executable, "manage.py", "help", command], cwd=PROJECT).returncode == 0, command
     assert {
         *values(WEB, "User"),
