@@ -18,7 +18,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from petition import identity, withdrawal, withdrawn_list
+from petition import identity, signing, withdrawal, withdrawn_list
 from petition.backup import archive, drills, making, offline_key, postgres_tools
 from petition.backup.archive import ArchiveError, Label
 from petition.counts import publication, tally
@@ -37,6 +37,7 @@ from petition.models import (
 from petition.models.signature import this_hour
 from petition.postgres import counters
 from tests.support import links, server
+from tests.support.mail_server import MailServer
 from tests.support.server import PROJECT
 
 ANNA = "anna@example.org"
@@ -294,27 +295,28 @@ def test_only_the_owner_can_read_the_file(petition):
 # Checked.
 
 
-@pytest.mark.parametrize("damage", ["changed", "cut", "longer", "piece left out"])
-def test_an_archive_that_is_not_whole_restores_nothing(petition, key_file, typed, empty_database, damage):
+def test_an_archive_that_is_not_whole_restores_nothing(petition, make_signature, key_file, typed, empty_database):
+    make_signature(confirmed=True)
     path = back_up()
-    content = path.read_bytes()
-    piece = archive.SEALED_PIECE_BYTES
-    path.write_bytes(
-        {
-            "changed": content[:5_000] + bytes([content[5_000] ^ 1]) + content[5_001:],
-            "cut": content[:-piece],
-            "longer": content + b"x" * piece,
-            "piece left out": content[: -3 * piece] + content[-2 * piece :],
-        }[damage]
-    )
+    content, piece = path.read_bytes(), archive.SEALED_PIECE_BYTES
+    broken = {
+        "changed": content[:5_000] + bytes([content[5_000] ^ 1]) + content[5_001:],
+        "of another day": content.replace(b"backup 1\n20", b"backup 1\n19", 1),
+        "cut": content[:-piece],
+        "longer": content + b"x" * piece,
+        "without a piece": content[: -3 * piece] + content[-2 * piece :],
+    }
 
     with empty_database():
-        with pytest.raises(CommandError, match="archive"):
-            call_command("restore", str(path), "--key", str(key_file), "--without-withdrawals")
+        for how, archived in broken.items():
+            typed[:] = [PASSPHRASE]
+            path.write_bytes(archived)
+            with pytest.raises(CommandError, match=r"archive|no backup"):
+                call_command("restore", str(path), "--key", str(key_file), "--without-withdrawals")
 
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
-            assert cursor.fetchone() == (0,)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+                assert cursor.fetchone() == (0,), how
 
 
 @pytest.mark.parametrize(
@@ -534,20 +536,61 @@ def slow_pg_restore(tmp_path):
     return folder
 
 
-def test_a_worker_drills_once_a_month_while_its_mail_goes_on(petition, make_signature, monkeypatch):
-    make_signature(confirmed=True)
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    drill = drills.MonthlyDrill()
+@contextmanager
+def worker(smtp, log, tools):
+    """A worker as it runs in production, with its tools."""
+    variables = {"LOCAL": None, "SITE_URL": "https://petition.example.org", "ALLOWED_HOSTS": "petition.example.org"}
+    url = f"smtp://127.0.0.1:{smtp.port}"
+    with server.worker(log, **variables, EMAIL_URL=url, POSTGRES_BIN_DIR=str(tools)) as process:
+        yield process
 
-    drill.go_on()
-    assert drill.process.poll() is None  # Nobody waited for it.
-    server.wait_until(lambda: drill.go_on() or "drill" in Heartbeat.ages())
-    server.wait_until(lambda: drill.go_on() or not drill.process)
+
+def test_a_worker_drills_by_itself_once_a_month(petition, make_signature, tmp_path):
+    make_signature(confirmed=True)
+    tools = Path(postgres_tools.find("pg_restore")).parent
+
+    with MailServer() as smtp, worker(smtp, tmp_path / "log", tools):
+        server.wait_until(lambda: "drill" in Heartbeat.ages(), seconds=60)
 
     assert not drills.is_due()
-    Heartbeat.objects.filter(part="drill").update(beat_at=timezone.now() - 31 * DAY)
+    beat("drill", 31 * DAY)
     assert drills.is_due()
+
+
+def test_mail_goes_on_during_a_drill_which_ends_with_its_worker(petition, tmp_path):
+    with MailServer() as smtp, worker(smtp, tmp_path / "log", slow_pg_restore(tmp_path)) as process:
+        server.wait_until((tmp_path / "begun").exists, seconds=60)
+        signing.sign(petition.slug, signing.Answers(email=ANNA), language="en", network="192.0.2.1")
+
+        server.wait_until(lambda: smtp.received)
+        assert scratch_databases()
+        process.terminate()
+        process.wait(30)
+
+    assert not scratch_databases()
+    # It was stopped, and did not fail: the next worker begins anew.
+    assert drills.is_due()
+
+
+def test_a_backup_that_is_killed_leaves_nothing_that_can_be_read(petition, make_signature, folder, tmp_path):
+    make_signature(confirmed=True, words="Courage")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    tool = postgres_tools.find("pg_dump")
+    slowly = f'{tool} "$@"; touch {tmp_path}/dumped; exec sleep 20'
+    (tools / "pg_dump").write_text(f'#!/bin/sh\ntest "$1" = --version || {{ {slowly}; }}\nexec {tool} "$@"\n')
+    (tools / "pg_dump").chmod(0o755)
+    variables = {"BACKUP_KEY": making.settings.BACKUP_KEY, "BACKUP_DIR": str(folder), "POSTGRES_BIN_DIR": str(tools)}
+    with server.process(sys.executable, "manage.py", "backup", log=tmp_path / "log", **variables) as process:
+        server.wait_until((tmp_path / "dumped").exists)
+        process.kill()
+        process.wait(30)
+
+    assert [path.name for path in folder.iterdir()] == [making.UNFINISHED]
+    content = (folder / making.UNFINISHED).read_bytes()
+    assert not any(text in content for text in (b"Courage", b"PGDMP", b"petition_signature"))
+    back_up()
+    assert not (folder / making.UNFINISHED).exists()
 
 
 @pytest.mark.parametrize(("hours", "is_due"), [(23, False), (25, True)])
