@@ -26,7 +26,9 @@ from petition.models import ForgottenHour, Heartbeat, Lookup, OutboxKey, Outgoin
 # without a log, which are left out as well.
 LEFT_OUT = (OutgoingMail, Lookup, OutboxKey, Session, Heartbeat, ForgottenHour)
 OUR_SECRETS = {"DATABASE_URL", "EMAIL_DIGEST_KEY", "EMAIL_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS"}
-NOT_OF_LIBPQ = {"cursor_factory", "context", "prepare_threshold", "password"}
+NOT_FOR_TOOLS = {"connection_factory", "cursor_factory", "password"}
+# A web server gives up a connection on which nothing moves for seconds. A restore waits while the disk is slow.
+NOT_FOR_TOOLS |= {"tcp_user_timeout"}
 
 
 class ToolError(Exception):
@@ -93,7 +95,7 @@ def _running(name: str, *options: str, database: str | None = "") -> Iterator[su
         values = connection.get_connection_params()
         if password := values.get("password"):
             variables["PGPASSWORD"] = password
-        known = {key: value for key, value in values.items() if key not in NOT_OF_LIBPQ}
+        known = {key: value for key, value in values.items() if key not in NOT_FOR_TOOLS}
         where = ["--dbname", make_dsn(**known | ({"dbname": database} if database else {}))]
     with _started([find(name), *options, *where], variables) as process:
         try:

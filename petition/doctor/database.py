@@ -23,7 +23,7 @@ LARGEST = 3
 DEAD_ROWS = 100_000
 
 PARTS = {
-    "storage": "The disk is full, or the server only reads.",
+    "storage": "The disk is full, the server only reads, or somebody holds a lock on the signatures (pg_locks).",
     "limits": "PostgreSQL's counters, or Redis (CACHE_URL), cannot be reached.",
     "mail": "Look at the workers (systemctl status 'petition-worker@*'), then at the mail server.",
     "folder": "Look at the workers (systemctl status 'petition-worker@*').",
