@@ -11,6 +11,7 @@ import pytest
 from django.test import override_settings
 
 from petition.counts import publication
+from petition.doctor import outside
 from petition.mail import messages
 from petition.mail.keys import Keyring
 from petition.models import CountsToken, OutgoingMail, Source
@@ -302,3 +303,10 @@ def test_the_log_holds_no_circuit(onion, tmp_path):
 def test_nobody_but_tor_is_answered_there(onion):
     with pytest.raises((OSError, http.client.HTTPException)):
         Visitor(onion[1]).get(HOME, Host=nginx.ONION)
+
+
+@pytest.mark.parametrize("header", outside.LISTS)
+def test_the_doctor_finds_that_no_forged_address_is_believed(site, settings, header):
+    settings.SITE_URL = f"http://127.0.0.1:{site.port}"
+
+    assert outside.forged(header, "").said == "not believed"
