@@ -81,6 +81,8 @@ def running(data: Path, **settings: str) -> Iterator[None]:
     Raises ClusterError.
     """
     data = data.resolve()
+    if not (data / "cluster").exists():
+        _check_name()
     data.parent.mkdir(parents=True, exist_ok=True)
     _make_private(data, data)
     with _open(data / "users.lock") as users:
@@ -156,6 +158,15 @@ def _make_private(folder: Path, data: Path) -> None:
         raise ClusterError(f"{folder} belongs to user {found.st_uid}: start as that user or remove it.")
     if not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:
         raise ClusterError(f"{folder} must be a folder that only its owner can enter: chmod 700 or remove it.")
+
+
+def _check_name() -> None:
+    """initdb refuses a user without a name, as `docker run --user 12345` makes one. Said before anything is written."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError as error:
+        message = f"PostgreSQL cannot be set up by user {os.geteuid()}, who has no name: give it a line in /etc/passwd,"
+        raise ClusterError(f"{message} run as another user, or set DATABASE_URL.") from error
 
 
 def _server_user(data: Path) -> tuple[int, int]:

@@ -5,12 +5,14 @@ files, mails and logs. `run` is the parent of the web server and the worker, and
 """
 
 # ruff: noqa: S603, T201, every command here is our own, and talking is what this program is for
+import errno
 import fcntl
 import hashlib
 import http.client
 import io
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +30,10 @@ from config.local import postgres
 PROJECT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 120
 STOP_SECONDS = 10
+# What a new database, the files for browsers and the logs of a trial take, and what a second start wants to find.
+NEW_BYTES, USED_BYTES = 80_000_000, 8_000_000
+ELSEWHERE = "Let another folder hold the files: make run VAR_DIR=/path"
+UNWRITABLE = {errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 
 
 def main() -> int:
@@ -55,6 +61,10 @@ def main() -> int:
                 raise SystemExit("python -m config.local run | test [pytest arguments] | manage [manage.py arguments]")
     except postgres.ClusterError as error:
         raise SystemExit(str(error)) from error
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise SystemExit(f"{error.filename or var}: {error.strerror}. {ELSEWHERE}") from error
     except KeyboardInterrupt:
         return 0 if sys.argv[1] == "run" else 130
     return 0
@@ -62,16 +72,15 @@ def main() -> int:
 
 def run(var: Path) -> NoReturn:
     """Serve until a signal comes or a part ends, which SystemExit then names."""
-    port = os.environ.get("PORT") or "8000"
-    if not port.isdecimal():
-        raise SystemExit("PORT must be a number.")
-    os.environ |= {"GRANIAN_HOST": "127.0.0.1", "GRANIAN_PORT": port, "PYTHONUNBUFFERED": "1"}
+    wanted = os.environ.get("PORT") or "8000"
+    if not (wanted.isdecimal() and 1 <= int(wanted) <= 65535):
+        raise SystemExit("PORT must be a number from 1 to 65535.")
+    port = int(wanted)
+    os.environ |= {"GRANIAN_HOST": "127.0.0.1", "GRANIAN_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     os.environ.setdefault("SITE_URL", f"http://127.0.0.1:{port}")
     with _only_one(var, "run"), _outliving_children(var) as children_lock:
-        # Another server would silently share the port (SO_REUSEPORT), so we ask whether anyone answers on it.
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", int(port))) == 0:
-                raise SystemExit(f"Port {port} is taken. Stop what uses it, or choose another: make run PORT=8001")
+        _check_port(port)
+        _check_space(var)
         print("Starting PostgreSQL, then preparing tables, content and static files ...", flush=True)
         os.umask(0o077)  # logs and mails are nobody else's business
         with _database(var) as data, Children(var, children_lock) as children:
@@ -79,7 +88,7 @@ def run(var: Path) -> NoReturn:
             children.start("web", "-m", "config.serve")
             children.start("worker", "manage.py", "worker")
             deadline = time.monotonic() + READY_SECONDS
-            while not _is_healthy(int(port)):
+            while not _is_healthy(port):
                 children.check()
                 if time.monotonic() > deadline:
                     raise SystemExit(f"The site is not healthy after {READY_SECONDS} seconds. See the logs in {var}.")
@@ -126,7 +135,7 @@ def prepare(var: Path) -> None:
     print(f"Site   {settings.SITE_URL}/")
     print(f"Mails  {settings.SITE_URL}/dev/mail/")
     print(f"Admin  {settings.SITE_URL}/{settings.ADMIN_PATH}/  {_admin_login(var / 'admin-login')}")
-    print(f"Logs   {var}/*.log\n\nReady. Ctrl-C stops it.")
+    print(f"Logs   {var}/*.log\n\nReady, on 127.0.0.1 alone and not on [::1]. Ctrl-C stops it.")
 
 
 def collect_static() -> None:
@@ -228,6 +237,32 @@ def _outliving_children(var: Path) -> Iterator[BinaryIO]:
         time.sleep(0.1)
     with lock:
         yield lock
+
+
+def _check_port(port: int) -> None:
+    """SystemExit if we cannot have the port. Another server would silently share it with granian (SO_REUSEPORT)."""
+    # Somebody else on [::1] would get what is meant for us by whoever opens "localhost".
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                other = f"Port {port} is taken. Stop what uses it, or choose another: make run PORT=8001"
+            elif family == socket.AF_INET:
+                other = f"Port {port}: {error.strerror}. Choose another: make run PORT=8001"
+            else:  # a machine without IPv6
+                continue
+            raise SystemExit(other) from error
+
+
+def _check_space(var: Path) -> None:
+    """SystemExit if the disk is full: PostgreSQL and whoever writes after it would each say so in their own way."""
+    is_new = not os.environ.get("DATABASE_URL") and not (var / "postgres" / "cluster").exists()
+    needed, free = NEW_BYTES if is_new else USED_BYTES, shutil.disk_usage(var).free
+    if free < needed:
+        raise SystemExit(f"{var} has {free // 1_000_000} MB left and needs {needed // 1_000_000} MB. {ELSEWHERE}")
 
 
 @contextmanager

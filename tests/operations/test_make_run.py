@@ -2,7 +2,9 @@
 
 import http.client
 import os
+import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -207,3 +209,81 @@ def test_without_the_makefile_it_refuses():
 
     assert run.returncode == 1
     assert "make run" in run.stderr
+
+
+def refused(environment, *before):
+    """What a run says that does not come up: one line, and exit code 1."""
+    run = subprocess.run(
+        [*before, sys.executable, "-m", "config.local", "run"],
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], "LOCAL": "1"} | environment,
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    return line
+
+
+def within(mount):
+    """A command that runs what follows where `mount`, a line of shell, was done; skips the test where none may be."""
+    command = ["unshare", "--mount", "--user", "--map-root-user", "sh", "-ec", f'{mount}; exec "$@"', "sh"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no namespaces here")
+    return command
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "80000", "-1"])
+def test_a_port_that_is_none_is_refused_in_one_line(tmp_path, port):
+    assert refused({"VAR_DIR": str(tmp_path), "PORT": port}) == "PORT must be a number from 1 to 65535."
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_port_that_another_program_has_is_refused_on_either_protocol(tmp_path, family, host):
+    """Whoever opens "localhost" may come by IPv6 first."""
+    with socket.socket(family) as other:
+        try:
+            other.bind((host, 0))
+        except OSError:
+            pytest.skip("no IPv6 here")
+        other.listen()
+        port = other.getsockname()[1]
+
+        assert f"Port {port} is taken." in refused({"VAR_DIR": str(tmp_path / "var"), "PORT": str(port)})
+
+
+def test_a_read_only_folder_is_named_in_one_line(tmp_path):
+    mount = within(f"mount -t tmpfs -o ro tmpfs {tmp_path}")
+
+    line = refused({"VAR_DIR": str(tmp_path), "PORT": str(free_port())}, *mount)
+
+    assert line.startswith(str(tmp_path))
+    assert "Read-only file system" in line
+    assert "VAR_DIR=/path" in line
+
+
+@pytest.mark.parametrize("size", ["64k", "2M"])
+def test_a_full_disk_is_named_in_one_line(tmp_path, size):
+    mount = within(f"mount -t tmpfs -o size={size} tmpfs {tmp_path}")
+
+    line = refused({"VAR_DIR": str(tmp_path), "PORT": str(free_port())}, *mount)
+
+    assert re.match(rf"{tmp_path} has \d MB left and needs 80 MB\.", line)
+
+
+def test_a_folder_that_is_a_file_is_named_in_one_line(tmp_path):
+    (tmp_path / "var").write_text("")
+
+    assert refused({"VAR_DIR": str(tmp_path / "var"), "PORT": str(free_port())}).startswith(f"{tmp_path / 'var'}: ")
+
+
+def test_a_user_without_a_name_is_told_so_and_nothing_is_left_of_the_database(tmp_path):
+    nameless = ["unshare", "--user", "--map-user=12345", "--map-group=12345"]
+    if subprocess.run([*nameless, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no namespaces here")
+
+    line = refused({"VAR_DIR": str(tmp_path), "PORT": str(free_port())}, *nameless)
+
+    assert "user 12345, who has no name" in line
+    assert not (tmp_path / "postgres").exists()
