@@ -201,10 +201,10 @@ def test_the_guide_installs_what_is_locked_and_nothing_else():
     assert set(installs) == {"pip install --require-hashes --only-binary :all: -r deploy/requirements.txt"}
 
 
-def test_the_guide_and_the_script_are_read_by_a_shell(tmp_path):
+def test_the_guide_and_the_scripts_are_read_by_a_shell(tmp_path):
     (tmp_path / "guide").write_text(COMMANDS)
 
-    for script in (tmp_path / "guide", DEPLOY / "manage"):
+    for script in (tmp_path / "guide", DEPLOY / "manage", DEPLOY / "install.sh"):
         assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
     assert os.access(DEPLOY / "manage", os.X_OK)
 
@@ -217,3 +217,45 @@ def test_backups_lie_where_their_service_may_write_and_apart_from_the_workers_ke
     assert values(backup, "StateDirectoryMode") == ["0700"]
     assert values(backup, "User") == values(WEB, "User") != values(WORKER, "User")
     assert values(backup, "EnvironmentFile") == ["/etc/petition/petition.env"]
+
+
+    assert os.access(DEPLOY / "install.sh", os.X_OK)
+
+
+def test_the_script_holds_the_commands_of_the_guide_and_no_others():
+    steps = re.findall(r"^## ([1-7]\. .*?)\n(.*?)(?=^## )", GUIDE, re.MULTILINE | re.DOTALL)
+    # What follows the first block of a step is for looking, not for installing.
+    blocks = [re.search(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1] for _title, text in steps]
+
+    assert len(steps) == 7
+    _head, first, script = (DEPLOY / "install.sh").read_text().partition("# 1. ")
+    assert first + script == "\n".join(
+        f"# {title}\n{block}" for (title, _text), block in zip(steps, blocks, strict=True)
+    )
+
+
+def test_the_script_says_which_value_is_missing_before_it_does_anything():
+    known = {"PATH": os.environ["PATH"], "host": "petition.example.org", "me": "you@example.org"}
+    said = subprocess.run([DEPLOY / "install.sh"], env=known, capture_output=True, text=True)
+
+    assert said.returncode == 1
+    assert said.stdout == ""
+    assert "export mail=smtps://" in said.stderr
+
+
+def test_the_guide_is_for_every_version_of_debian_and_postgresql():
+    assert not re.search(r"/etc/postgresql/\d", GUIDE)
+
+
+@pytest.mark.parametrize(("password", "written"), [("plain", "plain"), ("a&b%2Fc$d", "a&b%2Fc$d")])
+def test_the_address_of_the_mail_server_is_written_as_it_is_given_and_once(tmp_path, password, written):
+    (line,) = re.findall(r"^sed .*EMAIL_URL.*$", COMMANDS, re.MULTILINE)
+    settings = tmp_path / "petition.env"
+    shutil.copy(DEPLOY / "petition.env", settings)
+    for mail in (f"smtps://me:{password}@mail.example.org:587", "smtp://somewhere.else"):
+        command = line.replace("/etc/petition/petition.env", str(settings))
+        subprocess.run(["bash", "-c", command], env={**os.environ, "mail": mail}, check=True)
+
+    assert re.findall(r"^EMAIL_URL=.*", settings.read_text(), re.MULTILINE) == [
+        f"EMAIL_URL=smtps://me:{written}@mail.example.org:587"
+    ]
