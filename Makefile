@@ -79,8 +79,31 @@ lock: venv ## Pin all dependencies anew, in deploy/ and tests/web/lighthouse/
 	$(compile) -o deploy/requirements.txt
 	$(compile) --extra redis -o deploy/requirements-redis.txt
 	$(compile) --extra dev -o deploy/requirements-dev.txt
+	$(compile) --extra release -o deploy/requirements-release.txt
 	if command -v npm > /dev/null; then npm install --prefix tests/web/lighthouse --package-lock-only --ignore-scripts \
 		--omit-lockfile-registry-resolved --no-audit --no-fund; fi
+
+# Of what is committed, and the same bytes whenever and wherever it is made (docs/releasing.md).
+release: version = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+release: folder := var/release
+release: var/tools ## Make the archive of this version with its list of packages (SBOM) in var/release
+	@test -z "$$(git status --porcelain)" || { echo "make release: what is not committed would be left out; commit it first."; exit 1; }
+	@rm -rf $(folder) && mkdir -p $(folder)
+	@git -c tar.umask=0022 archive --format=tar --prefix=petition-$(version)/ HEAD | gzip -9n > $(folder)/petition-$(version).tar.gz
+	@var/tools/bin/python -W ignore -m cyclonedx_py requirements --output-reproducible --pyproject pyproject.toml \
+		--output-file $(folder)/petition-$(version).cdx.json deploy/requirements.txt
+	@cd $(folder) && sha256sum petition-* > SHA256SUMS && cat SHA256SUMS
+
+audit: var/tools ## Ask the advisory database of PyPI about every package that is locked; needs the network
+	@for lock in deploy/requirements*.txt; do echo $$lock; \
+		var/tools/bin/python -m pip_audit --strict --require-hashes --disable-pip --progress-spinner off --requirement $$lock || \
+		{ echo "make audit: either a package above has a known fault, or PyPI's advisories could not be asked: then nothing is known."; \
+			exit 1; }; done
+
+var/tools: deploy/requirements-release.txt
+	@rm -rf $@ && $(PYTHON) -m venv $@
+	@$@/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+	@touch $@
 
 # By content, since a checkout changes times.
 venv:
@@ -93,4 +116,4 @@ venv:
 		cp deploy/requirements-dev.txt .venv/installed.txt; \
 	fi
 
-.PHONY: help run test coverage check lint manage bench spike soak lighthouse messages lock venv
+.PHONY: help run test coverage check lint manage bench spike soak lighthouse messages lock release audit venv
