@@ -7,7 +7,7 @@ set -o errexit -o nounset -o pipefail
 # 1. Packages
 export DEBIAN_FRONTEND=noninteractive
 apt update
-apt install --yes age certbot curl dbus libfribidi0 libnginx-mod-http-brotli-static nano nginx openssl postgresql \
+apt install --yes certbot curl dbus libfribidi0 libnginx-mod-http-brotli-static nano nginx openssl postgresql \
     python3-certbot-nginx python3-venv rsync ufw unattended-upgrades
 printf 'APT::Periodic::%s "1";\n' Update-Package-Lists Unattended-Upgrade > /etc/apt/apt.conf.d/20auto-upgrades
 for port in $(sshd -T 2> /dev/null | awk '$1 == "port" { print $2 }') 80 443; do ufw allow "$port/tcp"; done
