@@ -174,17 +174,17 @@ def test_after_a_kill_nothing_is_left_and_the_next_run_starts_at_once(var):
 
 def test_nothing_is_left_when_the_web_server_is_killed_together_with_its_parent(var):
     with running(var) as run:
-        web = child(run, "web")
+        web = child(run, "config.serve")
         run.kill()
         os.kill(web, signal.SIGKILL)
 
     wait_until(lambda: left(var) == [])
 
 
-@pytest.mark.parametrize("name", ["web", "worker"])
-def test_when_a_part_ends_it_is_named_and_the_rest_ends_too(var, name):
+@pytest.mark.parametrize(("name", "program"), [("web", "config.serve"), ("worker", "worker")])
+def test_when_a_part_ends_it_is_named_and_the_rest_ends_too(var, name, program):
     with running(var) as run:
-        os.kill(child(run, name), signal.SIGKILL)
+        os.kill(child(run, program), signal.SIGKILL)
 
         assert f"The {name} process has ended. Its log: {var / name}.log" in run.communicate()[0]
         assert run.returncode == 1
@@ -193,7 +193,7 @@ def test_when_a_part_ends_it_is_named_and_the_rest_ends_too(var, name):
 
 def test_a_crashed_process_of_the_web_server_is_replaced(var):
     with running(var) as run:
-        web = child(run, "web")
+        web = child(run, "config.serve")
         crashed = children(web)[0]
         os.kill(crashed, signal.SIGKILL)
 
