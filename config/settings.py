@@ -195,6 +195,17 @@ DATABASES = {
         "OPTIONS": NOTICED | DATABASE.get("OPTIONS", {}),
     },
 }
+# A standby for pages and the number (`petition.postgres.replica`).
+if env.str("REPLICA_URL", ""):
+    REPLICA = from_url(env.db_url, "REPLICA_URL") or {"NAME": ""}
+    DATABASES["replica"] = REPLICA | {
+        "ENGINE": "petition.postgres",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": NOTICED | REPLICA.get("OPTIONS", {}),
+        "TEST": {"MIRROR": "default"},
+    }
+    DATABASE_ROUTERS = ["petition.postgres.replica.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHE: dict[str, Any] = {"BACKEND": "petition.postgres.counters.PostgresCache", "LOCATION": "petition_cache"}

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from petition import consent, identity
 from petition.backup import offline_key
 from petition.models import KeyFingerprint
 from petition.models.live_settings import RATE
+from petition.postgres import replica
 from petition.web.loopback import is_loopback
 
 LEAST_STEP = 10
@@ -36,6 +37,12 @@ PRIVATE_LOGS = {
 FORGETFUL = {"archive_mode": "off", "track_commit_timestamp": "off", "wal_keep_size": "0", "wal_recycle": "off"}
 MAY_END_LOG = """
     SELECT pg_has_role('pg_checkpoint', 'USAGE') AND has_function_privilege('pg_switch_wal()', 'EXECUTE')
+"""
+# A standby has all of it from its primary, but for the last.
+IDENTITY = """
+    SELECT system_identifier, (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
+        pg_is_in_recovery()
+    FROM pg_control_system()
 """
 MAKE_KEY = "python -c 'import secrets; print(secrets.token_hex(32))'"
 
@@ -275,6 +282,52 @@ def backend_of(connection: BaseDatabaseWrapper) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         return int(cursor.fetchone()[0])
+
+
+@register(Tags.security)
+def replica_is_named(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.DATABASES.get(replica.REPLICA, {"NAME": "none"})["NAME"]:
+        return []
+    return [
+        Error(
+            "REPLICA_URL is unreadable, or names no PostgreSQL database.",
+            hint=f"Write it as DATABASE_URL, with the address of a standby, or leave it out. {QUOTE}",
+            id="petition.E050",
+        )
+    ]
+
+
+@register(Tags.database)
+def replica_is_a_standby(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Pages from another database would be somebody else's; from a second primary, those of some day in the past."""
+    if not can_be_asked(kwargs) or not settings.DATABASES.get(replica.REPLICA, {"NAME": ""})["NAME"]:
+        return
+    try:
+        *ours, _is_standby = database_identity(replica.PRIMARY)
+    except OperationalError:
+        return
+    try:
+        *theirs, is_standby = database_identity(replica.REPLICA)
+    except OperationalError:
+        yield Warning(
+            "The replica does not answer: pages are read from the primary.",
+            hint="Is the standby running, does REPLICA_URL name it, and may this user log in there?",
+            id="petition.W050",
+        )
+        return
+    if ours != theirs or not is_standby:
+        yield Error(
+            "REPLICA_URL names a server that is no standby of this database.",
+            hint="Name a standby that streams from the server in DATABASE_URL (docs/nodes.md), or leave it out.",
+            id="petition.E051",
+        )
+
+
+def database_identity(alias: str) -> tuple[int, int, bool]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(IDENTITY)
+        number, database, is_standby = cursor.fetchone()
+        return number, database, is_standby
 
 
 @register

@@ -9,6 +9,7 @@ from django.utils.translation import get_language
 
 from petition import identity
 from petition.models import HeldReason, ListedDomain, ListedNetwork, Switches, Verdict
+from petition.postgres import replica
 
 SECONDS = 2
 RATES = ("RATE_PER_NETWORK", "BURST_PER_NETWORK", "MAILS_PER_ADDRESS", "HOLD_PER_NETWORK")
@@ -32,8 +33,19 @@ def state() -> State:
     global _state
     now = time.monotonic()
     if _state is None or _state[0] <= now:
-        _state = now + SECONDS, _read()
+        _state = now + SECONDS, _read_primary()
     return _state[1]
+
+
+def _read_primary() -> State:
+    try:
+        with replica.reading(replica.PRIMARY):
+            return _read()
+    except replica.AWAY:
+        if replica.using() == replica.PRIMARY:
+            raise
+        # A page goes on without the primary, and nobody can sign meanwhile.
+        return _read()
 
 
 def _read() -> State:

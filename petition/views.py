@@ -19,6 +19,7 @@ from petition.counts import tally
 from petition.forms import CodeForm, SignForm, WithdrawForm
 from petition.mail import messages
 from petition.models import OutgoingMail, Petition, Source, Verdict
+from petition.postgres import replica
 from petition.web import errors, filled_pages
 from petition.web.cache_control import public_file, public_form, public_page
 
@@ -240,6 +241,7 @@ def embed(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @cache_control(public=True, max_age=2, s_maxage=2, stale_while_revalidate=2, stale_if_error=300)
+@replica.readable
 @require_safe
 def count_json(request: HttpRequest, slug: str) -> HttpResponse:
     count = tally.current(slug)

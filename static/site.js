@@ -24,6 +24,7 @@ function follow(tally) {
       const words = element.dataset;
       element.textContent = words[plural.select(count[words.words])] || words.many;
     }
+    tally.querySelector(".as-of")?.remove();
     if (bar) {
       bar.max = count.goal;
       bar.value = count.total;

@@ -12,8 +12,10 @@ from typing import Self
 from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import connections
 from django.utils.translation import gettext as _
+
+from petition.postgres import replica
 
 Cell = str | date  # a datetime, which is a date too, is the beginning of its hour
 Row = tuple[tuple[Cell, ...], int]
@@ -120,7 +122,7 @@ def rows(question: Question) -> Iterator[Row]:
     A cursor of the server keeps memory flat.
     """
     statement, limits = _weekly(question) if set(question.by) & set(WEEKLY) else _series(question)
-    with connection.chunked_cursor() as cursor:
+    with connections[replica.using()].chunked_cursor() as cursor:
         cursor.execute(statement, limits | {"petition": question.petition})
         while batch := cursor.fetchmany(FETCH_ROWS):
             for *cells, amount in batch:

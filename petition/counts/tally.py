@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from petition.postgres import replica
 
 # One folder at a time. Any number will do, as long as nothing else uses it.
 FOLDER_LOCK = 7_401_850_417
+OLD = timedelta(minutes=1)
 
 STEPS = (100, 125, 150, 175, 200, 250, 300, 400, 500, 750)  # hundredths of a power of ten
 
@@ -27,6 +31,11 @@ class Count:
     @property
     def total(self) -> int:
         return self.collected_before + self.confirmed_here
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it is read from a replica that has lost its primary, or no worker publishes: then pages say so."""
+        return timezone.now() - self.as_of > OLD
 
 
 CURRENT = """
@@ -55,7 +64,7 @@ def exact(slug: str) -> Count | None:
 
 
 def _read(statement: str, slug: str) -> Count | None:
-    with connection.cursor() as cursor:
+    with replica.cursor() as cursor:
         cursor.execute(statement, [slug])
         row = cursor.fetchone()
     if row is None:
@@ -115,7 +124,7 @@ class Standing:
 
 def standing(petition_id: int) -> Standing:
     """What is released of them. What was rounded week by week can add up to less than nothing, which is nothing."""
-    with connection.cursor() as cursor:
+    with replica.cursor() as cursor:
         cursor.execute(STANDING, {"petition": petition_id})
         numbers = dict(zip(Standing.__dataclass_fields__, cursor.fetchone(), strict=True))
     return Standing(**{name: number if name == "today" else max(number, 0) for name, number in numbers.items()})
@@ -124,10 +133,11 @@ def standing(petition_id: int) -> Standing:
 @contextmanager
 def snapshot() -> Iterator[None]:
     """Within it all numbers are of one moment, so that they add up. Inside a transaction it changes nothing."""
-    outermost = not connection.in_atomic_block
-    with transaction.atomic():
+    database = replica.using()
+    outermost = not connections[database].in_atomic_block
+    with transaction.atomic(using=database):
         if outermost:
-            with connection.cursor() as cursor:
+            with replica.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
 

@@ -21,7 +21,7 @@ from django.utils.cache import get_conditional_response
 
 from petition.models import Source
 from petition.models.petition import SOURCE_PATTERN
-from petition.postgres import timeouts
+from petition.postgres import replica, timeouts
 from petition.web import compression, metrics
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -109,6 +109,6 @@ class PageCache:
         if ends < time.monotonic():
             # While the database is away the pages that are kept go on.
             with suppress(DatabaseError), timeouts.limited(timeouts.VISITOR_SECONDS):
-                partners = frozenset(Source.objects.values_list("pk", flat=True))
+                partners = replica.read(lambda: frozenset(Source.objects.values_list("pk", flat=True)))
             self.partners = time.monotonic() + PARTNER_SECONDS, partners
         return partners
