@@ -46,6 +46,7 @@ class Action(models.TextChoices):
     LOOKUP_APPROVED = "lookup_approved", _("question for a signature approved")
     LOOKUP_REFUSED = "lookup_refused", _("question for a signature refused")
     LOOKUP_ANSWERED = "lookup_answered", _("question for a signature answered")
+    REHEARSED = "rehearsed", _("signing rehearsed")
     PETITION_ENDED = "petition_ended", _("petition ended for good")
     MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
     LOOKED_UP = "looked_up", _("signatures looked up")
