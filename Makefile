@@ -56,6 +56,9 @@ spike: export LOCAL := 1
 spike: venv ## Simulate the busiest afternoon (ARGS="--minutes 1"); needs wrk and nginx
 	@$(python) -m bench.spike $(ARGS)
 
+nodes: venv ## Rehearse the site on several machines, and kill one of each (ARGS="--seconds 60"); needs root, pgbouncer
+	@$(python) -m bench.nodes $(ARGS)
+
 soak: export LOCAL := 1
 soak: venv ## Prove the count under load and against a model (ARGS="--minutes 1 --operations 1000")
 	@$(python) -m bench.soak $(ARGS)
@@ -116,4 +119,4 @@ venv:
 		cp deploy/requirements-dev.txt .venv/installed.txt; \
 	fi
 
-.PHONY: help run test coverage check lint manage bench spike soak lighthouse messages lock release audit venv
+.PHONY: help run test coverage check lint manage bench spike nodes soak lighthouse messages lock release audit venv

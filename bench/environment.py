@@ -298,9 +298,9 @@ def fetch(server: Process, path: str) -> tuple[bytes, str]:
         return body, answer.headers.get("Content-Encoding", "")
 
 
-def worker_keys() -> dict[str, str]:
+def worker_keys(var: Path = VAR) -> dict[str, str]:
     """Variables that only a worker may have."""
-    return dict([(VAR / "worker.env").read_text().strip().split("=")])
+    return dict([(var / "worker.env").read_text().strip().split("=")])
 
 
 def visitor_address() -> str:

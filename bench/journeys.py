@@ -10,6 +10,7 @@ import re
 import secrets
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -28,14 +29,19 @@ PROBE_SECONDS = 0.5
 
 @dataclass
 class Diary:
-    """Seconds by step, errors by name, when each signature was counted, and what was shown when."""
+    """Seconds by step, errors by name and by time, when each signature was counted, and what was shown when."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: Counter[str] = field(default_factory=Counter)
+    failed_at: list[tuple[float, str]] = field(default_factory=list)
     counted_at: list[float] = field(default_factory=list)
     shown: dict[str, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
     started: int = 0
     finished: int = 0
+
+    def fail(self, what: str) -> None:
+        self.errors[what] += 1
+        self.failed_at.append((time.monotonic(), what))
 
     def ages(self, where: str, before: int) -> list[float]:
         """The age of each shown number: the time since a signature was counted that it does not include.
@@ -55,8 +61,12 @@ class JourneyError(Exception):
 
 
 class Crowd:
-    def __init__(self, port: int) -> None:
-        self.port = port
+    """People who come to this port of `host`, each from an address that `visitor` gives her."""
+
+    def __init__(
+        self, port: int, host: str = "127.0.0.1", visitor: Callable[[], str] = environment.visitor_address
+    ) -> None:
+        self.port, self.host, self.visitor = port, host, visitor
         self.diary = Diary()
         self.waiting: dict[str, asyncio.Future[tuple[float, bytes]]] = {}
         self.word = secrets.token_hex(3)
@@ -80,7 +90,7 @@ class Crowd:
     async def journey(self, language: str) -> None:
         diary = self.diary
         diary.started += 1
-        address = environment.visitor_address()
+        address = self.visitor()
         mailbox = f"{self.word}.{diary.started}@example.org"
         mail = self.waiting[mailbox] = asyncio.get_running_loop().create_future()
         form = {"email": mailbox, "name": "Анна", "country": "DE", "words": "", "consent": "on", "website": ""}
@@ -103,11 +113,11 @@ class Crowd:
             await self.ask(step, address, "GET", f"/{language}/petitions/chechnya/thanks/")
             diary.finished += 1
         except JourneyError as error:
-            diary.errors[f"{step}: {error}"] += 1
+            diary.fail(f"{step}: {error}")
         except TimeoutError:
-            diary.errors[f"{step}: none in {MAIL_SECONDS if step == 'mail' else TIMEOUT} s"] += 1
+            diary.fail(f"{step}: none in {MAIL_SECONDS if step == 'mail' else TIMEOUT} s")
         except OSError as error:
-            diary.errors[f"{step}: dropped, {error.strerror or type(error).__name__}"] += 1
+            diary.fail(f"{step}: dropped, {error.strerror or type(error).__name__}")
         finally:
             del self.waiting[mailbox]
 
@@ -117,7 +127,7 @@ class Crowd:
         """One request over a connection of its own; the body of the answer. Raises JourneyError for another status."""
         begin = time.monotonic()
         async with asyncio.timeout(TIMEOUT):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0))
+            reader, writer = await asyncio.open_connection(self.host, self.port, local_addr=(address, 0))
             try:
                 head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAccept-Encoding: gzip\r\n"
                 if form is not None:
@@ -141,7 +151,7 @@ class Crowd:
             for where, (path, pattern) in SHOWN.items():
                 begin = time.monotonic()
                 try:
-                    answer = await self.ask("look", "127.251.0.1", "GET", path)
+                    answer = await self.ask("look", self.visitor(), "GET", path)
                 except (JourneyError, OSError):
                     self.diary.errors["look: failed"] += 1
                     continue

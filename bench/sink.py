@@ -29,8 +29,8 @@ class Sink:
         self.count += 1
         self.on_mail(recipient, message)
 
-    async def serve(self, port: int) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(lambda: Conversation(self), "127.0.0.1", port)
+    async def serve(self, port: int, host: str = "127.0.0.1") -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(lambda: Conversation(self), host, port)
 
 
 class Conversation(asyncio.Protocol):

@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import environ
 import pytest
+from django.db import connection
 
 from petition.checks import FORGETFUL, PRIVATE_LOGS
+from petition.postgres import base
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEPLOY = PROJECT / "deploy"
@@ -207,6 +210,7 @@ def test_the_guide_and_the_scripts_are_read_by_a_shell(tmp_path):
     for script in (tmp_path / "guide", DEPLOY / "manage", DEPLOY / "install.sh"):
         assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
     assert os.access(DEPLOY / "manage", os.X_OK)
+    assert os.access(DEPLOY / "install.sh", os.X_OK)
 
 
 def test_backups_lie_where_their_service_may_write_and_apart_from_the_workers_keys():
@@ -217,9 +221,6 @@ def test_backups_lie_where_their_service_may_write_and_apart_from_the_workers_ke
     assert values(backup, "StateDirectoryMode") == ["0700"]
     assert values(backup, "User") == values(WEB, "User") != values(WORKER, "User")
     assert values(backup, "EnvironmentFile") == ["/etc/petition/petition.env"]
-
-
-    assert os.access(DEPLOY / "install.sh", os.X_OK)
 
 
 def test_the_script_holds_the_commands_of_the_guide_and_no_others():
@@ -259,3 +260,42 @@ def test_the_address_of_the_mail_server_is_written_as_it_is_given_and_once(tmp_p
     assert re.findall(r"^EMAIL_URL=.*", settings.read_text(), re.MULTILINE) == [
         f"EMAIL_URL=smtps://me:{written}@mail.example.org:587"
     ]
+
+
+def test_the_guide_to_several_machines_leads_all_three_queues_to_all_apps(tmp_path):
+    nodes = (PROJECT / "docs" / "nodes.md").read_text()
+    [lines] = re.findall(r"^for queue in .*?^done$", nodes, re.MULTILINE | re.DOTALL)
+    conf = tmp_path / "petition"
+    shutil.copy(DEPLOY / "nginx.conf", conf)
+
+    subprocess.run(["bash", "-c", lines.replace("/etc/nginx/sites-available/petition", str(conf))], check=True)
+
+    assert "web.sock" not in conf.read_text()
+    for queue in (32, 48, 128):
+        assert [f"server 10.0.0.{node}:8000 max_conns={queue};" in conf.read_text() for node in (11, 12, 13)] == [
+            True
+        ] * 3
+
+
+def test_the_app_of_several_machines_is_started_as_the_one_alone_but_for_its_address():
+    [start] = values(WEB, "ExecStart")
+    [other] = re.findall(
+        r"ExecStart=(/\S.*?\S)$", (PROJECT / "docs" / "nodes.md").read_text().replace("\\\n", ""), re.M
+    )
+
+    there, alone = shlex.split(other), shlex.split(start)
+    assert there[: there.index("--host")] == alone[: alone.index("--uds")]
+
+
+def test_several_hosts_in_database_url_reach_libpq_as_they_are_written():
+    """As docs/nodes.md writes them: it takes the one that can be written to."""
+    text = (PROJECT / "docs" / "nodes.md").read_text()
+    [url] = re.findall(r"^DATABASE_URL=(.*)$", text, re.MULTILINE)
+    found = environ.Env.db_url_config(
+        url.replace("10.0.0.31,10.0.0.32", "10.0.0.31:6432,10.0.0.31:5432,10.0.0.32:5432")
+    )
+
+    parameters = base.DatabaseWrapper(connection.settings_dict | found).get_connection_params()
+
+    assert (parameters["host"], parameters["port"]) == ("10.0.0.31,10.0.0.31,10.0.0.32", "6432,5432,5432")
+    assert (parameters["target_session_attrs"], parameters["connect_timeout"]) == ("read-write", 2)
