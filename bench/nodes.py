@@ -51,10 +51,6 @@ PROMOTE_SECONDS = 1  # what a watchdog takes to notice; a person takes longer
 AFTER_SECONDS = 10  # what fails later than that after a kill was not in flight
 
 CURL = ("curl", "--silent", "-H", "Host: 127.0.0.1")
-GRANIAN = (
-    *("-m", "granian", "config.wsgi:application", "--interface", "wsgi", "--no-ws", "--workers", "2"),
-    *("--blocking-threads", "4", "--respawn-failed-workers", "--workers-kill-timeout", "10"),
-)
 BOUNCER = """[databases]
 petition = host={host} port=5432 dbname=petition
 [pgbouncer]
@@ -201,7 +197,7 @@ class Site:
 
     def start_app(self, address: str) -> None:
         host = ("--host", address, "--port", str(APP_PORT))
-        self.nodes[address].start("app", sys.executable, *GRANIAN, *host, **self.variables)
+        self.nodes[address].start("app", sys.executable, "-m", "config.serve", *host, **self.variables)
 
     def start_worker(self, number: int) -> None:
         keys = environment.worker_keys(VAR) | {

@@ -177,19 +177,9 @@ def run(command: list[str], environment: dict[str, str]) -> None:
 def app(environment: dict[str, str], processes: int) -> Iterator[int]:
     """The port of an app server like the site's own."""
     port = free_port()
-    options = ("--interface", "wsgi", "--no-ws", "--workers", str(processes), "--blocking-threads", "4")
+    options = ("--workers", str(processes), "--host", "127.0.0.1", "--port", str(port))
     started = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "granian",
-            "config.wsgi:application",
-            *options,
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-        ],
+        [sys.executable, "-m", "config.serve", *options],
         cwd=settings.BASE_DIR,
         env=environment,
         stdin=subprocess.DEVNULL,
