@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from petition import confirmation, identity, live_settings, retention, signing, withdrawal
 from petition.mail import keys, queue
-from petition.models import Link, ListedDomain, OutgoingMail, Signature, Verdict
+from petition.models import Heartbeat, Link, ListedDomain, OutgoingMail, Signature, Verdict
 
 KINDS = ["new", "pending", "counted", "held", "invalidated", "withdrawn", "disowned", "blocked"]
 FORM = "/en/petitions/chechnya"
@@ -278,7 +278,7 @@ def play(plan: Plan, kind: str, patch: pytest.MonkeyPatch) -> Reader:
     patch.setattr(keys, "KNOWN_SECONDS", 3_600)
     patch.setattr(identity, "SALT_SECONDS", 3_600)
     # The heartbeat of the mail goes by the clock, whoever signs.
-    patch.setattr(queue, "_beats_at", math.inf)
+    patch.setattr(queue, "_beats_at", dict.fromkeys(Heartbeat.Part, math.inf))
     keys.newest(fresh=True)
     identity._salt = None
     identity.daily_salt()
