@@ -19,7 +19,7 @@ from petition import consent, identity
 from petition.backup import offline_key
 from petition.models import KeyFingerprint
 from petition.models.live_settings import RATE
-from petition.postgres import replica
+from petition.postgres import replica, timeouts
 from petition.web.loopback import is_loopback
 
 LEAST_STEP = 10
@@ -264,7 +264,9 @@ def sessions_are_kept(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]
     pair = connection.copy(), connection.copy()
     try:
         # A pooler that is busy may hand out two backends once by chance.
-        is_pooled = any(len({backend_of(each) for each in pair}) == 1 for _ in range(POOLER_TRIES))
+        # One that has no connection left would have us wait.
+        with timeouts.limited(timeouts.STAFF_SECONDS):
+            is_pooled = any(len({backend_of(each) for each in pair}) == 1 for _ in range(POOLER_TRIES))
     except OperationalError:
         return
     finally:

@@ -65,8 +65,11 @@ def within(seconds: float, ask: Callable[[], Answer]) -> Answer | None:
     global _threads
     _threads = _threads or ThreadPoolExecutor(2, thread_name_prefix="health")
     try:
-        return _threads.submit(ask).result(seconds)
+        asked = _threads.submit(ask)
+        return asked.result(seconds)
     except TimeoutError:
+        # If it has not begun, nobody needs it any more.
+        asked.cancel()
         return None
 
 

@@ -6,6 +6,7 @@ what went wrong is told exactly.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -22,7 +23,7 @@ from petition.postgres import timeouts
 ANSWER_SECONDS = 3.0
 TENS = 10
 # Of `petition_requests`, and of `petition_mail`.
-WENT_WELL = {"1xx", "2xx", "3xx", "sent"}
+WENT_WELL = {"1xx", "2xx", "3xx", "sent", "put_off", "hit", "miss"}
 MOST_ROWS = 100_000
 
 Rows = list[tuple[Any, ...]]
@@ -30,9 +31,10 @@ Rows = list[tuple[Any, ...]]
 # Each in one statement, whose columns but the last are labels.
 GAUGES = {
     "petition_mail_waiting": ("Mails that wait to be sent, in tens.", (), "SELECT waiting / 10 * 10 FROM mail"),
-    "petition_mail_parked": ("Mails that a server refused for good.", (), "SELECT parked FROM mail"),
+    "petition_mail_parked": ("Mails that a server refused for good, in tens.", (), "SELECT parked / 10 * 10 FROM mail"),
     "petition_mail_oldest_seconds": (
-        "For how long the oldest mail has been due that was never tried.",
+        # The time of the oldest one would tell when one person signed.
+        "For how long the tenth oldest mail has been due that was never tried.",
         (),
         "SELECT late FROM mail",
     ),
@@ -46,7 +48,11 @@ GAUGES = {
         ("petition",),
         "SELECT slug, counted FROM petition_publishedcount JOIN petition_petition p ON p.id = petition_id",
     ),
-    "petition_database_bytes": ("The size of the database.", (), "SELECT pg_database_size(current_database())"),
+    "petition_database_bytes": (
+        "The size of the database.",
+        (),
+        "SELECT pg_database_size(current_database()) / 1000000 * 1000000",
+    ),
     "petition_database_sessions": (
         "Connections to the database by what they do.",
         ("state",),
@@ -89,8 +95,9 @@ COUNTERS = {
 MAIL = """
     WITH mail AS (
         SELECT count(*) FILTER (WHERE parked_at IS NULL) AS waiting, count(parked_at) AS parked,
-            floor(greatest(extract(epoch FROM statement_timestamp() - min(due_at) FILTER (
-                WHERE parked_at IS NULL AND attempts = 0)), 0)) AS late
+            coalesce(floor(greatest(extract(epoch FROM statement_timestamp() - (
+                SELECT due_at FROM petition_outgoingmail WHERE parked_at IS NULL AND attempts = 0
+                ORDER BY due_at OFFSET 9 LIMIT 1)), 0)), 0) AS late
         FROM petition_outgoingmail
     )
 """
@@ -129,11 +136,12 @@ def in_tens(sample: Any) -> float:
 
 def of_the_database() -> list[Metric]:
     said = health.look()
-    try:
-        with timeouts.limited(health.STATEMENT_SECONDS):
-            return [of_health(said), *(_read() if said.get("migrations") == "ok" else ())]
-    except Error:
-        return [of_health({"database": "away"})]
+    found = [of_health(said)]
+    if said.get("migrations") == "ok":
+        # Health has just said what is away. A statement that takes too long takes only itself and the rest along.
+        with suppress(Error), timeouts.limited(health.STATEMENT_SECONDS):
+            found.extend(_read())
+    return found
 
 
 def of_health(said: dict[str, str]) -> Metric:
@@ -142,7 +150,7 @@ def of_health(said: dict[str, str]) -> Metric:
 
 
 def _read() -> Iterator[Metric]:
-    ages = [(part, age.total_seconds()) for part, age in Heartbeat.ages().items()]
+    ages = [(part, age.total_seconds()) for part, age in Heartbeat.ages().items() if part not in Heartbeat.UNTOLD]
     yield gauge("petition_heartbeat_age_seconds", "Since when a part did its work.", ("part",), ages)
     ahead = [(clock.seconds_ahead(),)]
     yield gauge("petition_clock_ahead_seconds", "By how much our clock is ahead of the database's.", (), ahead)

@@ -14,11 +14,13 @@ TAKE = """
         (SELECT coalesce(sum(amount), 0) FROM petition_mailtally WHERE result = 'sent')::bigint / 10 * 10,
         (SELECT count(*) FROM (SELECT FROM petition_tallychange LIMIT 100000) AS unfolded) / 10 * 10,
         (SELECT coalesce(sum(counted), 0) FROM petition_publishedcount),
-        pg_database_size(current_database())
+        pg_database_size(current_database()) / 1000000 * 1000000
     FROM (
         SELECT count(*) FILTER (WHERE parked_at IS NULL) AS waiting, count(parked_at) AS parked,
-            coalesce(floor(greatest(extract(epoch FROM now() - min(due_at) FILTER (
-                WHERE parked_at IS NULL AND attempts = 0)), 0) / 60), 0)::int AS late
+            -- Of the tenth oldest: the time of the oldest one tells when one person signed.
+            coalesce(floor(greatest(extract(epoch FROM now() - (
+                SELECT due_at FROM petition_outgoingmail WHERE parked_at IS NULL AND attempts = 0
+                ORDER BY due_at OFFSET 9 LIMIT 1)), 0) / 60), 0)::int AS late
         FROM petition_outgoingmail
     ) AS mail
     WHERE NOT EXISTS (SELECT FROM petition_sample WHERE taken_at = date_trunc('minute', now()))

@@ -29,8 +29,6 @@ PARTS = {
     "web": gettext_lazy("Storing what is signed"),
     "mail": gettext_lazy("Sending mail"),
     "fold": gettext_lazy("Counting"),
-    "taken": gettext_lazy("A mail that the mail server took"),
-    "refused": gettext_lazy("A mail that the mail server refused"),
     "backup": gettext_lazy("Backup"),
     "no backup": gettext_lazy("A backup that failed"),
     "drill": gettext_lazy("Trying a restore"),
@@ -117,7 +115,7 @@ class SampleAdmin(ReadOnlyAdmin):
             is_silent=newest is not None and newest.taken_at < timezone.now() - SILENT,
             parts=[
                 {"name": PARTS.get(each.part, each.part), "beat_at": each.beat_at}
-                for each in Heartbeat.objects.order_by("part")
+                for each in Heartbeat.objects.exclude(part__in=Heartbeat.UNTOLD).order_by("part")
             ],
         )
 

@@ -29,6 +29,7 @@ from .making import BackupError, alone, noted, now
 logger = logging.getLogger(__name__)
 
 DRILL_LOCK = 7_401_850_441
+UNDER_WAY = 75  # the exit code of a drill that another worker was faster with (EX_TEMPFAIL)
 DUE, TRY_AGAIN = timedelta(days=30), timedelta(days=1)
 
 
@@ -161,13 +162,16 @@ class MonthlyDrill:
             if is_due():
                 command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "restore", "--drill"]
                 variables = {name: value for name, value in os.environ.items() if name != "EMAIL_DIGEST_KEY"}
-                self.process = subprocess.Popen(command, env=variables)  # noqa: S603
+                try:
+                    self.process = subprocess.Popen(command, env=variables)  # noqa: S603
+                except OSError as error:
+                    logger.error("The monthly drill cannot be started (%s)", type(error).__name__)  # noqa: TRY400
         elif (code := self.process.poll()) is not None:
             self.process = None
             if code < 0:
                 # Killed, for its memory perhaps: it could not note that itself.
                 Heartbeat.beat(Heartbeat.Part.NO_DRILL)
-            if code:
+            if code and code != UNDER_WAY:
                 logger.error("The monthly drill of a restore has failed; see above, or run: manage.py restore --drill")
 
     def stop(self) -> None:

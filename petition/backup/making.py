@@ -30,6 +30,10 @@ class BackupError(Exception):
     """No backup was made, or it went nowhere; the message is meant for operators."""
 
 
+class UnderWayError(BackupError):
+    """Another process is at it, so nothing has failed."""
+
+
 @dataclass(frozen=True)
 class Made:
     path: Path
@@ -48,11 +52,18 @@ def make() -> Made:
         made_at = now()
         key, label = new_key(public, made_at)
         path, unfinished = folder / NAME.format(made_at), folder / UNFINISHED
-        write(unfinished, label, key)
-        read_back(unfinished, label, key)
+        try:
+            write(unfinished, label, key)
+            read_back(unfinished, label, key)
+        except BaseException:
+            # On a full disk nobody can sign.
+            unfinished.unlink(missing_ok=True)
+            raise
         unfinished.rename(path)
+        # Before the hook, which may fail for days: who withdrew is in the old ones.
+        deleted = forget_old(folder, made_at)
         _hand_on(path)
-        return Made(path, path.stat().st_size, forget_old(folder, made_at))
+        return Made(path, path.stat().st_size, deleted)
 
 
 def write(path: Path, label: Label, key: bytes) -> None:
@@ -86,7 +97,7 @@ def _hand_on(path: Path) -> None:
 
 def forget_old(folder: Path, now: datetime) -> int:
     """Delete backups that are older than BACKUP_DAYS, since who withdrew is still in them. A newer one is there."""
-    old = [path for path, made_at in backups(folder) if now - made_at > timedelta(days=settings.BACKUP_DAYS)]
+    old = [path for path, made_at in backups(folder) if now - made_at >= timedelta(days=settings.BACKUP_DAYS)]
     for path in old:
         path.unlink()
     return len(old)
@@ -114,6 +125,8 @@ def noted(good: str, bad: str) -> Iterator[None]:
     """Note that a block ended well, or that it failed; not that it was told to stop."""
     try:
         yield
+    except UnderWayError:
+        raise
     except Exception:
         # The database may be what failed.
         with suppress(Error):
@@ -124,11 +137,11 @@ def noted(good: str, bad: str) -> Iterator[None]:
 
 @contextmanager
 def alone(lock: int) -> Iterator[None]:
-    """Raises BackupError if another process is at it, on whatever machine."""
+    """Raises UnderWayError if another process is at it, on whatever machine."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
         if not cursor.fetchone()[0]:
-            raise BackupError("Another one is under way.")
+            raise UnderWayError("Another one is under way.")
         try:
             yield
         finally:

@@ -25,7 +25,15 @@ from petition.models import ForgottenHour, Heartbeat, Lookup, OutboxKey, Outgoin
 # they name, logins. Heartbeats and forgotten hours speak of the server that was. Salts and counters are in tables
 # without a log, which are left out as well.
 LEFT_OUT = (OutgoingMail, Lookup, OutboxKey, Session, Heartbeat, ForgottenHour)
-OUR_SECRETS = {"DATABASE_URL", "EMAIL_DIGEST_KEY", "EMAIL_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS"}
+OUR_SECRETS = {
+    "CACHE_URL",
+    "DATABASE_URL",
+    "REPLICA_URL",
+    "EMAIL_DIGEST_KEY",
+    "EMAIL_URL",
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+}
 NOT_FOR_TOOLS = {"connection_factory", "cursor_factory", "password"}
 # A web server gives up a connection on which nothing moves for seconds. A restore waits while the disk is slow.
 NOT_FOR_TOOLS |= {"tcp_user_timeout"}

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -131,8 +132,9 @@ class Claim:
         self.renew_at = asked_at + RENEW_SECONDS
         self.ends_at = asked_at + CLAIM_SECONDS - SPARE_SECONDS
 
-    def is_ours(self) -> bool:
-        return time.monotonic() < self.ends_at
+    def is_ours(self, mail: OutgoingMail | None = None) -> bool:
+        """Whether the claim lasts and, if a mail is named, no other worker has taken it over."""
+        return time.monotonic() < self.ends_at and (mail is None or mail.pk in self.mails)
 
     def renew(self) -> None:
         """Claim anew, if it is time, what nobody else has claimed or dealt with. Costs one statement."""
@@ -210,7 +212,7 @@ def deliver(claimed: Claim, waiting: deque[Parcel], post: Post, ring: Keyring, s
     finish(quiet)
     recognised = [known for known in recognised if known.mail not in quiet]
     waiting.extend(
-        Parcel(mail, messages.compose(mail, opened), opened.address, claimed.is_ours)
+        Parcel(mail, messages.compose(mail, opened), opened.address, partial(claimed.is_ours, mail))
         for mail, opened, _digest in recognised
     )
     is_held_up, begin_until = False, 0.0

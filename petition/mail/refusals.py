@@ -24,6 +24,8 @@ SEVERAL, MANY = 10, 30
 FEW, FEW_PUT_OFF, FEW_SECONDS = 2, 5, 15
 # One domain in so many may take mail meanwhile.
 TAKING_SHARE = 10
+# But no more than these, which may be our own: whoever signs with made-up domains decides how many refuse.
+OWN_DOMAINS = 2
 
 
 class Codes(NamedTuple):
@@ -90,7 +92,7 @@ class Refusals:
         """Whether this shows that what was refused before was refused for its own sake."""
         self.refusing.discard(_domain(recipient))
         self.taking.add(_domain(recipient))
-        if len(self.taking) <= len(self.refusing) // TAKING_SHARE:
+        if len(self.taking) <= min(len(self.refusing) // TAKING_SHARE, OWN_DOMAINS):
             return False
         self._begin()
         return True

@@ -21,6 +21,9 @@ class Heartbeat(models.Model):
         DRILL = "drill"  # restored a dump into a scratch database, where the tallies agreed
         NO_DRILL = "no drill"  # tried to, and could not
 
+    # They move with a single mail, so nobody is told when they did: somebody signed then.
+    UNTOLD = (Part.TAKEN, Part.REFUSED)
+
     part = models.CharField(max_length=10, choices=Part, primary_key=True)
     beat_at = models.DateTimeField(db_default=Now())
     # With which codes it was refused; no text.

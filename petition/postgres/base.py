@@ -22,7 +22,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def is_usable(self) -> bool:
         """Whether a kept connection still leads to a server."""
-        return self._is_quiet() or super().is_usable()
+        # Django asks at the end of a request, too, where no middleware limits it any more.
+        with timeouts.limited(timeouts.TRY_SECONDS):
+            return self._is_quiet() or super().is_usable()
 
     def _is_quiet(self) -> bool:
         """Whether nothing went wrong and nothing waits to be read, as the farewell of a server that hangs up would."""

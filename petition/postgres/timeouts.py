@@ -26,7 +26,8 @@ STAFF_SECONDS = 30
 # How often it is looked whether somebody waits for too long.
 TICK_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
-TRY_SECONDS = 0.5
+# So long has whoever tries again.
+TRY_SECONDS = 1.0
 # So much of a statement tells it from others: its name, if it is prepared.
 KIND_LENGTH = 32
 
@@ -47,6 +48,9 @@ class Connection(psycopg2.extensions.connection):
 
     def commit(self) -> None:
         answer(self, "COMMIT", super().commit)
+
+    def rollback(self) -> None:
+        answer(self, "ROLLBACK", super().rollback)
 
 
 class Cursor(psycopg2.extensions.cursor):
@@ -79,12 +83,14 @@ class Wait:
 
 _thread = threading.local()
 _waits: dict[int, Wait] = {}
-# When what hangs may be tried again.
-_hanging: dict[str, float] = {}
+# When what hangs may be tried again, by the place and how it begins.
+_hanging: dict[tuple[str, str], float] = {}
 # Where no new connection is tried for anybody until one was found: a thread of its own tries, since libpq waits two
 # seconds at least.
 _lost: dict[str, threading.Event] = {}
 _watcher: threading.Thread | None = None
+# Nobody is cut whose answer has just come, and nothing is begun twice.
+_lock = threading.Lock()
 
 
 @contextmanager
@@ -124,42 +130,48 @@ def answer(connection: Connection, kind: str, ask: Callable[[], None]) -> None:
         ask()
         return
     begun_at = time.monotonic()
-    if kind in _hanging:
-        if begun_at < _hanging[kind]:
+    what = connection.place, kind
+    if (again_at := _hanging.get(what)) is not None:
+        if begun_at < again_at:
             raise HangsError("It has just been asked in vain.")
-        # This one finds out, quickly, and no other one does meanwhile.
-        seconds = min(seconds, TRY_SECONDS)
-        _hanging[kind] = begun_at + seconds + PAUSE_SECONDS
+        # This one finds out, and the others do not meanwhile. What may take long, as in the admin, has its time for it.
+        if seconds <= VISITOR_SECONDS:
+            seconds = min(seconds, TRY_SECONDS)
+        _hanging[what] = begun_at + seconds + PAUSE_SECONDS
     _watch()
     wait = _waits[threading.get_ident()] = Wait(connection, begun_at + seconds)
     try:
         ask()
     except psycopg2.Error as error:
         if wait.is_cut:
-            _hanging[kind] = time.monotonic() + PAUSE_SECONDS
+            _hanging[what] = time.monotonic() + PAUSE_SECONDS
             _look_for(connection.place, connection.another)
             raise HangsError("It did not answer.") from error
-        _hanging.pop(kind, None)
+        _hanging.pop(what, None)
         raise
     finally:
-        del _waits[threading.get_ident()]
-    _hanging.pop(kind, None)
+        with _lock:
+            del _waits[threading.get_ident()]
+    _hanging.pop(what, None)
 
 
 def _watch() -> None:
     """Start the thread that cuts, once in each process."""
     global _watcher
     if _watcher is None or not _watcher.is_alive():
-        _watcher = threading.Thread(target=_cut_those_who_wait_too_long, name="database timeouts", daemon=True)
-        _watcher.start()
+        with _lock:
+            if _watcher is None or not _watcher.is_alive():
+                _watcher = threading.Thread(target=_cut_those_who_wait_too_long, name="database timeouts", daemon=True)
+                _watcher.start()
 
 
 def _cut_those_who_wait_too_long() -> None:
     while True:
         time.sleep(TICK_SECONDS)
-        for wait in list(_waits.values()):
-            if not wait.is_cut and wait.until < time.monotonic():
-                wait.cut()
+        with _lock:
+            for wait in list(_waits.values()):
+                if not wait.is_cut and wait.until < time.monotonic():
+                    wait.cut()
 
 
 def _look_for(place: str, another: Callable[[], Connection]) -> None:
@@ -169,15 +181,20 @@ def _look_for(place: str, another: Callable[[], Connection]) -> None:
         while True:
             try:
                 another().close()
-            except psycopg2.Error:
+            except Exception:  # noqa: BLE001  (whatever it is: if this thread ended, nobody would be let in again)
                 time.sleep(TICK_SECONDS)
             else:
                 _lost.pop(place).set()
                 return
 
-    if place not in _lost:
-        _lost[place] = threading.Event()
-        threading.Thread(target=look, name="looking for the database", daemon=True).start()
+    with _lock:
+        if place not in _lost:
+            _lost[place] = threading.Event()
+            try:
+                threading.Thread(target=look, name="looking for the database", daemon=True).start()
+            except RuntimeError:
+                # No more threads may be started: then everybody looks for herself.
+                _lost.pop(place).set()
 
 
 class TimeLimitError(Exception):
@@ -196,7 +213,8 @@ def read_within(seconds: float) -> Iterator[None]:
 
     def ended_in_time(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         milliseconds = max(1000 * (end - time.monotonic()), 1)  # 0 would mean no limit
-        context["cursor"].cursor.execute(f"SET LOCAL statement_timeout = {milliseconds:.0f}")
+        with connection.wrap_database_errors:
+            context["cursor"].cursor.execute(f"SET LOCAL statement_timeout = {milliseconds:.0f}")
         return execute(sql, params, many, context)
 
     try:

@@ -112,6 +112,12 @@ def _number(pid: int) -> int:
         for kind in ("counter", "histogram"):
             with Path(settings.METRICS_DIR, f"{kind}_{number}.db").open("ab") as file:
                 # Or the process would be killed when it writes to a page for which a full disk has no room.
-                os.posix_fallocate(file.fileno(), 0, FILE_BYTES)
+                try:
+                    os.posix_fallocate(file.fileno(), 0, FILE_BYTES)
+                except OSError:
+                    # An empty file would take all metrics away.
+                    if not os.fstat(file.fileno()).st_size:
+                        Path(file.name).unlink()
+                    raise
         return number
     raise AssertionError

@@ -10,12 +10,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from urllib.parse import parse_qsl
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 
@@ -108,7 +107,11 @@ class PageCache:
         ends, partners = self.partners
         if ends < time.monotonic():
             # While the database is away the pages that are kept go on.
-            with suppress(DatabaseError), timeouts.limited(timeouts.VISITOR_SECONDS):
-                partners = replica.read(lambda: frozenset(Source.objects.values_list("pk", flat=True)))
+            try:
+                with timeouts.limited(timeouts.VISITOR_SECONDS):
+                    partners = replica.read(lambda: frozenset(Source.objects.values_list("pk", flat=True)))
+            except DatabaseError:
+                # For whoever goes on with this request.
+                connection.close_if_unusable_or_obsolete()
             self.partners = time.monotonic() + PARTNER_SECONDS, partners
         return partners

@@ -203,7 +203,7 @@ def test_a_text_is_only_sent_while_the_claim_lasts_and_the_rest_of_it_is_given_b
     sign(ANNA, BORIS)
     # It ends while the server looks at the address, as for a process that was stopped meanwhile.
     ends = iter([True, False])
-    monkeypatch.setattr(queue.Claim, "is_ours", lambda claim: next(ends, False))
+    monkeypatch.setattr(queue.Claim, "is_ours", lambda claim, mail=None: next(ends, False))
 
     assert queue.deliver_due() == 0
     assert server.received == []

@@ -228,6 +228,21 @@ def test_who_waited_for_a_mail_is_told_of(petition, make_signature, key_file, ty
         assert "1 people signed whose mail had not gone out" in said_by(
             "restore", path, "--key", key_file, "--without-withdrawals"
         )
+        # Her link may have come after the backup. It says "sign again", since nothing could be counted any more.
+        assert not Signature.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["localhost\n", "age-encryption.org/v1\n-> X25519 abc\n"])
+def test_a_file_that_is_no_list_of_withdrawals_is_noticed_before_anything(petition, empty_database, tmp_path, text):
+    path = back_up()
+    (tmp_path / "list").write_text(text)
+
+    with empty_database():
+        with pytest.raises(CommandError, match=r"holds none: is it the right file\? Nothing was changed"):
+            call_command("restore", str(path), "--withdrawals", str(tmp_path / "list"))
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+            assert cursor.fetchone() == (0,)
 
 
 def test_an_old_backup_says_that_withdrawals_are_missing(petition, key_file, typed, empty_database, monkeypatch):
@@ -451,6 +466,8 @@ def test_one_backup_at_a_time(petition):
 
     assert other.returncode == 1
     assert "Another one is under way" in other.stderr
+    # That is no failure.
+    assert not Heartbeat.objects.filter(part=Heartbeat.Part.NO_BACKUP).exists()
 
 
 # Drilled.

@@ -90,6 +90,37 @@ class TestTimeouts:
             run("DROP TABLE slow")
             run("DROP FUNCTION sleep")
 
+    def test_what_may_take_long_has_its_time_when_it_is_tried_again(self):
+        took(lambda: run("SELECT pg_sleep(20)"))
+        time.sleep(timeouts.PAUSE_SECONDS)
+
+        with timeouts.limited(timeouts.STAFF_SECONDS):
+            run(f"SELECT pg_sleep({timeouts.TRY_SECONDS + 0.3})")
+
+    def test_a_server_that_hangs_takes_no_other_one_along(self):
+        took(lambda: run("SELECT pg_sleep(20)"))
+        elsewhere = connection.copy()
+        elsewhere.alias = "elsewhere"
+        try:
+            with timeouts.limited(5), elsewhere.cursor() as cursor:
+                cursor.execute("SELECT pg_sleep(0)")
+        finally:
+            elsewhere.close()
+
+    def test_the_end_of_a_request_waits_no_longer(self):
+        """Where Django looks whether the connection is good for the next one."""
+        connection.ensure_connection()
+        connection.errors_occurred = True
+        pid = connection.connection.info.backend_pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            begun_at = time.monotonic()
+            assert connection.is_usable() is False
+            assert time.monotonic() - begun_at < timeouts.TRY_SECONDS + 1
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            connection.close()
+
     def test_without_a_limit_nothing_is_cut(self):
         run("SELECT pg_sleep(0.7)")
 

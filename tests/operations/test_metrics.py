@@ -223,7 +223,7 @@ class TestDatabase:
         assert told == {
             ("petition_mail_total", ("provider", "google"), ("result", "sent")): 10,
             ("petition_mail_total", ("provider", "vk"), ("result", "refused")): 1,
-            ("petition_mail_total", ("provider", "vk"), ("result", "put_off")): 1,
+            ("petition_mail_total", ("provider", "vk"), ("result", "put_off")): 0,
             ("petition_mail_total", ("provider", "other"), ("result", "silent")): 1,
         }
 
@@ -248,14 +248,16 @@ class TestDatabase:
         assert told[("petition_signatures_total", ("event", "signed"))] == 10
         assert told[("petition_signatures_total", ("event", "held"))] == 0
 
-    def test_every_heartbeat_has_its_age(self):
+    def test_every_heartbeat_has_its_age_but_for_those_that_a_single_mail_moves(self):
         for part in Heartbeat.Part.values:
             Heartbeat.beat(part)
 
         told = read()
 
-        for part in Heartbeat.Part.values:
+        for part in set(Heartbeat.Part.values) - set(Heartbeat.UNTOLD):
             assert 0 <= told[("petition_heartbeat_age_seconds", ("part", part))] < 60
+        for part in Heartbeat.UNTOLD:
+            assert ("petition_heartbeat_age_seconds", ("part", part)) not in told
 
     def test_each_part_of_health_is_told(self, monkeypatch):
         monkeypatch.setattr("petition.clock.seconds_ahead", lambda: -7_200.0)

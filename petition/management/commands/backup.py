@@ -1,3 +1,5 @@
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> str:
         if errors := list(of_the_backup()):
             raise SystemCheckError("\n".join(str(error) for error in errors))
+        # So that what is unfinished goes when the service is stopped.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
             made = making.make()
         except (making.BackupError, ToolError, ArchiveError, OfflineKeyError) as error:

@@ -42,12 +42,19 @@ class Command(BaseCommand):
             if options["drill"]:
                 return self.drill(options)
             return self.restore(options)
+        except making.UnderWayError as error:
+            raise CommandError(str(error), returncode=drills.UNDER_WAY) from None
         except (making.BackupError, drills.DrillError, ToolError, ArchiveError, OfflineKeyError) as error:
             raise CommandError(str(error)) from None
         except restoring.NotEmptyError:
             raise CommandError("This database is not empty. Nothing was changed.") from None
+        except restoring.UnreadableListError:
+            raise CommandError("A list of withdrawals holds none: is it the right file? Nothing was changed.") from None
         except OSError as error:
-            raise CommandError(f"{error.filename}: {error.strerror}. Nothing was changed.") from None
+            raise CommandError(
+                f"{error.filename}: {error.strerror}. If the restore had begun, go on with migrate, apply_withdrawals"
+                " and recount before anything is started."
+            ) from None
 
     def drill(self, options: dict[str, Any]) -> str:
         if options["archive"]:
@@ -67,7 +74,9 @@ class Command(BaseCommand):
                 " all are lost, say --without-withdrawals, and ask in public that they withdraw once more."
             )
         restoring.require_empty()
-        withdrawals = [line for file in lists for line in Path(file).read_text(errors="replace").splitlines()]
+        withdrawals, unreadable = restoring.read_lists(
+            Path(file).read_text(errors="replace").splitlines() for file in lists
+        )
         with self.opened(options) as (label, dump):
             age = making.now() - label.made_at
             if age > timedelta(days=settings.BACKUP_DAYS):
@@ -81,6 +90,8 @@ class Command(BaseCommand):
             f"Read {restored.withdrawn.entries} withdrawals, and erased {restored.withdrawn.signatures} signatures.",
             "The tallies were wrong and are repaired." if restored.was_wrong else "The tallies agree.",
         ]
+        if unreadable:
+            told.append(f"{unreadable} lines of the lists cannot be read: those people are counted again.")
         if restored.unmailed:
             told.append(
                 f"{restored.unmailed} people signed whose mail had not gone out yet: no address is in a backup, so they"

@@ -139,8 +139,8 @@ class Command(BaseCommand):
                     forgetting.forget_ended_hour()
                     forget_at = now + FORGET_SECONDS
                 if now >= drill_at and is_clock_right:
-                    drill.go_on()
                     drill_at = now + DRILL_SECONDS
+                    drill.go_on()
             except clock.WrongClockError:
                 # It has jumped since it was looked at.
                 is_clock_right = False
