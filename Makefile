@@ -64,6 +64,10 @@ soak: venv ## Prove the count under load and against a model (ARGS="--minutes 1 
 	@$(python) -m bench.soak $(ARGS)
 	@$(python) -m config.local test tests/counts/test_state_machine.py --hypothesis-profile=soak --numprocesses 0
 
+faults: export LOCAL := 1
+faults: venv ## Break every part under load and tell what people noticed (ARGS="-k mail"); an hour; needs nginx and Debian's PostgreSQL
+	@$(python) -m config.local test tests/faults --override-ini python_files='*.py' --numprocesses 0 --tb short $(ARGS)
+
 lighthouse: export LOCAL := 1
 lighthouse: export LIGHTHOUSE_SPEED := 1
 lighthouse: venv tests/web/lighthouse/node_modules ## Have Lighthouse judge every page, speed too; needs npm and Chromium
@@ -119,4 +123,4 @@ venv:
 		cp deploy/requirements-dev.txt .venv/installed.txt; \
 	fi
 
-.PHONY: help run test coverage check lint manage bench spike nodes soak lighthouse messages lock release audit venv
+.PHONY: help run test coverage check lint manage bench spike nodes soak faults lighthouse messages lock release audit venv
