@@ -217,7 +217,8 @@ class Signers(Crowd):
 
         So many mails are `owed` still: late, not lost. `uncounted` are those of some tokens whose signature is not.
         """
-        mails = Counter(received.recipient for received in self.mail.received)
+        ours = f"{self.word}."
+        mails = Counter(mail.recipient for mail in self.mail.received if mail.recipient.startswith(ours))
         signs = self.said("sign")
         good = [answer.at for answer in signs if answer.said == "303"]
         pages = [answer.at for answer in self.said("page") if answer.said == "200"]
