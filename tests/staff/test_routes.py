@@ -513,6 +513,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "petition.Petition",
         "petition.Retention",
         "petition.Review",
+        "petition.Sample",
         "petition.Signature",
         "petition.Lookup",
         "petition.Signals",

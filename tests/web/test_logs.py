@@ -173,7 +173,7 @@ def test_a_journey_with_everything_going_wrong_leaves_no_trace(tmp_path):
 
         # She withdraws, and the server does not want her any more.
         assert visitor.send("POST", "/en/petitions/chechnya/withdraw/", {"email": ADDRESS}) == 303
-        mail_server.commands["DATA"] = "550 5.7.1 <ADDRESS> is unknown to us"
+        mail_server.commands["DATA"] = "550 5.1.1 <ADDRESS> is unknown to us"
         with server.worker(worker_log, EMAIL_URL=mail_url, LOG_FORMAT="json"):
             server.wait_until(lambda: not OutgoingMail.objects.waiting().exists())
         assert OutgoingMail.objects.exclude(parked_at=None).exists()
