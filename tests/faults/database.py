@@ -17,7 +17,7 @@ SPARE_SECONDS = 1
 
 
 def must_hold(row, back=10):
-    """What the table of the issue says of every fault of the database."""
+    """What is promised of every fault of the database."""
     assert not row.errors, row
     assert row.slowest_refusal < REFUSAL_SECONDS + SPARE_SECONDS, row
     assert row.page_gap < REFUSAL_SECONDS, row

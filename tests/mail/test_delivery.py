@@ -14,7 +14,7 @@ import trustme
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from django.utils import timezone
 
-from petition import identity, signing, withdrawal
+from petition import identity, withdrawal
 from petition.mail import messages, queue, smtp
 from petition.mail.keys import Keyring
 from petition.mail.refusals import ServerAwayError
@@ -43,15 +43,6 @@ def server(settings):
     with MailServer() as server:
         settings.EMAIL_PORT = server.port
         yield server
-
-
-@pytest.fixture
-def sign(petition):
-    def sign(*addresses, language="en"):
-        for address in addresses:
-            signing.sign(petition.slug, signing.Answers(email=address), language=language, network="192.0.2.1")
-
-    return sign
 
 
 def mails():

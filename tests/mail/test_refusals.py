@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from petition import retention, signing
+from petition import retention
 from petition.mail import queue, refusals
 from petition.mail.refusals import Codes, ServerAwayError
 from petition.mail.smtp import Post
@@ -37,15 +37,6 @@ def server(settings):
     with MailServer() as server:
         settings.EMAIL_PORT = server.port
         yield server
-
-
-@pytest.fixture
-def sign(petition):
-    def sign(*addresses):
-        for address in addresses:
-            signing.sign(petition.slug, signing.Answers(email=address), language="en", network="192.0.2.1")
-
-    return sign
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from petition import signing
 from petition.counts import tally
 from petition.mail import keys, queue
 from petition.mail.keys import Keyring
@@ -35,15 +34,6 @@ PATIENCE_SECONDS = 60
 def server():
     with MailServer() as server:
         yield server
-
-
-@pytest.fixture
-def sign(petition):
-    def sign(*addresses):
-        for address in addresses:
-            signing.sign(petition.slug, signing.Answers(email=address), language="en", network="192.0.2.1")
-
-    return sign
 
 
 @pytest.fixture
