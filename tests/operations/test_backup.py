@@ -102,6 +102,14 @@ def back_up():
     return max(Path(making.settings.BACKUP_DIR).glob("*.backup"))
 
 
+def is_under_way():
+    try:
+        with making.alone(making.BACKUP_LOCK):
+            return False
+    except making.UnderWayError:
+        return True
+
+
 def said_by(command, *arguments):
     out = io.StringIO()
     call_command(command, *map(str, arguments), stdout=out)
@@ -606,6 +614,8 @@ def test_a_backup_that_is_killed_leaves_nothing_that_can_be_read(petition, make_
     assert [path.name for path in folder.iterdir()] == [making.UNFINISHED]
     content = (folder / making.UNFINISHED).read_bytes()
     assert not any(text in content for text in (b"Courage", b"PGDMP", b"petition_signature"))
+    # PostgreSQL lets go of the lock as soon as it has noticed.
+    server.wait_until(lambda: not is_under_way())
     back_up()
     assert not (folder / making.UNFINISHED).exists()
 
