@@ -4,6 +4,8 @@ A worker whose clock ran eight days ahead would take every pending signature for
 """
 
 import time
+from datetime import datetime
+from typing import cast
 
 from django.db import connection
 
@@ -12,6 +14,13 @@ TOLERANCE_SECONDS = 60
 
 class WrongClockError(Exception):
     """The clock of this machine differs from the database's by more than a minute."""
+
+
+def now() -> datetime:
+    """What the database's clock says. Costs one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cast("datetime", cursor.fetchone()[0])
 
 
 def seconds_ahead() -> float:

@@ -359,6 +359,16 @@ def test_a_link_expires_after_seven_days(client, make_signature, hours, status):
     assert client.get(link(signature)).status_code == status
 
 
+@pytest.mark.parametrize("days", [2, 8])
+def test_a_machine_whose_clock_runs_ahead_turns_nobody_away(client, make_signature, monkeypatch, counted_rows, days):
+    url, right = link(make_signature()), timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: right() + timedelta(days=days))
+
+    assert client.get(url).status_code == 200
+    assert client.post(url).status_code == 303
+    assert counted_rows() == 1
+
+
 def test_an_expired_link_counts_nothing_and_says_what_to_do(client, make_signature, counted_rows):
     signature = make_signature(created_at=this_hour() - timedelta(days=8))
 
