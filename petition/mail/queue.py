@@ -40,12 +40,10 @@ logger = logging.getLogger(__name__)
 
 # The mails of a killed worker are another one's once CLAIM_SECONDS are over. A living one renews its claim in time, and
 # sends no text with less than SPARE_SECONDS of it left.
-RENEW_SECONDS = 4
+RENEW_SECONDS = 3
 SPARE_SECONDS = 4
 # A mail at which something unforeseen happened is left alone for so long.
 ASIDE_MINUTES = 5
-# No mail is begun later in a turn of the worker, which has other things to do as well.
-TURN_SECONDS = 15
 BATCH = 100
 # So many find out whether a server is back that was away or refused us.
 PROBES = 3
@@ -57,7 +55,9 @@ WARY_SECONDS = 300
 # Minutes until the next try after a temporary refusal: then hourly, for a day in all.
 BACKOFF = [1, 5, 15, 60, *[60] * 23]
 # Until the next try of a mail of which it should soon be known whether it was refused for its own sake.
-DOUBT_SECONDS = 20
+DOUBT_SECONDS = 8
+# The same for one whose connection broke, which is the server's doing more often than the mail's.
+BROKEN_SECONDS = (5, 10)
 # How long a mail is remembered as counted against the limit of its address: longer than it is tried.
 COUNTED_SECONDS = 172_800
 DIGEST_THREADS = 2
@@ -85,9 +85,10 @@ CLAIM = """
 
 # Those that another worker has claimed meanwhile have another time.
 RENEW = """
-    UPDATE petition_outgoingmail SET due_at = statement_timestamp() + make_interval(secs => %(seconds)s)
-    WHERE id = ANY(%(ids)s) AND due_at = %(due_at)s
-    RETURNING id, due_at
+    UPDATE petition_outgoingmail mail SET due_at = statement_timestamp() + make_interval(secs => %(seconds)s)
+    FROM unnest(%(ids)s::bigint[], %(due_at)s::timestamptz[]) AS claimed (id, due_at)
+    WHERE mail.id = claimed.id AND mail.due_at = claimed.due_at
+    RETURNING mail.id, mail.due_at
 """
 RELEASE = """
     UPDATE petition_outgoingmail mail SET due_at = claimed.was_due_at
@@ -121,12 +122,23 @@ class Recognised(NamedTuple):
 
 
 class Claim:
-    """The mails of one batch that are ours alone and not dealt with yet, until a time by a clock that nobody sets."""
+    """The mails of one turn that are ours alone and not dealt with yet, until a time by a clock that nobody sets."""
 
-    def __init__(self, ring: Keyring, limit: int) -> None:
+    def __init__(self, ring: Keyring) -> None:
+        self.ring = ring
+        self.mails = dict[int, OutgoingMail]()
+        # How many there have been.
+        self.number = 0
+
+    def add(self, limit: int, unanswered: int = UNANSWERED) -> list[OutgoingMail]:
+        """Claim so many more; return those. Costs one statement."""
         asked_at = time.monotonic()
-        self.mails = {mail.pk: mail for mail in claim(ring, limit)}
-        self._lasts_from(asked_at)
+        added = claim(self.ring, limit, unanswered)
+        if not self.mails:
+            self._lasts_from(asked_at)
+        self.mails |= {mail.pk: mail for mail in added}
+        self.number += len(added)
+        return added
 
     def _lasts_from(self, asked_at: float) -> None:
         self.renew_at = asked_at + RENEW_SECONDS
@@ -141,10 +153,9 @@ class Claim:
         asked_at = time.monotonic()
         if asked_at < self.renew_at or not self.mails:
             return
-        # One statement has claimed them all, so they have one time.
-        due_at = next(iter(self.mails.values())).due_at
+        claimed = [mail.due_at for mail in self.mails.values()]
         with connection.cursor() as cursor:
-            cursor.execute(RENEW, {"ids": list(self.mails), "due_at": due_at, "seconds": CLAIM_SECONDS})
+            cursor.execute(RENEW, {"ids": list(self.mails), "due_at": claimed, "seconds": CLAIM_SECONDS})
             renewed = dict(cursor.fetchall())
         self.mails = {pk: mail for pk, mail in self.mails.items() if pk in renewed}
         for pk, mail in self.mails.items():
@@ -156,12 +167,13 @@ class Claim:
             self.mails.pop(mail.pk, None)
 
 
-def claim(ring: Keyring, limit: int = BATCH) -> list[OutgoingMail]:
+def claim(ring: Keyring, limit: int = BATCH, unanswered: int = UNANSWERED) -> list[OutgoingMail]:
     """The mails that are due and that this worker can open, the oldest, ours alone for CLAIM_SECONDS.
 
-    In no order, unless mails are not shuffled at all.
+    If there are no others, so many at most that were once left unanswered. In no order, unless mails are not shuffled
+    at all.
     """
-    values = {"keys": ring.ids(), "seconds": CLAIM_SECONDS, "limit": limit, "unanswered": min(limit, UNANSWERED)}
+    values = {"keys": ring.ids(), "seconds": CLAIM_SECONDS, "limit": limit, "unanswered": min(limit, unanswered)}
     mails = list(OutgoingMail.objects.raw(CLAIM, values))
     if not settings.MAIL_SHUFFLE_SECONDS:
         return sorted(mails, key=attrgetter("was_due_at"))
@@ -169,8 +181,15 @@ def claim(ring: Keyring, limit: int = BATCH) -> list[OutgoingMail]:
     return mails
 
 
-def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda: False) -> int:
+def deliver_due(
+    post: Post | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> int:
     """Send one batch of what is due, or its beginning if `stopping`; return how many rows were dealt with.
+
+    As long as the server leaves a mail unanswered the turn goes on with what falls due, over other connections. The
+    caller has other things to do as well: it does them `meanwhile`, which is called every few seconds.
 
     A `post` keeps its connections for the next batch; without one they are made for this batch. Raises ServerAwayError
     if the mail server is away. What was claimed and not begun is due again at once; a mail at which anything unforeseen
@@ -178,15 +197,14 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
     """
     if post is None:
         with closing(Post()) as own:
-            return deliver_due(own, stopping)
-    ring = Keyring()
-    claimed = Claim(ring, PROBES if post.is_probing else BATCH)
-    if not claimed.mails:
+            return deliver_due(own, stopping, meanwhile)
+    claimed = Claim(Keyring())
+    if not (mails := claimed.add(PROBES if post.is_probing else BATCH)):
         beat()
         return 0
-    number, waiting = len(claimed.mails), deque[Parcel]()
+    waiting = deque[Parcel]()
     try:
-        deliver(claimed, waiting, post, ring, stopping)
+        deliver(claimed, mails, waiting, post, stopping, meanwhile)
     except (ServerAwayError, OperationalError, InterfaceError) as error:
         post.close()
         if isinstance(error, ServerAwayError):
@@ -202,41 +220,58 @@ def deliver_due(post: Post | None = None, stopping: Callable[[], bool] = lambda:
         raise
     finally:
         release(parcel.mail for parcel in waiting)
-    return number - len(waiting)
+    return claimed.number - len(waiting)
 
 
-def deliver(claimed: Claim, waiting: deque[Parcel], post: Post, ring: Keyring, stopping: Callable[[], bool]) -> None:
-    """Send what is claimed. What is in `waiting` afterwards was not begun."""
-    recognised = recognise(list(claimed.mails.values()), ring)
-    quiet = unwanted(recognised)
+def prepare(mails: list[OutgoingMail], claimed: Claim, waiting: deque[Parcel], post: Post) -> list[Recognised]:
+    """Open these, drop those that are not to be sent, and put the others in `waiting`; return what was opened.
+
+    Raises ServerAwayError.
+    """
+    opened = recognise(mails, claimed.ring)
+    quiet = unwanted(opened)
     finish(quiet)
-    recognised = [known for known in recognised if known.mail not in quiet]
-    waiting.extend(
-        Parcel(mail, messages.compose(mail, opened), opened.address, partial(claimed.is_ours, mail))
-        for mail, opened, _digest in recognised
-    )
-    is_held_up, begin_until = False, 0.0
+    wanted = [known for known in opened if known.mail not in quiet]
+    added = [
+        Parcel(mail, messages.compose(mail, read), read.address, partial(claimed.is_ours, mail))
+        for mail, read, _digest in wanted
+    ]
+    claimed.let_go(set(mails) - {parcel.mail for parcel in added})
+    waiting.extend(added)
+    if added:
+        post.open()
+        # Counted only now: while the server is away nothing is sent.
+        over = over_mail_limit(wanted)
+        finish(over)
+        claimed.let_go(over)
+        for parcel in [parcel for parcel in added if parcel.mail in over]:
+            waiting.remove(parcel)
+        claimed.renew()
+    return wanted
+
+
+def deliver(
+    claimed: Claim,
+    mails: list[OutgoingMail],
+    waiting: deque[Parcel],
+    post: Post,
+    stopping: Callable[[], bool],
+    meanwhile: Callable[[], object],
+) -> None:
+    """Send these, which are claimed. What is in `waiting` afterwards was not begun."""
+    recognised = prepare(mails, claimed, waiting, post)
+    is_held_up = False
     fates, doubtful = set[Fate](), list[Outcome]()
 
     def take() -> Parcel | None:
-        while waiting and not stopping() and not is_held_up and claimed.is_ours() and time.monotonic() < begin_until:
+        while waiting and not stopping() and not is_held_up and claimed.is_ours():
             parcel = waiting.popleft()
             if parcel.mail.pk in claimed.mails:
                 return parcel
         return None
 
     if waiting:
-        claimed.let_go(set(claimed.mails.values()) - {parcel.mail for parcel in waiting})
-        post.open()
-        # Counted only now: while the server is away nothing is sent.
-        over = over_mail_limit(recognised)
-        finish(over)
-        claimed.let_go(over)
-        for parcel in [parcel for parcel in waiting if parcel.mail in over]:
-            waiting.remove(parcel)
-        claimed.renew()
         several = len(waiting) > FEW or time.monotonic() < _wary_until
-        begin_until = time.monotonic() + TURN_SECONDS
         try:
             for outcomes in post.carry(take, several=several):
                 settle(outcomes)
@@ -248,11 +283,13 @@ def deliver(claimed: Claim, waiting: deque[Parcel], post: Post, ring: Keyring, s
                 waiting.extendleft(outcome.parcel for outcome in outcomes if outcome.fate is Fate.NOT_BEGUN)
                 if any(outcome.fate is Fate.SILENT for outcome in outcomes):
                     be_wary()
-                    # The others are taken up again at once, over several connections.
-                    is_held_up = not several
                 is_held_up = is_held_up or bool(post.refusals.fault and not post.is_probing)
                 fates |= {outcome.fate for outcome in outcomes}
                 claimed.renew()
+                if not (outcomes or waiting or is_held_up or post.is_probing or stopping()):
+                    # What is unanswered holds up nobody else.
+                    recognised += prepare(claimed.add(BATCH, unanswered=0), claimed, waiting, post)
+                meanwhile()
         except ServerAwayError:
             put_last(doubtful)
             results.store()
@@ -376,7 +413,9 @@ def settle(outcomes: list[Outcome]) -> None:
         match outcome.fate:
             case Fate.REFUSED if outcome.codes and outcome.codes.concern_the_recipient:
                 refuse(outcome.parcel.mail, outcome.codes)
-            case Fate.BROKEN | Fate.SILENT:
+            case Fate.BROKEN:
+                retry_later(outcome.parcel.mail, None, is_broken=True)
+            case Fate.SILENT:
                 retry_later(outcome.parcel.mail, None)
             case Fate.UNSENDABLE:
                 park(outcome.parcel.mail, None)
@@ -422,8 +461,10 @@ def refuse(mail: OutgoingMail, codes: Codes | None, *, is_in_doubt: bool = False
         retry_later(mail, codes)
 
 
-def wait(attempts: int, codes: Codes | None) -> timedelta:
+def wait(attempts: int, codes: Codes | None, *, is_broken: bool = False) -> timedelta:
     """How long a mail waits that was tried so often before."""
+    if is_broken and attempts < len(BROKEN_SECONDS):
+        return timedelta(seconds=BROKEN_SECONDS[attempts])
     if attempts == 0 and codes and codes.are_permanent:
         return timedelta(seconds=DOUBT_SECONDS)
     return timedelta(minutes=BACKOFF[attempts])
@@ -438,12 +479,15 @@ def others_taken_since(mail: OutgoingMail) -> bool:
     return Heartbeat.objects.filter(part=Heartbeat.Part.TAKEN, beat_at__gt=Now() - waited).exists()
 
 
-def retry_later(mail: OutgoingMail, codes: Codes | None) -> None:
-    """Try again after 1, 5, 15 and 60 minutes, then hourly; park it after a day."""
+def retry_later(mail: OutgoingMail, codes: Codes | None, *, is_broken: bool = False) -> None:
+    """Try again after 1, 5, 15 and 60 minutes, then hourly; park it after a day.
+
+    The first two times after some seconds if only the connection broke.
+    """
     if mail.attempts >= len(BACKOFF):
         park(mail, codes)
         return
-    _claimed(mail).update(due_at=Now() + wait(mail.attempts, codes), **tried(mail, codes))
+    _claimed(mail).update(due_at=Now() + wait(mail.attempts, codes, is_broken=is_broken), **tried(mail, codes))
     logger.info("%s was put off: %s", mail, codes)
 
 

@@ -33,7 +33,9 @@ ANSWER_SECONDS = 15
 # How long it may take to let us in: no longer, or after a greeting that hung we would be late when it is back.
 GREETING_SECONDS = 8
 # So often whoever hands out the mails is told something, if only that nothing is known yet.
-TELL_SECONDS = 2
+TELL_SECONDS = 1
+# So many connections at most, times those that are allowed, while the server leaves mails unanswered.
+SPARE_FACTOR = 2
 
 
 class Parcel(NamedTuple):
@@ -276,6 +278,8 @@ class Post:
     def carry(self, take: Callable[[], Parcel | None], *, several: bool) -> Iterator[list[Outcome]]:
         """Send what `take` returns, until that is None, and tell what became of it: nothing yet, every few seconds.
 
+        Each time that nothing is known yet there may be one connection more, up to twice `most`.
+
         A connection gets its next mail when the outcome of its last one was acted on: whoever is killed has sent at
         most one mail over each without the database knowing. Raises ServerAwayError once no connection is left, after
         telling what was not begun.
@@ -289,6 +293,8 @@ class Post:
             if not out:
                 return
             done = self._done()
+            if not done:
+                self._start(min(self.asked + 1, SPARE_FACTOR * self.most))
             lost = [outcome.away for outcome in done if outcome.away]
             self.carriers -= len(lost)
             if not self.carriers:

@@ -36,7 +36,7 @@ class OutboxKey(models.Model):
 
 
 # A worker has a mail for itself for no longer than this at a time, unless it says so again.
-CLAIM_SECONDS = 20
+CLAIM_SECONDS = 12
 
 
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):

@@ -20,9 +20,10 @@ from petition.counts import tally
 from petition.mail import keys, queue
 from petition.mail.keys import Keyring
 from petition.models import OutboxKey, OutgoingMail, Signature, TallyChange
+from petition.models.mail import CLAIM_SECONDS
 from tests.support import links
 from tests.support import server as processes
-from tests.support.mail_server import DROP, MailServer
+from tests.support.mail_server import DROP, HANG, MailServer
 from tests.support.server import PROJECT
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -245,9 +246,9 @@ def test_a_worker_killed_at_the_250_repeats_that_mail_and_loses_none(sign, serve
     third = server.recipients()[2]
     assert OutgoingMail.objects.count() == 4
 
-    # They are claimed by the dead worker, for 20 seconds at most.
+    # They are claimed by the dead worker, for CLAIM_SECONDS at most.
     assert queue.claim(Keyring()) == []
-    assert OutgoingMail.objects.filter(due_at__gt=timezone.now() + timedelta(seconds=20)).count() == 0
+    assert OutgoingMail.objects.filter(due_at__gt=timezone.now() + timedelta(seconds=CLAIM_SECONDS)).count() == 0
     claims_end()
     server.on_data = lambda recipient: None
     drain(server)
@@ -514,6 +515,20 @@ def test_an_idle_worker_stops_at_once(server, log, petition):
         idle.terminate()
         assert idle.wait(10) == 0
     assert "Traceback" not in log.read_text()
+
+
+def test_while_a_mail_is_left_unanswered_the_worker_folds_and_sends_others(sign, server, log, make_signature):
+    server.commands["TAKEN", "anna@example.org"] = HANG
+    sign("anna@example.org")
+    with worker(server, log):
+        wait_until(lambda: server.recipients() == ["anna@example.org"])
+        make_signature().confirm()
+        sign("boris@example.org")
+        wait_until(lambda: server.recipients() == ["anna@example.org", "boris@example.org"])
+        wait_until(lambda: not TallyChange.objects.exists())
+
+        # It still waits for the answer.
+        assert OutgoingMail.objects.get().attempts == 0
 
 
 # Without a mail server.

@@ -1,7 +1,9 @@
 import logging
 import signal
 import time
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -35,6 +37,16 @@ CAMPAIGN_SECONDS = 0.5
 DRILL_SECONDS = 60  # it is asked so often whether a month has passed
 # From one try to the next, so that all is back some seconds after the server is, however long a try takes.
 AWAY_SECONDS = (1, 2, 5, 10)
+
+
+@dataclass
+class Duty:
+    """What a worker does beside the mail, every so many seconds; some of it only while its clock is right."""
+
+    seconds: float
+    do: Callable[[], object]
+    goes_by_the_clock: bool = False
+    due_at: float = 0.0
 
 
 class Command(BaseCommand):
@@ -95,55 +107,35 @@ class Command(BaseCommand):
         return f"Dealt with {sent} mails, folded {folded} changes, purged {purged} rows."
 
     def run(self) -> None:
-        self.stopping = False
+        self.stopping = self.is_clock_right = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
         post, drill = Post(), MonthlyDrill()
+        fold = Duty(FOLD_SECONDS, self.fold_and_answer)
+        self.duties = [
+            Duty(CLOCK_SECONDS, self.look_at_the_clock),
+            Duty(KEYS_SECONDS, lambda: Keyring().rotate()),
+            fold,
+            # After the folder: who folds for another one is as good.
+            Duty(BEAT_SECONDS, lambda: Heartbeat.beat(Heartbeat.Part.FOLD)),
+            Duty(SAMPLE_SECONDS, samples.take),
+            Duty(PURGE_SECONDS, retention.purge, goes_by_the_clock=True),
+            Duty(FORGET_SECONDS, forgetting.forget_ended_hour, goes_by_the_clock=True),
+        ]
         # A trial has nothing to lose, and the machine of a developer better things to do.
-        drill_at = float("inf") if settings.LOCAL else 0.0
-        fold_at = purge_at = mail_at = forget_at = keys_at = clock_at = beat_at = sample_at = 0.0
-        away, is_clock_right = 0, False
+        if not settings.LOCAL:
+            self.duties.append(Duty(DRILL_SECONDS, drill.go_on, goes_by_the_clock=True))
+        mail_at, away = 0.0, 0
         while not self.stopping:
             now, busy = time.monotonic(), 0
             try:
-                if now >= clock_at:
-                    is_clock_right = self.is_clock_right()
-                    clock_at = now + CLOCK_SECONDS
-                if now >= keys_at:
-                    Keyring().rotate()
-                    keys_at = now + KEYS_SECONDS
+                self.do_duties()
                 if now >= mail_at:
-                    busy = queue.deliver_due(post, stopping=lambda: self.stopping)
+                    busy = queue.deliver_due(post, stopping=lambda: self.stopping, meanwhile=self.do_duties)
                     away = 0
                 if self.go_on_with_campaigns():
                     # It fills the ledger, which is folded before it goes on.
-                    busy, fold_at = 1, 0
-                if now >= fold_at:
-                    tally.fold()
-                    lookup.answer_due(Keyring())
-                    if is_clock_right:
-                        publication.publish()
-                    withdrawn_list.write()
-                    fold_at = now + FOLD_SECONDS
-                if now >= beat_at:
-                    # After the folder: who folds for another one is as good.
-                    Heartbeat.beat(Heartbeat.Part.FOLD)
-                    beat_at = now + BEAT_SECONDS
-                if now >= sample_at:
-                    samples.take()
-                    sample_at = now + SAMPLE_SECONDS
-                if now >= purge_at and is_clock_right:
-                    retention.purge()
-                    purge_at = now + PURGE_SECONDS
-                if now >= forget_at and is_clock_right:
-                    forgetting.forget_ended_hour()
-                    forget_at = now + FORGET_SECONDS
-                if now >= drill_at and is_clock_right:
-                    drill_at = now + DRILL_SECONDS
-                    drill.go_on()
-            except clock.WrongClockError:
-                # It has jumped since it was looked at.
-                is_clock_right = False
+                    busy, fold.due_at = 1, 0
             except ServerAwayError as error:
                 pause = AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)]
                 away, mail_at = away + 1, max(now + pause, time.monotonic() + AWAY_SECONDS[0])
@@ -162,14 +154,36 @@ class Command(BaseCommand):
         drill.stop()
         post.close()
 
-    def is_clock_right(self) -> bool:
-        """Whether what the clock decides may be done here; said in the log as long as it may not."""
+    def do_duties(self) -> None:
+        """Do what is due of all that a worker does beside the mail."""
+        for duty in self.duties:
+            now = time.monotonic()
+            if now < duty.due_at or (duty.goes_by_the_clock and not self.is_clock_right):
+                continue
+            try:
+                duty.do()
+            except clock.WrongClockError:
+                # It has jumped since it was looked at.
+                self.is_clock_right = False
+                continue
+            duty.due_at = now + duty.seconds
+
+    def look_at_the_clock(self) -> None:
+        """What the clock decides is only done while it is right; as long as it is not, the log says so."""
+        self.is_clock_right = False
         try:
             clock.require_right()
         except clock.WrongClockError as error:
             logger.warning("%s Nothing is purged, published or forgotten here.", error)
-            return False
-        return True
+        else:
+            self.is_clock_right = True
+
+    def fold_and_answer(self) -> None:
+        tally.fold()
+        lookup.answer_due(Keyring())
+        if self.is_clock_right:
+            publication.publish()
+        withdrawn_list.write()
 
     def go_on_with_campaigns(self) -> bool:
         """Do some steps of what moderators asked for, while the mail waits; say whether there was any."""
