@@ -29,7 +29,7 @@ STATEMENT_SECONDS = 1.3
 LATE, STOPPED = timedelta(seconds=60), timedelta(minutes=5)
 LATE_FOLD_ROWS = 20_000
 COUNTER_SECONDS = 60
-FAULTS = {"away", "hangs", "missing", "full", "locked", "no key", "refused", "stopped"}
+FAULTS = {"used up", "away", "hangs", "missing", "full", "locked", "no key", "refused", "stopped"}
 
 # The row of a heartbeat has its place, on a full disk too. This takes two milliseconds for a temporary file.
 NEW_BLOCKS = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 10000)"
@@ -81,13 +81,15 @@ def look() -> Said:
 
 
 def asked(question: Callable[[], Said]) -> Said:
-    """The answer to a question to the database, or why there is none."""
+    """The answer to a question to the database, or why there is none: ours may be the reason."""
     close_old_connections()
     try:
         with timeouts.limited(STATEMENT_SECONDS):
             return question()
     except Error as error:
         return {"database": "hangs" if timeouts.is_hang(error) else "away"}
+    except OSError:
+        return {"files": "used up"}
 
 
 def everything() -> Said:

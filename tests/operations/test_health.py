@@ -1,6 +1,8 @@
 """What an operator's monitor reads at /healthz."""
 
+import errno
 import json
+import os
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -266,6 +268,20 @@ def closed_database():
             yield
         finally:
             cursor.execute(allow + "true")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_process_that_may_open_no_further_file_says_so(client, monkeypatch, path):
+    def open_one(connection):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(health, "MigrationExecutor", open_one)
+
+    answer = client.get(path)
+
+    assert answer.status_code == 503
+    assert answer.json()["files"] == "used up"
 
 
 @pytest.mark.django_db(transaction=True)
