@@ -42,7 +42,9 @@ def run(site, note, fault, then=lambda: None):
         says = (site.health() or {}).get("clock")
         row = note(site.row(signers, fault, pending_left=f"{left} of {PENDING}", clock=says))
     assert left == PENDING
-    assert (row.errors, row.told_to_wait, row.repeated) == ({}, 0, 0), row
+    assert (row.errors, row.told_to_wait) == ({}, 0), row
+    # A worker is killed to start with the wrong clock, and may have had a mail in hand.
+    assert row.repeated <= 1, row
     assert row.slowest_mail < 45
     return says
 
