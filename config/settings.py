@@ -247,6 +247,7 @@ MACHINE_MADE = ["de", "fr", "es"]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = "config.formats"
 TIME_ZONE = "UTC"
 PARLER_LANGUAGES = {
     None: tuple({"code": code} for code, _name in LANGUAGES),

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from petition.models import Action, Petition, StaffAction
 from petition.models.audit import StaffActionQuerySet
 
-from .base import ReadOnlyAdmin
+from .base import DayField, ReadOnlyAdmin
 from .changelist import number
 
 PER_PAGE = 50
@@ -21,18 +21,14 @@ MAX_PAGE = 200
 EVERY: list[tuple[Any, Any]] = [("", "---------")]
 
 
-def day_field(label: Any) -> forms.DateField:
-    return forms.DateField(label=label, required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
-
-
 class AuditForm(forms.Form):
     """Filters of the audit log. Accounts go by their number, since names stay out of URLs."""
 
     who = forms.TypedChoiceField(label=_("Who"), required=False, coerce=int, empty_value=None)
     action = forms.ChoiceField(label=_("Action"), required=False, choices=EVERY + Action.choices)
     petition = forms.ChoiceField(label=_("Petition"), required=False)
-    since = day_field(_("From day"))
-    until = day_field(_("To day"))
+    since = DayField(label=_("From day"), required=False)
+    until = DayField(label=_("To day"), required=False)
     about = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
     page = forms.IntegerField(required=False, min_value=1, max_value=MAX_PAGE, widget=forms.HiddenInput)
 

@@ -51,7 +51,16 @@ class ReasonForm(forms.Form):
 class HourField(forms.DateTimeField):
     """A time to the hour, in UTC, as signatures have it."""
 
-    widget = forms.DateTimeInput({"type": "datetime-local", "step": "3600"}, format="%Y-%m-%dT%H:%M")
+    # Typed: a browser would draw an input of times in the way of its own country, many with 12 hours.
+    widget = forms.DateTimeInput(
+        {"placeholder": "2026-11-27 12:00", "size": "16", "autocomplete": "off"}, format="%Y-%m-%d %H:%M"
+    )
+
+
+class DayField(forms.DateField):
+    """A day in UTC, typed for the same reason."""
+
+    widget = forms.DateInput({"placeholder": "2026-11-27", "size": "10", "autocomplete": "off"}, format="%Y-%m-%d")
 
 
 @dataclass(frozen=True)

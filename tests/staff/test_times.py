@@ -1,0 +1,92 @@
+"""One face for times in the admin: 2026-11-27 12:00 UTC, in both languages, 24 hours in what is typed."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+
+from petition.models import Petition
+from tests.support import links
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+# How Django, a browser or a language would write them.
+OTHERS = re.compile(r"noon|midnight|полдень|a\.m\.|p\.m\.|Nov\. 27|27 ноября|27\.11\.2026|11/27/2026", re.IGNORECASE)
+
+
+@pytest.fixture
+def read(client, make_staff, petition, make_signature):
+    """A page of the admin in a language, where something happened at noon."""
+    call_command("load_campaign", verbosity=0)
+    signature = make_signature(name="Anna", confirmed=True, created_at=NOON, confirmed_at=NOON, held_at=NOON)
+    Petition.objects.update(closed_at=NOON)
+    mail = links.owe_mail(petition, "anna@example.org", parked_at=NOON, due_at=NOON)
+    user = make_staff("administrator", "moderator", "editor", last_login=NOON)
+    client.force_login(user)
+    type(user).objects.filter(pk=user.pk).update(last_login=NOON)
+    rows = {"signature": signature.pk, "mail": mail.pk, "user": user.pk, "petition": petition.pk}
+
+    def read(page, row="", language="en", **query):
+        url = reverse(f"admin:{page}", args=[rows[row]] if row else [])
+        return client.get(url, query, headers={"accept-language": language}).content.decode()
+
+    return read
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize(
+    ("page", "row"),
+    [
+        ("petition_signature_changelist", ""),
+        ("petition_signature_change", "signature"),
+        ("petition_heldsignature_changelist", ""),
+        ("petition_outgoingmail_changelist", ""),
+        ("petition_outgoingmail_change", "mail"),
+        ("petition_petition_changelist", ""),
+        ("auth_user_changelist", ""),
+        ("auth_user_change", "user"),
+        ("index", ""),
+    ],
+)
+def test_a_time_is_written_in_one_way(read, page, row, language):
+    html = read(page, row, language)
+
+    assert re.search(r"2026-11-27 12:00(</time>)? UTC", html)
+    assert not OTHERS.search(html.partition('<div id="content-related">')[0])
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_time_is_typed_as_it_is_read(read, language):
+    html = read("petition_petition_change", "petition", language)
+
+    assert re.search(r'name="closed_at_0" value="2026-11-27"', html)
+    assert re.search(r'name="closed_at_1" value="12:00"', html)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("typed", ["2026-11-27 12:00", "2026-11-27T12:00", "2026-11-27 12:00:00", "2026-11-27"])
+def test_filters_take_and_show_24_hours(read, typed, language):
+    html = read("petition_signature_changelist", "", language, since=typed)
+
+    shown = "2026-11-27 12:00" if "12" in typed.partition("27")[2] else "2026-11-27 00:00"
+    assert f'name="since" value="{typed}"' in html or f'name="since" value="{shown}"' in html
+    assert 'type="datetime-local"' not in html
+    assert 'class="errorlist"' not in html
+
+
+def test_the_audit_log_takes_days_of_the_same_face(read):
+    html = read("petition_staffaction_changelist", "", "ru", since="2026-11-27")
+
+    assert 'name="since" value="2026-11-27"' in html
+    assert 'type="date"' not in html
+    assert 'placeholder="2026-11-27"' in html
+
+
+def test_readers_of_the_site_read_days_in_words(client, petition):
+    """What the public sees is worded by its templates."""
+    Petition.objects.update(opened_at=datetime(2026, 3, 28, tzinfo=UTC))
+
+    assert "2026-03-28" not in re.sub(r"<[^>]*>", "", client.get("/ru/").content.decode())
