@@ -223,8 +223,8 @@ class Report(models.Model):
     objects = ReportManager()
 
     class Meta:
-        verbose_name = _("reported words")
-        verbose_name_plural = _("reported words")
+        verbose_name = _("report of words")
+        verbose_name_plural = _("reports of words")
 
     def __str__(self) -> str:
         return f"report of signature {self.pk}"

@@ -85,6 +85,11 @@ RATE_PER_NETWORK = env.str("RATE_PER_NETWORK", "300/h")
 BURST_PER_NETWORK = env.str("BURST_PER_NETWORK", "30/m")
 MAILS_PER_ADDRESS = env.str("MAILS_PER_ADDRESS", "5/d")
 HOLD_PER_NETWORK = env.str("HOLD_PER_NETWORK", "200/h")
+# Staff are told that work waits: where, from how many of one kind on, and after how many hours.
+NOTIFY_EMAIL = env.str("NOTIFY_EMAIL", "")
+NOTIFY_URL = env.str("NOTIFY_URL", "")
+NOTIFY_COUNT = env.str("NOTIFY_COUNT", "50")
+NOTIFY_HOURS = env.str("NOTIFY_HOURS", "4")
 # The public number moves in steps of so many and more: in a trial with each signature.
 COUNT_STEP = env.str("COUNT_STEP", "1" if LOCAL else "10")
 CODE_TRIES = "5/h"  # for each network
@@ -309,6 +314,7 @@ OTP_TOTP_ISSUER = "Staff"
 LOGINS_PER_NETWORK = "60/h"
 LOGINS_PER_ACCOUNT_AND_NETWORK = "10/10m"
 LOGINS_PER_ACCOUNT = "100/m"
+AUTHENTICATION_BACKENDS = ["petition.staff.accounts.WithAccount"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

@@ -8,12 +8,14 @@ from typing import Any, cast
 import django_otp
 from django import forms
 from django.conf import settings
+from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -25,7 +27,7 @@ from django_otp.plugins.otp_static.models import StaticDevice
 
 from petition import rate_limits
 from petition.models import Action
-from petition.staff import audit
+from petition.staff import accounts, audit
 from petition.staff import second_factor as factor
 
 from .base import page
@@ -50,16 +52,51 @@ class PasswordForm(forms.Form):
     )
 
 
-def is_fully_logged_in(request: HttpRequest) -> bool:
-    """Whether the login is complete: a second factor was given, or none is asked for."""
+class OwnPasswordForm(AdminPasswordChangeForm):
+    """The form for the own password. The one that somebody else knows is not taken again."""
+
+    def clean_new_password1(self) -> str:
+        typed = self.cleaned_data["new_password1"]
+        if self.user.check_password(typed):
+            raise forms.ValidationError(_("This is the password that you have. Choose another one."))
+        return str(typed)
+
+
+def gave_all_factors(request: HttpRequest) -> bool:
+    """Whether a second factor was given, or none is asked for."""
     return not settings.SECOND_FACTOR or factor.is_given(request.user)
 
 
+def is_fully_logged_in(request: HttpRequest) -> bool:
+    """Whether the login is complete: with all factors, and with a password that nobody else has chosen."""
+    return gave_all_factors(request) and not accounts.has_given_password(request.user)
+
+
+def must_change_password(request: HttpRequest) -> bool:
+    """Whether the next step is another password. A code comes before it where there is a key, or a thief could."""
+    return accounts.has_given_password(request.user) and not must_give_code_first(staff(request))
+
+
 def next_step(request: HttpRequest) -> HttpResponse | None:
-    """The way to the second factor for somebody who has given only the password; None for everybody else."""
+    """The way to what is missing for somebody who has given the password; None for everybody else."""
     if not is_staff(request) or is_fully_logged_in(request):
         return None
-    return HttpResponseRedirect(reverse("admin:second_factor", query={REDIRECT_FIELD_NAME: destination(request)}))
+    page = "admin:password_change" if must_change_password(request) else "admin:second_factor"
+    return HttpResponseRedirect(reverse(page, query={REDIRECT_FIELD_NAME: destination(request)}))
+
+
+def in_own_language(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of views that speak the language of the account, if it has chosen one."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if language := accounts.language(request.user):
+            # For the rest of the request: the middleware around it puts the language back.
+            translation.activate(language)
+            request.LANGUAGE_CODE = language
+        return view(request, *args, **kwargs)
+
+    return wrapper
 
 
 def for_staff(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,6 +105,7 @@ def for_staff(view: Callable[..., Any]) -> Callable[..., Any]:
     @never_cache
     @csrf_protect
     @sensitive_post_parameters()
+    @in_own_language
     @wraps(view)
     def wrapper(request: HttpRequest) -> Any:
         if not is_staff(request):
@@ -77,6 +115,25 @@ def for_staff(view: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def with_own_password(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Decorator of views that come after the password is the user's own."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest) -> HttpResponse:
+        return redirect("admin:password_change") if must_change_password(request) else view(request)
+
+    return wrapper
+
+
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Set the language of the admin for this account. It is no action that anybody else could notice: not audited."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    accounts.choose_language(staff(request), request.POST.get("language", ""))
+    return HttpResponseRedirect(ours(request, request.POST.get(REDIRECT_FIELD_NAME, "")))
+
+
+@with_own_password
 def second_factor(request: HttpRequest) -> HttpResponse:
     user = staff(request)
     if not factor.is_set_up(user):
@@ -104,6 +161,7 @@ def log_in(request: HttpRequest, device: Device) -> None:
     django_otp.login(request, device)
 
 
+@with_own_password
 def set_up(request: HttpRequest) -> HttpResponse:
     """Make a new key, once the password is given again: somebody who took over a session gets none."""
     user = staff(request)
@@ -118,6 +176,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
     return page(request, "login/set_up", _("Set up your second factor"), form=form)
 
 
+@with_own_password
 def scan(request: HttpRequest) -> HttpResponse:
     """Show the new key until the app gives a code of it, then the backup codes, once."""
     user = staff(request)
@@ -139,6 +198,7 @@ def scan(request: HttpRequest) -> HttpResponse:
     return page(request, "login/scan", _("Set up your second factor"), form=form, **context)
 
 
+@with_own_password
 def backup_codes(request: HttpRequest) -> HttpResponse:
     user = staff(request)
     if not factor.is_given(user):
@@ -206,7 +266,11 @@ def retry_after(response: HttpResponse, seconds: int) -> HttpResponse:
 
 def destination(request: HttpRequest) -> str:
     """The page that was asked for before the login, if it is ours; otherwise the start page."""
-    url = request.GET.get(REDIRECT_FIELD_NAME, "")
+    return ours(request, request.GET.get(REDIRECT_FIELD_NAME, ""))
+
+
+def ours(request: HttpRequest, url: str) -> str:
+    """This URL, if it is of our site; otherwise the start page."""
     if url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
         return url
     return reverse("admin:index")

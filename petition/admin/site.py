@@ -1,20 +1,25 @@
 """The admin site: who is let in, and the entries of the audit log about that."""
 
+from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.http import HttpRequest
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
 from petition import rate_limits
 from petition.models import Action, StaffAction
-from petition.staff import audit
+from petition.staff import accounts, audit
 
 from . import login, notices
 from .base import Audited
@@ -44,10 +49,20 @@ class StaffSite(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and login.is_fully_logged_in(request)
 
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        return login.in_own_language(super().admin_view(view, cacheable))
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        # By their own names, so that everybody finds the way out of a language that she does not read.
+        spoken = [{"code": code, "name": get_language_info(code)["name_local"]} for code in settings.COMPLETE_LANGUAGES]
+        return {**super().each_context(request), "spoken": spoken}
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
         ours = [
             # Django's own is only for complete logins; this one also for staff who have given no code yet.
             path("logout/", login.for_staff(self.logout), name="logout"),
+            path("password_change/", login.for_staff(self.password_change), name="password_change"),
+            path("language/", login.for_staff(login.choose_language), name="language"),
             path("second-factor/", login.for_staff(login.second_factor), name="second_factor"),
             path("second-factor/set-up/", login.for_staff(login.set_up), name="second_factor_set_up"),
             path("second-factor/scan/", login.for_staff(login.scan), name="second_factor_scan"),
@@ -71,8 +86,8 @@ class StaffSite(admin.AdminSite):
             return refusal
         response = super().login(request, extra_context)
         if response.status_code == 302:
-            is_complete = login.is_fully_logged_in(request)
-            audit.record(request.user, Action.LOGGED_IN if is_complete else Action.PASSWORD_ACCEPTED)
+            is_in = login.gave_all_factors(request)
+            audit.record(request.user, Action.LOGGED_IN if is_in else Action.PASSWORD_ACCEPTED)
         else:
             typed = getattr(response, "context_data", {})["form"].cleaned_data
             if "username" in typed and "password" in typed:
@@ -87,11 +102,22 @@ class StaffSite(admin.AdminSite):
         return response
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        is_given = login.must_change_password(request)
+        if not is_given and (step := login.next_step(request)):
+            return step
         if request.method == "POST" and (refusal := login.refuse_many_tries(request, request.user.get_username())):
             return refusal
-        response = super().password_change(request, extra_context)
-        if request.method == "POST" and response.status_code == 302:
-            audit.record(request.user, Action.PASSWORD_CHANGED)
+        view = PasswordChangeView.as_view(
+            form_class=login.OwnPasswordForm,
+            template_name="admin/login/password.html" if is_given else "registration/password_change_form.html",
+            success_url=login.destination(request) if is_given else reverse("admin:password_change_done"),
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )
+        with transaction.atomic():
+            response = view(request)
+            if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+                accounts.note_own_password(login.staff(request))
+                audit.record(request.user, Action.PASSWORD_CHANGED)
         return response
 
 

@@ -6,16 +6,19 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from petition.models import Action
-from petition.staff import audit, roles, second_factor
+from petition.staff import accounts, audit, roles, second_factor
 
 from .base import Audited, ReasonForm
 
@@ -76,6 +79,8 @@ class AccountAdmin(Audited, UserAdmin):
         if not change:
             obj.is_staff = True
         super().save_model(request, obj, form, change)
+        if not change:
+            accounts.note_given_password(obj)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_change_permission(request, obj) and may_touch(request, obj)
@@ -87,8 +92,16 @@ class AccountAdmin(Audited, UserAdmin):
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:  # type: ignore[override]
         if message.detail == "password":
             audit.record(request.user, Action.PASSWORD_SET, about=obj)
+            if obj != request.user:
+                accounts.note_given_password(obj)
         else:
             super().log_change(request, obj, message)
+
+    @method_decorator(sensitive_post_parameters())
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        # Not without the entry of the audit log, and the note that somebody else knows this password.
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
 
     def get_urls(self) -> list[URLPattern]:
         return [self.url("<int:pk>/second-factor/", self.reset_second_factor, "second_factor"), *super().get_urls()]

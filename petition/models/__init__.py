@@ -9,6 +9,7 @@ from .link import Link
 from .live_settings import ListedDomain, ListedNetwork, Switches, Verdict
 from .lookup import Lookup
 from .mail import AddressMark, OutboxKey, OutgoingMail
+from .notice import Notice
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals
@@ -16,6 +17,7 @@ from .retention import Retention
 from .samples import MailTally, Sample
 from .shown_words import ShownWords
 from .signature import HeldReason, Signature
+from .staff_account import StaffAccount
 from .tally import (
     DayTally,
     HourTally,
@@ -50,6 +52,7 @@ __all__ = [
     "Lookup",
     "MailTally",
     "Measure",
+    "Notice",
     "OutboxKey",
     "OutgoingMail",
     "Petition",
@@ -65,6 +68,7 @@ __all__ = [
     "Signals",
     "Signature",
     "Source",
+    "StaffAccount",
     "StaffAction",
     "Switches",
     "TallyChange",

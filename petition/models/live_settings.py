@@ -4,11 +4,12 @@ from ipaddress import ip_network
 from typing import Any, Self
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.encoding import punycode
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from parler.models import TranslatableModel, TranslatedFields
 
@@ -27,6 +28,12 @@ def rate(label: Any) -> "models.CharField[str, str]":
     return models.CharField(label, max_length=20, blank=True, default="", validators=[RegexValidator(f"^{RATE}", hint)])
 
 
+def least(label: Any) -> "models.PositiveIntegerField[int | None, int | None]":
+    """A number from 1 on. None: the one that the operator set at the start."""
+    limits = [MinValueValidator(1), MaxValueValidator(10_000)]
+    return models.PositiveIntegerField(label, null=True, blank=True, validators=limits)
+
+
 class Switches(TranslatableModel):
     """Live settings, changed by administrators while the site runs: one row, which processes read every two seconds."""
 
@@ -34,6 +41,8 @@ class Switches(TranslatableModel):
     burst_per_network = rate(_("the same, in a short time"))
     mails_per_address = rate(_("mails, per address and kind"))
     hold_per_network = rate(_("confirmations, per network, before the rest is held"))
+    notify_count = least(_("notice from so many of one kind on"))
+    notify_hours = least(_("notice once the oldest has waited so many hours"))
     translations = TranslatedFields(
         banner=models.CharField(
             _("banner"), max_length=300, blank=True, help_text=_("One sentence, shown on top of every page.")
@@ -46,7 +55,7 @@ class Switches(TranslatableModel):
         constraints = [models.CheckConstraint(condition=Q(id=1), name="there_is_one_row_of_switches")]
 
     def __str__(self) -> str:
-        return "switches"
+        return gettext("Live settings")
 
 
 class Verdict(models.TextChoices):

@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class RandomId(models.Func):
@@ -23,4 +24,5 @@ def random_id() -> int:
 
 def random_key(**options: Any) -> "models.BigIntegerField[int, int]":
     """A primary key of this kind."""
+    options = {"verbose_name": _("No.")} | options
     return models.BigIntegerField(primary_key=True, default=random_id, db_default=RandomId(), editable=False, **options)

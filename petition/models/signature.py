@@ -94,8 +94,8 @@ class HeldReason(models.TextChoices):
     """Reasons for which signatures are held without anybody's doing; moderators write their own. Values are stored."""
 
     BUSY_NETWORK = "busy network", _("busy network")
-    BLOCKED_NETWORK = "blocked network", _("blocked network")
-    BLOCKED_DOMAIN = "blocked mail domain", _("blocked mail domain")
+    BLOCKED_NETWORK = "blocked network", _("listed network")
+    BLOCKED_DOMAIN = "blocked mail domain", _("listed mail domain")
     RETURNED = (
         "returned after an invalidated signature was withdrawn",
         _("returned after an invalidated one was withdrawn"),

@@ -82,7 +82,8 @@ def language_from_path(get_response: View) -> View:
         with translation.override(language):
             request.LANGUAGE_CODE = language
             response = get_response(request)
-        response.headers.setdefault("Content-Language", language)
+        # An account may have chosen another one for the admin.
+        response.headers.setdefault("Content-Language", request.LANGUAGE_CODE)
         return response
 
     return middleware

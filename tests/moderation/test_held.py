@@ -38,7 +38,7 @@ def test_the_longest_held_stands_first_with_its_reason_and_since_when(moderator,
 
     assert [row.pk for row in page.context["cl"].result_list] == [early.pk, late.pk]
     content = page.content.decode()
-    assert "blocked network" in content
+    assert "listed network" in content
     assert "Anna" in content
 
 

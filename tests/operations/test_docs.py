@@ -27,6 +27,7 @@ OF_PEOPLE = [
     models.OutboxKey,
     models.Withdrawn,
     models.AddressMark,
+    models.StaffAccount,
     models.StaffAction,
     models.ListedNetwork,
     models.ListedDomain,
@@ -53,7 +54,7 @@ def test_every_model_is_known_to_be_about_people_or_not():
     about_others = (
         "LanguageApproval Petition PetitionTranslation CountsToken Source Switches SwitchesTranslation KeyFingerprint"
         " DailySalt"
-        " Retention Heartbeat ForgottenHour Sample MailTally TallyChange HourTally DayTally TotalTally"
+        " Retention Heartbeat Notice ForgottenHour Sample MailTally TallyChange HourTally DayTally TotalTally"
         " PublishedCount PublishedHour PublishedWeek PublishedCell"
     )
 

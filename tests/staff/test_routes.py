@@ -28,6 +28,7 @@ from petition.models import (
     Petition,
     Signature,
     Source,
+    StaffAccount,
     StaffAction,
     Switches,
     Verdict,
@@ -94,6 +95,7 @@ ROUTES = {
     "login": Route(STAFF | {NOT_STAFF, ANONYMOUS}, STAFF | {NOT_STAFF, ANONYMOUS}),
     "logout": Route(STAFF, STAFF, inside=(200, 302, 405)),
     "password_change": Route(STAFF, STAFF),
+    "language": Route(STAFF, STAFF, inside=(302, 405)),
     "password_change_done": Route(STAFF, STAFF, inside=(200, 405)),
     "second_factor": Route(STAFF, STAFF),
     "second_factor_set_up": Route(STAFF, STAFF),
@@ -262,6 +264,7 @@ STATE = (
     Testimony,
     Partner,
     LanguageApproval,
+    StaffAccount,
 )
 
 # For each action of a list: who is offered it, and can do it.
