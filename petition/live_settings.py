@@ -12,6 +12,7 @@ from petition.models import HeldReason, ListedDomain, ListedNetwork, Switches, V
 from petition.postgres import replica
 
 SECONDS = 2
+NUMBERS = ("NOTIFY_COUNT", "NOTIFY_HOURS")
 RATES = ("RATE_PER_NETWORK", "BURST_PER_NETWORK", "MAILS_PER_ADDRESS", "HOLD_PER_NETWORK")
 
 
@@ -20,6 +21,7 @@ class State:
     """What was in force when this process last looked."""
 
     rates: dict[str, str]
+    numbers: dict[str, int | None]
     banners: dict[str, str]
     networks: dict[IPv4Network | IPv6Network, Verdict]
     domains: dict[str, Verdict]
@@ -52,6 +54,7 @@ def _read() -> State:
     switches = Switches.objects.prefetch_related("translations").first()
     return State(
         rates={name: getattr(switches, name.lower(), "") for name in RATES},
+        numbers={name: getattr(switches, name.lower(), None) for name in NUMBERS},
         banners={text.language_code: text.banner for text in switches.translations.all()} if switches else {},
         networks={ip_network(listed.network): Verdict(listed.verdict) for listed in ListedNetwork.objects.active()},
         domains={_compared(listed.domain): Verdict(listed.verdict) for listed in ListedDomain.objects.active()},
@@ -66,6 +69,11 @@ def _compared(domain: str) -> str:
 def rate(name: str) -> str:
     """The rate of this setting: what administrators chose, else what the environment says."""
     return state().rates[name] or getattr(settings, name)
+
+
+def number(name: str) -> int:
+    """The number of this setting: what administrators chose, else what the environment says."""
+    return state().numbers[name] or int(getattr(settings, name))
 
 
 def banner() -> str:

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 # A provider hands whole /48 networks to one customer, so a /64 alone would be no limit.
 WIDER_NETWORK_FACTOR = 10
+# The limit that the last part of a group's name stands for, where live settings say how many networks are above it.
+LIMITS = {"rate": "RATE_PER_NETWORK", "burst": "BURST_PER_NETWORK", "confirmed": "HOLD_PER_NETWORK"}
+HOUR = 3_600
 SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -134,15 +137,34 @@ def over(group: str, key: str, rate: str) -> int | None:
 def over_any(uses: Iterable[tuple[str, str, str]]) -> int | None:
     """Count one use of each group, key and rate; None within all rates, else the seconds until the last window ends.
 
-    Costs one statement, where django-ratelimit needs up to two for each.
+    Costs one statement, where django-ratelimit needs up to two for each, and two more as a limit is passed.
     """
-    windows = {window.name: window for window in _windows(uses) if window}
+    uses = list(uses)
+    used = [(use, window) for use, window in zip(uses, _windows(uses), strict=True) if window]
+    windows = {window.name: window for _use, window in used}
     if not windows:
         return None
     counts = counters.count({name: window.seconds for name, window in windows.items()})
+    for (group, key, _rate), window in used:
+        if counts[window.name] == window.limit + 1:
+            _note_above(group, key)
     now = int(time.time())
     waits = [max(window.ends_at - now, 1) for name, window in windows.items() if counts[name] > window.limit]
     return max(waits, default=None)
+
+
+def _note_above(group: str, key: str) -> None:
+    """Count this network once among those that passed this limit in this hour."""
+    if limit := LIMITS.get(group.rpartition(":")[2]):
+        hour = int(time.time()) // HOUR
+        own = identity.daily_hash(f"above {limit} {hour} {key}".encode()).hexdigest()
+        if counters.count({own: HOUR})[own] == 1:
+            counters.count({f"above:{limit}:{hour}": HOUR})
+
+
+def networks_above(limit: str) -> int:
+    """How many networks have passed this limit in this hour of the clock. Nothing leads from there to a network."""
+    return counters.stands_at(f"above:{limit}:{int(time.time()) // HOUR}")
 
 
 def seconds_left(group: str, key: str, rate: str) -> int | None:

@@ -280,6 +280,113 @@ def test_pausing_needs_a_reason(client, petition, make_staff):
     assert petition.paused_at is not None
 
 
+# The page.
+
+
+@pytest.fixture
+def page(client, make_staff):
+    """The page of live settings, and what it says below a field."""
+    client.force_login(make_staff("administrator"))
+
+    def page(field):
+        response = client.get(reverse("admin:petition_switches_change", args=[1]))
+        form = response.context["adminform"].form
+        return form[field].field.widget.attrs["placeholder"], str(form[field].help_text), response.content.decode()
+
+    return page
+
+
+def test_an_empty_field_says_what_is_in_force_where_it_is_from_and_what_happens_above_it(page, settings):
+    settings.RATE_PER_NETWORK = "7/h"
+
+    placeholder, about, html = page("rate_per_network")
+
+    assert placeholder == "7/h"
+    assert 'placeholder="7/h"' in html
+    assert "In force is the start value, 7/h, of the environment." in about
+    assert "Above it a network is asked to wait" in about
+    assert "s, m, h or d" in about
+    assert "Back to the start value" not in about
+
+
+def test_a_value_of_the_site_goes_back_to_the_start_value_by_a_tick_and_is_audited(client, page, throw, settings):
+    settings.BURST_PER_NETWORK = "30/m"
+    throw(burst_per_network="60/m", notify_count=7)
+    about = page("burst_per_network")[1]
+    assert "In force is 60/m, set here. The start value is 30/m." in about
+    assert 'name="_back" value="burst_per_network"' in about
+
+    client.post(
+        reverse("admin:petition_switches_change", args=[1]),
+        {"burst_per_network": "60/m", "notify_count": "7", "_back": ["burst_per_network"], "reason": "It is over."},
+    )
+
+    row = Switches.objects.get()
+    assert (row.burst_per_network, row.notify_count) == ("", 7)
+    entry = StaffAction.objects.get()
+    assert (entry.detail, entry.reason) == ("burst_per_network: 60/m → –", "It is over.")
+
+
+def test_the_return_key_presses_nothing_but_save(page):
+    html = page("rate_per_network")[2]
+    form = html[html.index('id="switches_form"') :]
+
+    assert form.index('type="submit"') == form.index('type="submit" value="Save"')
+
+
+def test_the_page_says_how_many_networks_went_above_a_limit_and_not_which(client, petition, sign_data, page, throw):
+    throw(burst_per_network="2/m", rate_per_network="1000/h", hold_per_network="1/h")
+    for address in ("192.0.2.1", "192.0.2.2", "2001:db8::7"):
+        for _ in range(5):
+            client.post(URL, sign_data(), REMOTE_ADDR=address)
+    client.post(URL, sign_data(), REMOTE_ADDR="192.0.2.3")
+
+    # The last one is also above for its /48 only at ten times the limit, which it did not reach.
+    assert "In this hour 3 networks went above it." in page("burst_per_network")[1]
+    assert "In this hour 0 networks went above it." in page("rate_per_network")[1]
+    assert "192.0.2" not in page("burst_per_network")[2]
+
+
+def test_a_network_that_goes_above_a_limit_again_is_one_network(client, petition, sign_data, page, throw):
+    for limit in ("1/m", "2/m"):
+        throw(burst_per_network=limit)
+        for path in (URL, URL.replace("sign", "withdraw")):
+            for _ in range(4):
+                client.post(path, sign_data(), REMOTE_ADDR="192.0.2.1")
+
+    assert "In this hour 1 network went above it." in page("burst_per_network")[1]
+
+
+def test_networks_whose_confirmations_are_held_are_counted(sign_and_confirm, page, throw):
+    throw(hold_per_network="1/h")
+    for name in ("anna", "boris", "vera"):
+        sign_and_confirm(f"{name}@example.org")
+
+    assert "In this hour 1 network went above it." in page("hold_per_network")[1]
+
+
+def test_of_addresses_above_their_limit_nothing_is_told(page):
+    """Whoever types an address until the number moves would learn how often it has been written to before."""
+    assert "In this hour" not in page("mails_per_address")[1]
+
+
+def test_the_page_says_in_which_languages_the_banner_stands(page, throw):
+    assert "There is none." in page("rate_per_network")[2]
+
+    with translation.override("en"):
+        throw(banner="All is well.")
+
+    assert "It stands in: English. Readers of the others see none: Russian" in page("rate_per_network")[2]
+
+
+def test_the_page_is_called_what_it_is(page):
+    html = page("rate_per_network")[2]
+
+    assert "<h1>Live settings" in html
+    assert "witches" not in html[html.index('class="breadcrumbs"') : html.index("</nav>")]
+    assert "Add" not in html[html.index('class="breadcrumbs"') : html.index("</nav>")]
+
+
 # Every process.
 
 
