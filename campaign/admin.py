@@ -1,12 +1,14 @@
 """The admin of pages, updates, figures, and words of support that were reported."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet, URLField
+from django.db.models import Count, Min, QuerySet, URLField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -17,10 +19,43 @@ from parler.forms import TranslatableModelForm
 from campaign import figures, page_context
 from campaign.models import Figure, Page, Partner, Published, Report, Testimony, Update
 from campaign.share import pictures
+from petition import waiting
+from petition.admin import start
 from petition.admin.base import ReadOnlyAdmin
 from petition.admin.translations import Missing, TextsAdmin
 from petition.models import Action, ShownWords
 from petition.staff import audit
+
+start.MODERATE.pages["campaign.Report"] = gettext_lazy("Words of support that readers have reported: they stay, or go.")
+start.TEXTS.pages.update(
+    {
+        "campaign.Page": gettext_lazy("The pages of the site."),
+        "campaign.Update": gettext_lazy("News, which stand on the site and in the feed."),
+        "campaign.Figure": gettext_lazy("Figures with their sources, which texts can name."),
+        "campaign.Testimony": gettext_lazy("What survivors and witnesses have told."),
+        "campaign.Partner": gettext_lazy("What readers of a partner see beside the form."),
+    }
+)
+
+
+@waiting.kind("campaign.Report", gettext_lazy("reported"), "petition.review_signature")
+def reports() -> waiting.Waiting:
+    oldest = Report.objects.aggregate(count=Count("pk"), day=Min("reported_on"))
+    # A report remembers its day alone: it has waited since the end of that day at least, and of today nobody knows.
+    end = datetime.combine(oldest["day"], time(), UTC) + timedelta(days=1) if oldest["day"] else None
+    return waiting.Waiting(oldest["count"], end if end and end < timezone.now() else None)
+
+
+def drafts_of(model: type[Published]) -> Callable[[], waiting.Waiting]:
+    # An editor makes few, and none says when it was begun.
+    return lambda: waiting.Waiting(model.objects.filter(published_at=None).count())
+
+
+for model in (Page, Update, Figure, Testimony, Partner):
+    name = model._meta.model_name
+    waiting.kind(
+        model._meta.label, gettext_lazy("drafts"), f"campaign.change_{name}", query="?publication=draft", is_told=False
+    )(drafts_of(model))
 
 
 class Publication(admin.SimpleListFilter):

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 from django.db import OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -174,6 +175,48 @@ def numbers_are_readable(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessa
                 hint='Write networks like 127.0.0.1/32, separated by commas, and "unix" for a unix socket.',
                 id="petition.E011",
             )
+
+
+@register(Tags.security)
+def notices_can_be_sent(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    """An address that cannot be read, or that anybody on the way can read, would be found out when nobody is told."""
+    if settings.NOTIFY_URL and not is_webhook(settings.NOTIFY_URL):
+        yield Error(
+            "NOTIFY_URL is no https:// address.",
+            hint="Write the address of a webhook, without a user or a password before the host, or leave it out.",
+            id="petition.E052",
+        )
+    if settings.NOTIFY_EMAIL and not is_address(settings.NOTIFY_EMAIL):
+        yield Error(
+            "NOTIFY_EMAIL is no mail address.",
+            hint="Write one address, of a list that staff read, or leave it out.",
+            id="petition.E053",
+        )
+    for name in ("NOTIFY_COUNT", "NOTIFY_HOURS"):
+        if not re.match(r"[1-9][0-9]{0,3}\Z", getattr(settings, name)):
+            yield Error(
+                f"{name} is not a number from 1 to 9999.",
+                hint="Leave it out, or write how much may wait before staff are told. Live settings change it later.",
+                id="petition.E054",
+            )
+
+
+def is_webhook(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        is_readable = bool(url.hostname) and "@" not in url.netloc and url.port != 0
+    except ValueError:
+        return False
+    is_private = url.scheme == "https" or (settings.LOCAL and url.scheme == "http" and is_loopback(url.hostname or ""))
+    return is_readable and is_private
+
+
+def is_address(text: str) -> bool:
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return True
 
 
 @register(Tags.security)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 
 from petition import lookup, organisation, retention
 from petition.backup.state import State
-from petition.models import Heartbeat, LanguageApproval, Lookup, Petition
+from petition.models import Heartbeat, LanguageApproval, Lookup, Notice, Petition
 
 from . import languages
 
@@ -49,6 +49,13 @@ def advice(codes: str) -> str:
     return gettext(
         "Look at the records of your domain (SPF, DKIM, DMARC), then ask your mail provider, and tell them this code."
     )
+
+
+def about_notices(request: HttpRequest) -> dict[str, Any]:
+    """Where staff are told that work waits, when they last were, and what went wrong with it."""
+    if not request.user.has_perm("petition.change_switches"):
+        return {}
+    return {"notice": Notice.objects.first() or Notice()}
 
 
 def about_backups(request: HttpRequest) -> dict[str, Any]:

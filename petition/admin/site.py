@@ -21,7 +21,7 @@ from petition import rate_limits
 from petition.models import Action, StaffAction
 from petition.staff import accounts, audit
 
-from . import login, notices
+from . import login, notices, start
 from .base import Audited
 
 # Django and django-otp register these, too. Roles are fixed in the code, and nobody may see the keys of second factors.
@@ -35,7 +35,7 @@ class StaffSite(admin.AdminSite):
 
     site_title = _("Staff")
     site_header = _("Staff")
-    index_title = _("What you look after")
+    index_title = _("What waits")
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         if admin_class is not None and issubclass(admin_class, Audited):
@@ -71,10 +71,14 @@ class StaffSite(admin.AdminSite):
         # Django's view of a row's public page looks up any row of any table before it finds that it has no such page.
         return ours + [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        registered: list[dict[str, Any]] = super().get_app_list(request, app_label)
+        return registered if app_label else start.by_work(request, registered)
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         own = StaffAction.objects.filter(user_id=request.user.pk).latest_first()[:10]
         told = notices.about_mail(request) | notices.about_lookups(request) | notices.about_the_site(request)
-        told |= notices.about_backups(request)
+        told |= notices.about_backups(request) | notices.about_notices(request) | {"work": start.what_waits(request)}
         return super().index(request, {"own_actions": own, **told, **(extra_context or {})})
 
     @method_decorator(never_cache)

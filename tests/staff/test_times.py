@@ -4,11 +4,13 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.urls import reverse
 
 from petition.models import Petition
-from tests.support import links
+from tests.support import links, server
+from tests.support.browser import another, needs_chromium
 
 pytestmark = pytest.mark.django_db
 
@@ -90,3 +92,21 @@ def test_readers_of_the_site_read_days_in_words(client, petition):
     Petition.objects.update(opened_at=datetime(2026, 3, 28, tzinfo=UTC))
 
     assert "2026-03-28" not in re.sub(r"<[^>]*>", "", client.get("/ru/").content.decode())
+
+
+@needs_chromium
+@pytest.mark.django_db(transaction=True)
+def test_the_clock_beside_an_input_has_24_hours(browser, tmp_path, petition):
+    User.objects.create_superuser("admin", password="a long password for a test")
+    with server.web(tmp_path / "web.log") as port, another(browser) as own:
+        page = own.new_page()
+        page.goto(f"http://127.0.0.1:{port}{reverse('admin:petition_petition_change', args=[petition.pk])}")
+        page.fill("#id_username", "admin")
+        page.fill("#id_password", "a long password for a test")
+        page.click("input[type=submit]")
+        page.click("#clocklink0")
+        assert page.locator("#clockbox0 li a").all_inner_texts() == ["Now", "00:00", "06:00", "12:00", "18:00"]
+
+        page.click("#clockbox0 li:has-text('18:00') a")
+
+        assert page.input_value("#id_opened_at_1") == "18:00"

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser, SystemCheckError
 from django.db import InterfaceError, OperationalError, connection
 
-from petition import clock, forgetting, lookup, retention, samples, withdrawn_list
+from petition import clock, forgetting, lookup, notifications, retention, samples, withdrawn_list
 from petition.backup.drills import MonthlyDrill
 from petition.checks import of_the_worker
 from petition.counts import publication, tally
@@ -34,6 +34,7 @@ CLOCK_SECONDS = 10
 BEAT_SECONDS = 5
 SAMPLE_SECONDS = 15  # a minute must not be missed because its turn came a little late
 CAMPAIGN_SECONDS = 0.5
+NOTICE_SECONDS = 20  # it is asked so often whether a minute has passed
 DRILL_SECONDS = 60  # it is asked so often whether a month has passed
 # From one try to the next, so that all is back some seconds after the server is, however long a try takes.
 AWAY_SECONDS = (1, 2, 5, 10)
@@ -119,6 +120,7 @@ class Command(BaseCommand):
             # After the folder: who folds for another one is as good.
             Duty(BEAT_SECONDS, lambda: Heartbeat.beat(Heartbeat.Part.FOLD)),
             Duty(SAMPLE_SECONDS, samples.take),
+            Duty(NOTICE_SECONDS, notifications.Lookout().go_on),
             Duty(PURGE_SECONDS, retention.purge, goes_by_the_clock=True),
             Duty(FORGET_SECONDS, forgetting.forget_ended_hour, goes_by_the_clock=True),
         ]
