@@ -59,6 +59,7 @@ SMALL = {
     "petition_mailtally": ("id", ""),
     "petition_invalidationcampaign": ("id", ""),
     "petition_tallychange": ("id", ""),
+    "petition_reviewclaim": ("signature_id", ""),
 }
 
 is_told = False

@@ -25,6 +25,7 @@ from petition.models import (
     Lookup,
     OutgoingMail,
     Retention,
+    ReviewClaim,
     Sample,
     SeenDomain,
     ShownWords,
@@ -81,6 +82,7 @@ def purge(*, is_agreed: bool = False) -> dict[str, int]:
         "criteria of campaigns": InvalidationCampaign.objects.older_than_abuse_signals().fade(),
         "daily salts": DailySalt.objects.filter(day__lte=today - timedelta(days=SALT_DAYS)).delete()[0],
         "samples": Sample.objects.too_old().delete()[0],
+        "cards of moderators": ReviewClaim.objects.ended().delete()[0],
         "sessions": Session.objects.filter(expire_date__lte=timezone.now()).delete()[0],
         "entries of the audit log": StaffAction.objects.older_than_two_years().delete()[0],
     }
@@ -115,6 +117,7 @@ def kinds() -> dict[str, tuple[Promise | str, str]]:
         "criteria of campaigns": (_("What campaigns looked for"), after(settings.ABUSE_SIGNAL_DAYS)),
         "daily salts": (_("Salts of networks"), gettext("when their day has ended (UTC)")),
         "samples": (_("How the site was doing in each minute"), after(SAMPLE_DAYS)),
+        "cards of moderators": (_("Which moderator has which words before her"), gettext("after ten minutes")),
         "sessions": (_("Logins of staff"), gettext("at logout, or after half an hour without a click")),
         "entries of the audit log": (_("Entries of the audit log"), gettext("after two years")),
         "withdrawals on the list": (_("Lines of the list of withdrawals"), after(settings.BACKUP_DAYS)),

@@ -2,6 +2,7 @@
 "use strict";
 
 const cards = [...document.querySelectorAll(".moderation .card")];
+const selectAll = document.querySelector("[data-select-all]");
 let current = -1;
 
 function go(to) {
@@ -14,13 +15,23 @@ function go(to) {
 const keys = {
   KeyJ: () => go(current + 1),
   KeyK: () => go(current - 1),
-  KeyA: () => press("approve"),
-  KeyH: () => press("hide"),
-  KeyX: () => cards[current]?.querySelector("[name=selected]").click(),
+  KeyA: () => button("approve")?.click(),
+  KeyW: () => button("approve_words")?.click(),
+  KeyN: () => button("approve_name")?.click(),
+  KeyH: hide,
+  KeyX: () => button("selected")?.click(),
+  KeyS: () => selectAll?.click(),
+  KeyU: () => document.querySelector("[name=undo]")?.click(),
 };
 
-function press(name) {
-  cards[current]?.querySelector(`[name=${name}]`).click();
+function button(name) {
+  return cards[current]?.querySelector(`[name=${name}]`);
+}
+
+// It lies beside J, and what is hidden is gone: the first press leads to the button, the second one presses it.
+function hide() {
+  if (document.activeElement === button("hide")) button("hide").click();
+  else button("hide")?.focus();
 }
 
 document.addEventListener("keydown", (event) => {
@@ -39,5 +50,13 @@ document.addEventListener("focusin", (event) => {
   if (card) current = cards.indexOf(card);
 });
 
+// Ticks what the link would have ticked, without asking for the page again, and the next time takes the ticks away.
+selectAll?.addEventListener("click", (event) => {
+  const boxes = [...document.querySelectorAll("[name=selected]")];
+  const tick = boxes.some((box) => !box.checked);
+  for (const box of boxes) box.checked = tick;
+  event.preventDefault();
+});
+
 document.querySelector("[data-keys]")?.removeAttribute("hidden");
-go(0);
+go(Math.max(0, cards.findIndex((card) => card.hasAttribute("autofocus"))));

@@ -19,6 +19,7 @@ from django.views.decorators.csrf import csrf_protect
 
 from petition import rate_limits
 from petition.models import Action, StaffAction
+from petition.moderation import review_claims
 from petition.staff import accounts, audit
 
 from . import login, notices, start
@@ -103,6 +104,7 @@ class StaffSite(admin.AdminSite):
         response = super().logout(request, extra_context)
         if request.method == "POST":
             audit.record(user, Action.LOGGED_OUT)
+            review_claims.give_back(user.pk or 0)
         return response
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

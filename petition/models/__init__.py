@@ -14,6 +14,7 @@ from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals
 from .retention import Retention
+from .review_claim import ReviewClaim
 from .samples import MailTally, Sample
 from .shown_words import ShownWords
 from .signature import HeldReason, Signature
@@ -62,6 +63,7 @@ __all__ = [
     "PublishedWeek",
     "Retention",
     "Review",
+    "ReviewClaim",
     "Sample",
     "SeenDomain",
     "ShownWords",

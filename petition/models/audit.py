@@ -33,6 +33,7 @@ class Action(models.TextChoices):
     TOKEN_REVOKED = "token_revoked", _("token for counts revoked")
     APPROVED = "approved", _("name and words approved")
     HIDDEN = "hidden", _("name and words hidden")
+    APPROVAL_UNDONE = "approval_undone", _("approval taken back")
     HELD = "held", _("signatures held")
     RELEASED = "released", _("held signatures released")
     INVALIDATED = "invalidated", _("signatures invalidated")
@@ -57,9 +58,16 @@ def actions() -> Sequence[tuple[str, str | Promise]]:
     return Action.choices
 
 
+# Decisions on names and words, which moderators read; all else in the log is for administrators.
+OF_REVIEW = (Action.APPROVED, Action.HIDDEN, Action.APPROVAL_UNDONE)
+
+
 class StaffActionQuerySet(models.QuerySet["StaffAction"]):
     def latest_first(self) -> Self:
         return self.order_by("-done_at", "-id")
+
+    def of_review(self) -> Self:
+        return self.filter(action__in=OF_REVIEW)
 
     def older_than_two_years(self) -> Self:
         # By the clock of the database, and a day later than its trigger begins to allow it.
@@ -105,3 +113,9 @@ class StaffAction(models.Model):
 
     def __str__(self) -> str:
         return f"entry {self.pk} of the audit log"
+
+    @property
+    def signatures(self) -> list[int]:
+        """The numbers of the signatures that a decision was about."""
+        numbers = self.about.removeprefix("signature ") or self.detail
+        return [int(number) for number in numbers.split(", ") if number.isdecimal()]

@@ -1,4 +1,3 @@
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Self
 
@@ -14,10 +13,8 @@ from .signature import Signature, WholeHour, this_hour
 # A moderator decides about these words, not about others of the same address that she has not read: so the links that
 # would show them lose theirs, and those that would show others keep them. It is the same for a link that counted and
 # for one whose press only changed what an older signature shows.
-HIDE = """
-    WITH hidden AS (
-        DELETE FROM petition_shownwords WHERE signature_id = ANY(%(ids)s) RETURNING signature_id, name, words
-    ), rows AS (
+OF_LINKS = """
+    rows AS (
         SELECT signature_id, name, words FROM hidden
         UNION ALL
         SELECT pending.id, hidden.name, hidden.words
@@ -25,12 +22,29 @@ HIDE = """
             JOIN petition_signature pending ON pending.petition_id = shown.petition_id
                 AND pending.email_digest = shown.email_digest AND pending.confirmed_at IS NULL
     ), emptied AS (
-        UPDATE petition_link link SET name = '', words = '', country = '' FROM rows
+        UPDATE petition_link link SET {emptied} FROM rows
         WHERE link.signature_id = rows.signature_id AND (link.name <> '' OR link.words <> '')
             AND (link.name, link.words) = (rows.name, rows.words)
     )
+"""
+HIDE = f"""
+    WITH hidden AS (
+        DELETE FROM petition_shownwords WHERE signature_id = ANY(%(ids)s) RETURNING signature_id, name, words
+    ), {OF_LINKS.format(emptied="name = '', words = '', country = ''")}
     SELECT count(*) FROM hidden
 """
+HIDE_PART = {
+    part: f"""
+    WITH hidden AS (
+        SELECT signature_id, name, words FROM petition_shownwords
+        WHERE signature_id = ANY(%(ids)s) AND name <> '' AND words <> ''
+    ), {OF_LINKS.format(emptied=f"{part} = ''")}, erased AS (
+        UPDATE petition_shownwords shown SET {part} = '' FROM hidden WHERE shown.signature_id = hidden.signature_id
+    )
+    SELECT count(*) FROM hidden
+"""
+    for part in ("name", "words")
+}
 
 
 class ShownWordsQuerySet(models.QuerySet["ShownWords"]):
@@ -54,17 +68,23 @@ class ShownWordsQuerySet(models.QuerySet["ShownWords"]):
         """Let these be shown; return how many."""
         return self.update(approved_at=this_hour())
 
+    def take_approval_back(self) -> int:
+        """Let these wait for another decision; return how many."""
+        return self.update(approved_at=None)
+
     def hide(self) -> int:
         """Erase these, here and in the links that would show them; return how many. The signatures count on."""
-        with transaction.atomic():
+        return self._erase(HIDE)
+
+    def hide_part(self, part: str) -> int:
+        """Erase the "name" or the "words" of those that have both, as `hide` does; the rest waits to be approved."""
+        return self._erase(HIDE_PART[part])
+
+    def _erase(self, statement: str) -> int:
+        with transaction.atomic(), connection.cursor() as cursor:
             ids = list(self.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
-            return _hide(ids)
-
-
-def _hide(ids: Iterable[int]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(HIDE, {"ids": list(ids)})
-        return int(cursor.fetchone()[0])
+            cursor.execute(statement, {"ids": ids})
+            return int(cursor.fetchone()[0])
 
 
 class ShownWords(models.Model):

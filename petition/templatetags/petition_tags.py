@@ -9,13 +9,20 @@ from django.utils.translation import get_language, gettext, override
 from petition import countries, dates, live_settings
 from petition.counts import momentum, tally
 from petition.forms import SignForm
-from petition.models import LanguageApproval, OutgoingMail, Petition, Source
-from petition.moderation import similar
+from petition.models import LanguageApproval, Link, OutgoingMail, Petition, ShownWords, Source
+from petition.moderation import similar, written_language
 
 register = template.Library()
 NOTICED_MINUTES = 3
 register.filter("season", dates.season)
 register.filter("country_name", countries.name)
+register.filter("direction", written_language.direction)
+
+
+@register.filter
+def written_in(shown: ShownWords | Link) -> str:
+    """The language of the words, or of the name where there are none."""
+    return written_language.of(shown.words or shown.name, shown.language)
 
 
 @register.filter

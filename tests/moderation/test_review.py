@@ -6,15 +6,16 @@ from threading import Barrier
 
 import pytest
 from django.db import connection, connections
+from django.db.models import Exists, OuterRef
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from petition.counts import tally
-from petition.models import ShownWords, Signature, StaffAction, TallyChange
+from petition.models import ReviewClaim, ShownWords, Signature, StaffAction, TallyChange
 from petition.models.signature import this_hour
 from petition.moderation import review
-from tests.support import server
+from tests.support import links, server
 from tests.support.browser import needs_chromium
 
 DESK = reverse("admin:petition_review_changelist")
@@ -79,21 +80,53 @@ def test_words_are_shown_as_they_will_be_shown(moderator, waiting, client):
 
     page = moderator.get(DESK).content.decode()
 
-    assert '<p dir="auto" lang="ru">Держитесь,<br>мы с вами</p>' in page
+    assert '<p dir="ltr" lang="ru">Держитесь,<br>мы с вами</p>' in page
     assert "<bdi>Анна &lt;b&gt;</bdi>, Spain" in page
     ShownWords.objects.update(name="")
     assert "<bdi>A supporter</bdi>, Spain" in moderator.get(DESK).content.decode()
 
 
-def test_who_reads_one_language_asks_for_it(moderator, waiting):
-    waiting(language="en")
-    russian = waiting(language="ru")
+def test_who_reads_one_language_asks_for_it_whatever_the_language_of_the_site(moderator, waiting):
+    waiting(words="We are with you", language="ru")
+    waiting(words="", name="Anna", language="en")
+    russian = [waiting(words="Мы с вами", language="en"), waiting(words="", name="Анна", language="en")]
 
     page = moderator.get(DESK, {"language": "ru"})
 
-    assert [entry.pk for entry in page.context["entries"]] == [russian.pk]
-    assert page.context["waiting"] == 1
-    assert len(moderator.get(DESK, {"language": "x&after=9"}).context["entries"]) == 2
+    assert {entry.pk for entry in page.context["entries"]} == {signature.pk for signature in russian}
+    assert page.context["waiting"] == 2
+    assert len(moderator.get(DESK, {"language": "x&after=9"}).context["entries"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "attributes", "name"),
+    [
+        ("نحن معكم", 'dir="rtl" lang="ar"', "Arabic"),
+        ("אנחנו איתכם", 'dir="rtl" lang="he"', "Hebrew"),
+        ("Mucha fuerza", 'dir="ltr" lang="es"', "Spanish"),
+        ("Держитесь", 'dir="ltr" lang="ru"', "Russian"),
+        ("❤", 'dir="auto" lang="und"', "not known"),
+    ],
+)
+def test_a_card_says_in_which_language_its_words_are(moderator, waiting, words, attributes, name):
+    waiting(words=words, language="en")
+
+    page = moderator.get(DESK).content.decode()
+
+    assert f"<p {attributes}>{words}</p>" in page
+    assert f"<span>{name}</span>" in page
+
+
+def test_looking_for_a_language_goes_on_where_it_stopped(moderator, waiting, monkeypatch):
+    monkeypatch.setattr("petition.moderation.review.LOOK_THROUGH", 2)
+    for hours in (4, 3, 2):
+        waiting(confirmed_at=this_hour() - timedelta(hours=hours))
+    russian = waiting(words="Мы с вами", confirmed_at=this_hour() - timedelta(hours=1))
+
+    first = moderator.get(DESK, {"language": "ru"})
+    assert "Nothing among the oldest of those that wait." in first.content.decode()
+
+    assert [entry.pk for entry in moderator.get(DESK + first.context["next_page"]).context["entries"]] == [russian.pk]
 
 
 def test_what_is_left_for_later_is_passed_by(moderator, waiting, monkeypatch):
@@ -118,7 +151,7 @@ def test_one_press_decides(moderator, waiting, button, approved):
 
     answer = press(moderator, button, signature, other, value=signature.pk)
 
-    assert answer["Location"] == DESK
+    assert answer["Location"].startswith(f"{DESK}?at={signature.pk}-")
     assert (decided(signature), decided(other)) == (approved, None)
     entry = StaffAction.objects.get()
     assert (entry.username, entry.about, entry.petition, entry.count) == (
@@ -147,6 +180,95 @@ def test_many_are_decided_at_once(moderator, waiting, button, expected):
     many = StaffAction.objects.get(count=2)
     assert many.detail == ", ".join(str(pk) for pk in sorted(signature.pk for signature in signatures[:2]))
     assert "Be strong" not in repr(StaffAction.objects.values())
+
+
+@pytest.mark.parametrize(
+    ("button", "name", "words"), [("approve_words", "", "Be strong"), ("approve_name", "Ivan Petrov", "")]
+)
+def test_name_and_words_are_approved_apart(moderator, waiting, button, name, words):
+    signature, other = waiting(name="Ivan Petrov"), waiting(name="Ivan Petrov")
+
+    press(moderator, button, signature, other, value=signature.pk)
+
+    shown = ShownWords.objects.get(pk=signature.pk)
+    assert (shown.name, shown.words, decided(signature), decided(other)) == (name, words, True, None)
+    entry = StaffAction.objects.get()
+    assert (entry.action, entry.about) == ("approved", f"signature {signature.pk}")
+    assert "is erased" in entry.detail or "are erased" in entry.detail
+
+
+def test_the_link_brings_no_erased_name_back(moderator, make_signature):
+    signature = make_signature(name="Ivan Petrov", words="Be strong")
+    link = f"/en/confirm/{links.token(signature)}/"
+    Client().post(link)
+    press(moderator, "approve_words", signature, value=signature.pk)
+
+    assert "Ivan Petrov" not in Client().get(link).content.decode()
+    Client().post(link)
+
+    shown = ShownWords.objects.get()
+    assert (shown.name, shown.words, decided(signature)) == ("", "Be strong", True)
+
+
+@pytest.mark.parametrize("button", ["approve_words", "approve_name"])
+@pytest.mark.parametrize("only", [{"name": "Anna", "words": ""}, {"name": "", "words": "Be strong"}])
+def test_what_has_nothing_beside_it_is_not_erased(moderator, waiting, button, only):
+    signature = waiting(**only)
+    assert f'name="{button}"' not in moderator.get(DESK).content.decode()
+
+    press(moderator, button, signature, value=signature.pk)
+
+    assert decided(signature) is None
+
+
+def test_the_name_of_what_was_approved_can_still_be_erased(moderator, waiting):
+    signature = waiting(name="Ivan Petrov", approved_at=this_hour())
+    one = reverse("admin:petition_review_change", args=[signature.pk])
+
+    moderator.post(one, {"seen": seen(signature), "approve_words": signature.pk})
+
+    assert (ShownWords.objects.get().name, decided(signature)) == ("", True)
+
+
+def test_hiding_a_whole_page_asks_first(moderator, waiting):
+    signatures = [waiting(), waiting()]
+    numbers = [signature.pk for signature in signatures]
+
+    page = press(moderator, "hide_selected", *signatures, selected=numbers)
+    assert "They are erased at once, and nobody can bring them back." in page.content.decode()
+    assert [decided(signature) for signature in signatures] == [None, None]
+
+    press(moderator, "hide_selected", *signatures, selected=numbers, sure="1")
+    assert [decided(signature) for signature in signatures] == [False, False]
+
+
+def test_all_on_the_page_are_ticked_by_a_link(moderator, waiting):
+    for _ in range(3):
+        waiting()
+    page = moderator.get(DESK)
+    assert page.content.decode().count("checked") == 0
+
+    ticked = moderator.get(DESK + page.context["tick_all"])
+
+    assert ticked.content.decode().count("checked") == 3
+    assert "ticked" not in press(moderator, "approve_selected")["Location"]
+
+
+# The place.
+
+
+def test_after_a_decision_the_next_card_has_the_focus(moderator, waiting):
+    first, second, third = sorted((waiting() for _ in range(3)), key=lambda signature: signature.pk)
+
+    def focused(answer):
+        page = moderator.get(answer["Location"])
+        return page.context["next_entry"] and page.context["next_entry"].pk
+
+    assert b"autofocus" not in moderator.get(DESK).content
+    assert focused(press(moderator, "approve", first, second, third, value=second.pk)) == third.pk
+    # Behind the last one it goes on with what was left for later.
+    assert focused(press(moderator, "approve", first, third, value=third.pk)) == first.pk
+    assert focused(press(moderator, "hide", first, value=first.pk)) is None
 
 
 @pytest.mark.parametrize("approve", [True, False])
@@ -285,7 +407,9 @@ def test_the_queue_is_read_by_its_index_however_many_are_signed(petition, waitin
         )
         cursor.execute("ANALYZE petition_signature, petition_shownwords")
     waiting_words, held = ShownWords.objects.awaiting_review(), Signature.objects.awaiting_release()
+    free = waiting_words.filter(~Exists(ReviewClaim.objects.filter(pk=OuterRef("pk"))))
     for queue, index in (
+        (free.order_by("asked_at", "pk")[:26], "words_to_review"),
         (waiting_words.filter(language="en").order_by("asked_at", "pk")[:26], "words_to_review"),
         (waiting_words.order_by()[:1001], "words_to_review"),
         (held.order_by("held_at", "pk")[:50], "signatures_held"),
@@ -330,15 +454,27 @@ def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_
         if scripts:
             page.keyboard.press("a")
             page.wait_for_selector("text=1 approved.")
+            page.keyboard.press("u")
+            page.wait_for_selector("text=1 waits again.")
+            page.keyboard.press("a")
+            page.wait_for_selector("text=1 approved.")
             page.keyboard.press("j")
             page.keyboard.press("h")
+            assert page.locator("[name=hide]").nth(1).evaluate("button => button === document.activeElement")
+            page.keyboard.press("h")
             page.wait_for_selector("text=1 hidden.")
+            page.keyboard.press("s")
+            assert page.locator("[name=selected]").first.is_checked()
+            page.keyboard.press("s")
+            assert not page.locator("[name=selected]").first.is_checked()
             page.keyboard.press("x")
             assert page.locator("[name=selected]").first.is_checked()
         else:
             page.locator("[name=approve]").first.focus()
             page.keyboard.press("Enter")
             page.wait_for_selector("text=1 approved.")
+            # The card behind it has the focus, so that Tab goes on from there.
+            assert page.locator(".card").first.evaluate("card => card === document.activeElement")
             page.locator("[name=selected]").first.focus()
             page.keyboard.press("Enter")  # decides nothing
             page.locator("[name=hide]").nth(1).focus()

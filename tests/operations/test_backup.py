@@ -30,6 +30,7 @@ from petition.models import (
     OutboxKey,
     OutgoingMail,
     PublishedCount,
+    ReviewClaim,
     ShownWords,
     Signature,
     Withdrawn,
@@ -279,13 +280,15 @@ def test_no_salt_key_recipient_login_or_counter_is_in_a_backup(petition, make_si
     Session.objects.create(session_key="s" * 32, session_data="login", expire_date=timezone.now() + DAY)
     identity.network_digest("192.0.2.1")
     counters.count({"counter": 60})
+    ReviewClaim.objects.create(signature=signature, account_id=1)
     assert DailySalt.objects.exists()
 
     sql = plain(back_up(), pair)
 
     assert rows_of(sql, "petition_signature")[1]
-    for table in "outgoingmail outboxkey lookup dailysalt cache heartbeat forgottenhour".split():
-        assert f"CREATE {'UNLOGGED ' * (table in ('dailysalt', 'cache'))}TABLE public.petition_{table} " in sql
+    for table in "outgoingmail outboxkey lookup dailysalt cache heartbeat forgottenhour reviewclaim".split():
+        is_unlogged = table in ("dailysalt", "cache", "reviewclaim")
+        assert f"CREATE {'UNLOGGED ' * is_unlogged}TABLE public.petition_{table} " in sql
         assert not rows_of(sql, f"petition_{table}"), table
     assert not rows_of(sql, "django_session")
 

@@ -20,6 +20,7 @@ OUR_FOLDERS = r"\.ci|\.github|bench|campaign|config|deploy|docs|locale|petition|
 OF_PEOPLE = [
     models.Signature,
     models.ShownWords,
+    models.ReviewClaim,
     models.InvalidationCampaign,
     models.Link,
     models.OutgoingMail,

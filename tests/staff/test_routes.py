@@ -126,6 +126,7 @@ ROUTES = {
     **facts("petition_signature", "signature", view=only(MODERATOR)),
     "petition_review_changelist": Route(only(MODERATOR), only(MODERATOR)),
     "petition_review_change": Route(only(MODERATOR), only(MODERATOR), "words"),
+    "petition_review_decisions": Route(only(MODERATOR), only(MODERATOR)),
     **facts("petition_heldsignature", "held", view=only(MODERATOR)),
     **model(
         "petition_invalidationcampaign",

@@ -73,7 +73,7 @@ def test_what_was_typed_stands_there_as_it_is(client, make_signature, typed):
 
     page = client.get(f"/en/confirm/{token}/").content.decode()
 
-    assert f'<p dir="auto" lang="en">{html.escape(typed)}</p>' in page
+    assert f'">{html.escape(typed)}</p>' in page
 
 
 @pytest.mark.parametrize(("seconds", "is_shown"), [(60, False), (0, True)])
