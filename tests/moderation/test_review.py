@@ -439,7 +439,7 @@ def test_a_full_page_asks_as_often_as_an_empty_one(moderator, waiting):
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_staff, scripts):
     # Those of one hour stand by their random numbers.
-    signatures = sorted((waiting(words=f"Words {number}") for number in range(3)), key=lambda waits: waits.pk)
+    signatures = sorted((waiting(words=f"Words {number}") for number in range(4)), key=lambda waits: waits.pk)
     make_staff("moderator", username="vera", password="a long password for a test")
     with server.web(tmp_path / "web.log") as port:
         context = browser.new_context(base_url=f"http://127.0.0.1:{port}", java_script_enabled=scripts)
@@ -451,6 +451,12 @@ def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_
         page.fill("#id_password", "a long password for a test")
         page.keyboard.press("Enter")
         page.wait_for_selector(".moderation")
+
+        def at(signature):
+            # The card, not its button: who still holds Return down would approve what nobody has read.
+            focused = page.evaluate("document.activeElement.querySelector('[name=seen]')?.value") or ""
+            return focused.startswith(f"{signature.pk}:")
+
         if scripts:
             page.keyboard.press("a")
             page.wait_for_selector("text=1 approved.")
@@ -463,6 +469,8 @@ def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_
             assert page.locator("[name=hide]").nth(1).evaluate("button => button === document.activeElement")
             page.keyboard.press("h")
             page.wait_for_selector("text=1 hidden.")
+            assert at(signatures[3])
+            page.keyboard.press("k")
             page.keyboard.press("s")
             assert page.locator("[name=selected]").first.is_checked()
             page.keyboard.press("s")
@@ -473,14 +481,14 @@ def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_
             page.locator("[name=approve]").first.focus()
             page.keyboard.press("Enter")
             page.wait_for_selector("text=1 approved.")
-            # The card behind it has the focus, so that Tab goes on from there.
-            assert page.locator(".card").first.evaluate("card => card === document.activeElement")
+            assert at(signatures[1])
             page.locator("[name=selected]").first.focus()
             page.keyboard.press("Enter")  # decides nothing
             page.locator("[name=hide]").nth(1).focus()
             page.keyboard.press("Enter")
             page.wait_for_selector("text=1 hidden.")
+            assert at(signatures[3])
         context.close()
 
-    assert [decided(signature) for signature in signatures] == [True, None, False]
+    assert [decided(signature) for signature in signatures] == [True, None, False, None]
     assert complaints == []
