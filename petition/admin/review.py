@@ -98,7 +98,7 @@ class ReviewAdmin(ReadOnlyAdmin):
         rows, is_shared = review_claims.take(account_of(request), queue, PER_PAGE, may_share=not after)
         entries = with_marks(rows[:PER_PAGE])
         # The next page begins after the last one seen, so that it leaves out those that are left for later.
-        last = entries[-1] if len(rows) > PER_PAGE else looked_to
+        end = place_of(entries[-1]) if len(rows) > PER_PAGE else looked_to and Place(*looked_to)
         return self.page(
             request,
             "review",
@@ -110,7 +110,7 @@ class ReviewAdmin(ReadOnlyAdmin):
             waiting=min(waiting, MAX_COUNT),
             is_more=waiting > MAX_COUNT or looked_to is not None,
             is_shared=is_shared,
-            next_page=f"?language={language}&after={place_of(last)}" if last else "",
+            next_page=f"?language={language}&after={end}" if end else "",
             is_first_page=not after,
             language=language,
             languages=languages.of_words(),
