@@ -22,8 +22,8 @@ from petition.moderation.review import Decision
 from petition.staff import audit
 
 from . import languages
-from .audit import day_field, midnight, with_page
-from .base import ReadOnlyAdmin
+from .audit import midnight, with_page
+from .base import DayField, ReadOnlyAdmin
 from .changelist import Place, number, place_in
 
 PER_PAGE = 25
@@ -49,7 +49,7 @@ class DecisionsForm(forms.Form):
         required=False,
         choices=[("", gettext_lazy("everybody's")), ("own", gettext_lazy("my own"))],
     )
-    day = day_field(gettext_lazy("Day (UTC)"))
+    day = DayField(label=gettext_lazy("Day (UTC)"), required=False)
     page = forms.IntegerField(required=False, min_value=1, max_value=MAX_PAGE, widget=forms.HiddenInput)
 
     def __init__(self, data: QueryDict) -> None:
