@@ -16,8 +16,7 @@ from django.core.validators import validate_email
 from django.db import OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from petition import consent, identity
-from petition.backup import offline_key
+from petition import consent, identity, offline_key
 from petition.models import KeyFingerprint
 from petition.models.live_settings import RATE
 from petition.postgres import replica, timeouts
@@ -431,7 +430,7 @@ def of_the_backup() -> Iterator[CheckMessage]:
     except offline_key.OfflineKeyError:
         yield Error(
             "BACKUP_KEY is not the public half of an offline key.",
-            hint="On another machine, run: python petition/backup/offline_key.py make petition.key",
+            hint="On another machine, run: python petition/offline_key.py make petition.key",
             id="petition.E040",
         )
     if not settings.BACKUP_DIR or not is_private_directory(Path(settings.BACKUP_DIR)):

@@ -19,10 +19,11 @@ from nacl.public import PrivateKey
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import quote_ident
 
+from petition import offline_key
 from petition.counts import tally
 from petition.models import Heartbeat, Signature
 
-from . import offline_key, postgres_tools
+from . import postgres_tools
 from .archive import new_key, pieces, seal, unseal
 from .making import BackupError, alone, noted, now
 

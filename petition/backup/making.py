@@ -13,9 +13,10 @@ from pathlib import Path
 from django.conf import settings
 from django.db import Error, connection
 
+from petition import offline_key
 from petition.models import Heartbeat
 
-from . import offline_key, postgres_tools
+from . import postgres_tools
 from .archive import Label, new_key, pieces, seal, sealed_pieces, unseal
 
 NAME = "petition-{:%Y-%m-%dT%H%MZ}.backup"

@@ -18,8 +18,8 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from petition import identity, signing, withdrawal, withdrawn_list
-from petition.backup import archive, drills, making, offline_key, postgres_tools
+from petition import identity, offline_key, signing, withdrawal, withdrawn_list
+from petition.backup import archive, drills, making, postgres_tools
 from petition.backup.archive import ArchiveError, Label
 from petition.counts import publication, tally
 from petition.models import (
@@ -176,7 +176,7 @@ def test_the_key_file_need_not_come_to_the_server(petition, make_signature, key_
     def unlock_elsewhere(what):
         sealed = re.search(r"unlock petition\.key (\S+)", shown.getvalue())[1]
         done = subprocess.run(
-            [sys.executable, PROJECT / "petition/backup/offline_key.py", "unlock", key_file, sealed],
+            [sys.executable, PROJECT / "petition/offline_key.py", "unlock", key_file, sealed],
             input=f"{PASSPHRASE}\n",
             capture_output=True,
             text=True,
@@ -644,7 +644,7 @@ def test_a_drill_is_not_begun_where_the_disk_has_no_room(petition, monkeypatch):
 
 
 def test_the_pair_is_made_as_a_file_that_its_passphrase_opens(tmp_path):
-    tool, path = PROJECT / "petition/backup/offline_key.py", tmp_path / "petition.key"
+    tool, path = PROJECT / "petition/offline_key.py", tmp_path / "petition.key"
 
     made = subprocess.run(
         [sys.executable, tool, "make", path], input=f"{PASSPHRASE}\n" * 2, capture_output=True, text=True

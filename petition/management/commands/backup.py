@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError, SystemCheckEr
 
 from petition.backup import making
 from petition.backup.archive import ArchiveError
-from petition.backup.offline_key import OfflineKeyError
 from petition.backup.postgres_tools import ToolError
 from petition.checks import of_the_backup
+from petition.offline_key import OfflineKeyError
 
 
 class Command(BaseCommand):

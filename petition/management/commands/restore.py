@@ -9,10 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from petition.backup import drills, making, offline_key, restoring
+from petition import offline_key
+from petition.backup import drills, making, restoring
 from petition.backup.archive import ArchiveError, Label, sealed_pieces, unseal
-from petition.backup.offline_key import OfflineKeyError
 from petition.backup.postgres_tools import ToolError
+from petition.offline_key import OfflineKeyError
 
 UNLOCK = """On the machine that has the offline key, run
 
