@@ -105,6 +105,9 @@ BACKUP_DAYS = env.int("BACKUP_DAYS", 14)  # how old the oldest backup is
 BACKUP_KEY = env.str("BACKUP_KEY", "")
 BACKUP_DIR = env.str("BACKUP_DIR", str(VAR_DIR / "backups") if LOCAL else "")
 BACKUP_HOOK = env.str("BACKUP_HOOK", "")
+# The public half of the offline key to which the addresses of the mailing list are sealed; without it there is none.
+MAILING_LIST_KEY = env.str("MAILING_LIST_KEY", "")
+SUBSCRIPTION_DAYS = 730  # nobody stays on it longer without asking again
 # Where pg_dump and pg_restore are, if not where Debian puts them.
 POSTGRES_BIN_DIR = env.str("POSTGRES_BIN_DIR", postgres.binaries() if LOCAL else "")
 MAIL_SHUFFLE_SECONDS = 0 if LOCAL else 60  # a mail is due within so many seconds, at random

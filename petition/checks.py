@@ -380,7 +380,8 @@ def consent_is_worded(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]
         if not consent.is_there(language):
             yield Error(
                 f"There is no wording of the consent in the language {language}.",
-                hint=f"Write petition/consent/{consent.CURRENT}/{language}.txt, or take {language} out of LANGUAGES.",
+                hint=f"Write {language}.txt in petition/consent/{consent.CURRENT} and in"
+                f" petition/consent/updates/{consent.UPDATES}, or take {language} out of LANGUAGES.",
                 id="petition.E020",
             )
 
@@ -420,6 +421,27 @@ def of_the_worker() -> Iterator[CheckMessage]:
             "WITHDRAWN_LIST is not set, or its directory cannot be written or can be read by others.",
             hint="Name a file on another disk than the database's, in a directory that belongs to the worker alone.",
             id="petition.E019",
+        )
+
+
+@register(Tags.security)
+def mailing_list_key(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    key = settings.MAILING_LIST_KEY
+    if not key:
+        return
+    try:
+        offline_key.public_half(key)
+    except offline_key.OfflineKeyError:
+        yield Error(
+            "MAILING_LIST_KEY is not the public half of an offline key.",
+            hint="On a computer of the organisers, run: python petition/offline_key.py make-list list.key",
+            id="petition.E072",
+        )
+    if key == settings.BACKUP_KEY:
+        yield Warning(
+            "MAILING_LIST_KEY is the key of the backups.",
+            hint="Make a pair for each: whoever restores a backup could read the mailing list in it.",
+            id="petition.W071",
         )
 
 

@@ -24,6 +24,8 @@ from petition.models import (
     SeenDomain,
     ShownWords,
     Signature,
+    Subscription,
+    SubscriptionRequest,
     Withdrawn,
 )
 
@@ -110,6 +112,8 @@ def _forget_what_petitions_share() -> dict[str, int]:
             "known mail domains": SeenDomain.objects.all().delete()[0],
             "questions for a signature": Lookup.objects.all().delete()[0],
             "withdrawals on their way to the list": Withdrawn.objects.all().delete()[0],
+            "requests for updates": SubscriptionRequest.objects.all().delete()[0],
+            "sealed addresses of the mailing list": Subscription.objects.all().delete()[0],
             "outbox keys": OutboxKey.objects.all().delete()[0],
             "daily salts": DailySalt.objects.all().delete()[0],
         }
@@ -119,7 +123,10 @@ def _rewrite() -> None:
     """Free the files of PostgreSQL from the rows of before. It waits for nobody in a test, which is one transaction."""
     if connection.in_atomic_block:
         return
-    models = (Signature, ShownWords, Link, OutgoingMail, AddressMark, SeenDomain, Lookup, InvalidationCampaign)
+    models = (
+        *(Signature, ShownWords, Link, OutgoingMail, AddressMark, SeenDomain, Lookup, InvalidationCampaign),
+        *(Subscription, SubscriptionRequest),
+    )
     with connection.cursor() as cursor:
         for model in models:
             cursor.execute(f"VACUUM (FULL, ANALYZE) {model._meta.db_table}")

@@ -60,7 +60,13 @@ SMALL = {
     "petition_invalidationcampaign": ("id", ""),
     "petition_tallychange": ("id", ""),
     "petition_reviewclaim": ("signature_id", ""),
+    "petition_subscription": ("id", ""),
+    "petition_subscriptionrequest": ("token_digest", ""),
 }
+# Those that tell no more than a week or a day, in these columns: all rows since RECENT_DAYS share one transaction, and
+# so do those of each week before. Else the hour of it would tell more.
+COARSE = {"petition_subscription": "week", "petition_subscriptionrequest": "day"}
+RECENT_DAYS = 14
 
 is_told = False
 
@@ -102,6 +108,8 @@ def _forget(end: datetime) -> int:
     for table, (key, time) in SMALL.items():
         if time:
             _give_one_transaction(hour, table, key, time, end)
+        if table in COARSE:
+            _give_recent_one_transaction(table, key, COARSE[table], end)
         _store_anew(table)
     with _patience():
         _execute(f"VACUUM {SIGNATURES}")
@@ -152,6 +160,12 @@ def _give_one_transaction(hour: ForgottenHour, table: str, key: str, time: str, 
         if keys:
             cursor.execute(f"UPDATE {table} SET {key} = {key} WHERE {key} = ANY(%s)", [keys])  # noqa: S608
             _note_transaction(hour)
+
+
+def _give_recent_one_transaction(table: str, key: str, time: str, end: datetime) -> None:
+    since = (end - timedelta(days=RECENT_DAYS)).date()
+    with transaction.atomic(), _patience(), connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET {key} = {key} WHERE {time} > %s", [since])  # noqa: S608
 
 
 def _note_transaction(hour: ForgottenHour) -> None:

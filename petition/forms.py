@@ -133,6 +133,22 @@ class WithdrawForm(PublicForm):
     email = AddressField()
 
 
+class SubscribeForm(PublicForm):
+    email = AddressField()
+    consent = forms.BooleanField(
+        template_name=TICK,
+        label=lazy(consent.wording_for_updates, str)(),
+        error_messages={"required": _("Tick the box to agree. Without your consent we may not keep your address.")},
+    )
+
+    def clean_email(self) -> str:
+        address = self.cleaned_data["email"]
+        # Its list is opened by people with spreadsheets.
+        if address.startswith(("=", "+", "-")):
+            raise ValidationError(AddressField.default_error_messages["invalid"], code="formula")
+        return address
+
+
 class CodeForm(PublicForm):
     code = forms.CharField(
         label=_("Code"),

@@ -31,6 +31,8 @@ from petition.models import (
     ShownWords,
     Signature,
     StaffAction,
+    Subscription,
+    SubscriptionRequest,
 )
 from petition.models.domains import KEPT_DAYS
 from petition.models.lookup import QUESTION_DAYS
@@ -83,6 +85,8 @@ def purge(*, is_agreed: bool = False) -> dict[str, int]:
         "daily salts": DailySalt.objects.filter(day__lte=today - timedelta(days=SALT_DAYS)).delete()[0],
         "samples": Sample.objects.too_old().delete()[0],
         "cards of moderators": ReviewClaim.objects.ended().delete()[0],
+        "requests for updates": SubscriptionRequest.objects.too_old().delete()[0],
+        "subscriptions": Subscription.objects.too_old().delete()[0],
         "sessions": Session.objects.filter(expire_date__lte=timezone.now()).delete()[0],
         "entries of the audit log": StaffAction.objects.older_than_two_years().delete()[0],
     }
@@ -118,6 +122,8 @@ def kinds() -> dict[str, tuple[Promise | str, str]]:
         "daily salts": (_("Salts of networks"), gettext("when their day has ended (UTC)")),
         "samples": (_("How the site was doing in each minute"), after(SAMPLE_DAYS)),
         "cards of moderators": (_("Which moderator has which words before her"), gettext("after ten minutes")),
+        "requests for updates": (_("Requests for updates by email"), after(settings.CONFIRMATION_DAYS + 1)),
+        "subscriptions": (_("Sealed addresses of the mailing list"), after(settings.SUBSCRIPTION_DAYS)),
         "sessions": (_("Logins of staff"), gettext("at logout, or after half an hour without a click")),
         "entries of the audit log": (_("Entries of the audit log"), gettext("after two years")),
         "withdrawals on the list": (_("Lines of the list of withdrawals"), after(settings.BACKUP_DAYS)),

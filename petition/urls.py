@@ -15,10 +15,18 @@ urlpatterns = [
     path("petitions/<slug:slug>/withdraw/", views.withdraw, name="withdraw"),
     path("petitions/<slug:slug>/withdraw/check-inbox/", views.withdraw_check_inbox, name="withdraw-check-inbox"),
     path("petitions/<slug:slug>/withdrawn/", views.outcome, {"template": "withdrawn"}, name="withdrawn"),
+    path("petitions/<slug:slug>/subscribe/", views.subscribe, name="subscribe"),
+    path("petitions/<slug:slug>/subscribe/check-inbox/", views.subscribe_check_inbox, name="subscribe-check-inbox"),
+    path("petitions/<slug:slug>/subscribed/", views.outcome, {"template": "subscribed"}, name="subscribed"),
+    path("petitions/<slug:slug>/unsubscribed/", views.outcome, {"template": "unsubscribed"}, name="unsubscribed"),
     path("countries.json", views.country_names, name="countries"),
     path("confirm/<str:token>/", views.confirm, name="confirm"),
     path("withdraw/<str:token>/", views.withdraw_link, name="withdraw-link"),
+    path("subscribe/<str:token>/", views.subscribe_link, name="subscribe-link"),
+    path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
     # With what mail programs stick to the end of a link.
     re_path(rf"^confirm/{STUCK}$", views.confirm, name="confirm-stuck"),
     re_path(rf"^withdraw/{STUCK}$", views.withdraw_link, name="withdraw-stuck"),
+    re_path(rf"^subscribe/{STUCK}$", views.subscribe_link, name="subscribe-stuck"),
+    re_path(rf"^unsubscribe/{STUCK}$", views.unsubscribe, name="unsubscribe-stuck"),
 ]

@@ -13,10 +13,19 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from petition import confirmation, countries, live_settings, rate_limits, signing, withdrawal
+from petition import (
+    confirmation,
+    consent,
+    countries,
+    live_settings,
+    mailing_list,
+    rate_limits,
+    signing,
+    withdrawal,
+)
 from petition.confirmation import Confirmation, Refusal, Refused
 from petition.counts import tally
-from petition.forms import CodeForm, SignForm, WithdrawForm
+from petition.forms import CodeForm, SignForm, SubscribeForm, WithdrawForm
 from petition.mail import messages
 from petition.models import OutgoingMail, Petition, Source, Verdict
 from petition.postgres import replica
@@ -204,6 +213,65 @@ def withdraw_link(request: HttpRequest, token: str) -> HttpResponse:
         return see_other("petition:withdrawn", petition.slug)
     page = "used" if found.is_used else "delete"
     return render(request, f"petition/withdraw_link/{page}.html", {"petition": petition})
+
+
+@public_form
+@require_http_methods(["GET", "HEAD", "POST"])
+@rate_limits.limited
+def subscribe(request: HttpRequest, slug: str) -> HttpResponse:
+    petition = get_object_or_404(Petition, slug=slug)
+    if not mailing_list.is_offered(petition):
+        raise Http404
+    form = SubscribeForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        email = form.cleaned_data["email"]
+        mailing_list.request(petition, email, language=get_language(), is_onion=is_onion(request))
+        return see_other("petition:subscribe-check-inbox", slug)
+    return form_page(request, "petition/subscribe.html", petition, form)
+
+
+@public_page
+@require_safe
+def subscribe_check_inbox(request: HttpRequest, slug: str) -> HttpResponse:
+    context = {
+        "petition": get_object_or_404(Petition, slug=slug),
+        "sender": settings.DEFAULT_FROM_EMAIL,
+        "subject": messages.subject(OutgoingMail.Kind.SUBSCRIBE),
+    }
+    return render(request, "petition/subscribe_check_inbox.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def subscribe_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Before and after its press the same, for a week: who reads the mailbox is not told who pressed it."""
+    try:
+        found = mailing_list.find(token)
+    except mailing_list.ExpiredError:
+        return render(request, "petition/subscribe_link/expired.html", status=HTTPStatus.GONE)
+    petition = Petition.find()
+    if found is None or petition is None:
+        return render(request, "petition/subscribe_link/forged.html", status=HTTPStatus.NOT_FOUND)
+    # Mail scanners follow links, so only a POST counts.
+    if request.method == "POST":
+        mailing_list.subscribe(found)
+        return see_other("petition:subscribed", petition.slug)
+    context = {"petition": petition, "consent": consent.wording_for_updates()}
+    return render(request, "petition/subscribe_link/press.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
+    """One press, and no question: mail programs press it too, for who asks them to (RFC 8058)."""
+    tokens = mailing_list.leave_tokens(token)
+    petition = Petition.find()
+    if not tokens or petition is None:
+        return render(request, "petition/unsubscribe_forged.html", status=HTTPStatus.NOT_FOUND)
+    if request.method == "POST":
+        mailing_list.leave(tokens)
+        return see_other("petition:unsubscribed", petition.slug)
+    return render(request, "petition/unsubscribe.html", {"petition": petition})
 
 
 @public_page

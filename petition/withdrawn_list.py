@@ -2,8 +2,9 @@
 
 Whoever restores a backup would count those again who have withdrawn since. So the worker appends each erasure to a file
 (WITHDRAWN_LIST) within a second, and `manage.py apply_withdrawals` repeats them on what was restored. A line is an hour
-and a digest: of a petition's number and the digest of an address, or of the number of a row that was disowned. Without
-a row to compare it with it says nothing, nor whether there was one. Lines go with the oldest backup (BACKUP_DAYS).
+and a digest: of a petition's number and the digest of an address, of the number of a row that was disowned, or of what
+left the mailing list. Without a row to compare it with it says nothing, nor whether there was one. Lines go with the
+oldest backup (BACKUP_DAYS).
 """
 
 import fcntl
@@ -40,16 +41,23 @@ FIND = f"""
     UNION SELECT id FROM petition_signature
     WHERE encode(sha256(convert_to('row:' || id, 'UTF8')), 'hex') = ANY(%(digests)s)
 """  # noqa: S608
+FORGET_BOXES = """
+    DELETE FROM petition_subscription
+    WHERE encode(sha256(convert_to('box:', 'UTF8') || leave_digest), 'hex') = ANY(%(digests)s)
+"""
 FORGET_LINKS = f"UPDATE petition_link stored SET email_digest = NULL FROM {SAME_ADDRESS}"  # noqa: S608
 
 
 @dataclass(frozen=True)
 class Applied:
-    """Of so many `entries` of the list, `signatures` were erased again, and `links` forgot whose they are."""
+    """Of so many `entries` of the list, `signatures` were erased again, `links` forgot whose they are, and `boxes` left
+    the mailing list.
+    """
 
     entries: int
     signatures: int
     links: int
+    boxes: int = 0
 
 
 def write() -> int:
@@ -132,9 +140,11 @@ def apply(withdrawn: dict[str, datetime]) -> Applied:
         found = [pk for (pk,) in cursor.fetchall()]
         cursor.execute(FORGET_LINKS, values)
         links = cursor.rowcount
+        cursor.execute(FORGET_BOXES, values)
+        boxes = cursor.rowcount
     erased = 0
     for start in range(0, len(found), BATCH):
         ids = found[start : start + BATCH]
         OutgoingMail.objects.filter(signature_id__in=ids).delete()
         erased += Signature.objects.filter(pk__in=ids).erase()
-    return Applied(len(withdrawn), erased, links)
+    return Applied(len(withdrawn), erased, links, boxes)

@@ -12,9 +12,10 @@ from django.core.management.commands import flush
 from django.db import connection, transaction
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
+from nacl.public import PrivateKey
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from petition import health, identity, live_settings
+from petition import health, identity, live_settings, offline_key
 from petition.admin import signatures
 from petition.counts import publication, tally
 from petition.mail import keys
@@ -240,6 +241,14 @@ def moderator(client, make_staff):
     """The browser of vera, who is logged in."""
     client.force_login(make_staff("moderator", username="vera"))
     return client
+
+
+@pytest.fixture
+def list_key(settings):
+    """The organisers' key of the mailing list, of which the site has the public half."""
+    pair = PrivateKey.generate()
+    settings.MAILING_LIST_KEY = offline_key.as_text(bytes(pair.public_key))
+    return pair
 
 
 @pytest.fixture

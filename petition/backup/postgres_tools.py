@@ -19,12 +19,12 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from psycopg2.extensions import make_dsn
 
-from petition.models import ForgottenHour, Heartbeat, Lookup, OutboxKey, OutgoingMail
+from petition.models import ForgottenHour, Heartbeat, Lookup, OutboxKey, OutgoingMail, SubscriptionRequest
 
 # What nobody could use in a restored database, and somebody could in a stolen backup: sealed addresses, the keys that
 # they name, logins. Heartbeats and forgotten hours speak of the server that was. Salts and counters are in tables
 # without a log, which are left out as well.
-LEFT_OUT = (OutgoingMail, Lookup, OutboxKey, Session, Heartbeat, ForgottenHour)
+LEFT_OUT = (OutgoingMail, Lookup, OutboxKey, SubscriptionRequest, Session, Heartbeat, ForgottenHour)
 OUR_SECRETS = {
     "CACHE_URL",
     "DATABASE_URL",

@@ -57,6 +57,9 @@ def compose(mail: OutgoingMail, opened: Opened) -> Message:
     withdraw = site + _path(mail.language, "petition:withdraw-link", opened.token)
     if mail.kind == OutgoingMail.Kind.WITHDRAW:
         return Message(mail.kind, mail.language, {"link": withdraw})
+    if mail.kind == OutgoingMail.Kind.SUBSCRIBE:
+        subscribe = site + _path(mail.language, "petition:subscribe-link", opened.token)
+        return Message(mail.kind, mail.language, {"link": subscribe})
     link = site + _path(mail.language, "petition:confirm", opened.token)
     return Message(
         mail.kind, mail.language, {"link": link, "code": links.spaced(opened.code), "withdraw_url": withdraw}

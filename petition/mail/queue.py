@@ -389,10 +389,10 @@ def _open(mail: OutgoingMail, ring: Keyring) -> Opened | None:
 
 def unwanted(recognised: Iterable[Recognised]) -> list[OutgoingMail]:
     """The mails to addresses that asked for none. A mail to withdraw goes to them as well."""
-    signed = {known.mail: known.email_digest for known in recognised if known.mail.kind == OutgoingMail.Kind.SIGN}
-    quiet = AddressMark.objects.active().filter(kind=AddressMark.Kind.NO_MAIL, email_digest__in=set(signed.values()))
+    others = {known.mail: known.email_digest for known in recognised if known.mail.kind != OutgoingMail.Kind.WITHDRAW}
+    quiet = AddressMark.objects.active().filter(kind=AddressMark.Kind.NO_MAIL, email_digest__in=set(others.values()))
     digests = {bytes(digest) for digest in quiet.values_list("email_digest", flat=True)}
-    return [mail for mail, digest in signed.items() if digest in digests]
+    return [mail for mail, digest in others.items() if digest in digests]
 
 
 def over_mail_limit(recognised: list[Recognised]) -> set[OutgoingMail]:

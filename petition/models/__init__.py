@@ -9,6 +9,7 @@ from .link import Link
 from .live_settings import ListedDomain, ListedNetwork, Switches, Verdict
 from .lookup import Lookup
 from .mail import AddressMark, OutboxKey, OutgoingMail
+from .mailing_list import Subscription, SubscriptionRequest
 from .notice import Notice
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
@@ -72,6 +73,8 @@ __all__ = [
     "Source",
     "StaffAccount",
     "StaffAction",
+    "Subscription",
+    "SubscriptionRequest",
     "Switches",
     "TallyChange",
     "TotalTally",

@@ -29,6 +29,7 @@ class Action(models.TextChoices):
     CHANGED = "changed", _("changed")
     DELETED = "deleted", _("deleted")
     COUNTS_DOWNLOADED = "counts_downloaded", _("counts downloaded")
+    LIST_EXPORTED = "list_exported", _("sealed mailing list exported")
     LETTER_DOWNLOADED = "letter_downloaded", _("letter for the addressee downloaded")
     TOKEN_REVOKED = "token_revoked", _("token for counts revoked")
     APPROVED = "approved", _("name and words approved")

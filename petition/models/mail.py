@@ -84,6 +84,7 @@ class OutgoingMail(models.Model):
     class Kind(models.TextChoices):
         SIGN = "sign", _("after signing")
         WITHDRAW = "withdraw", _("to withdraw")
+        SUBSCRIBE = "subscribe", _("to subscribe to updates")
 
     id = random_key()
     petition = models.ForeignKey("petition.Petition", models.CASCADE, db_index=False, verbose_name=_("petition"))

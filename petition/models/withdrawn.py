@@ -36,3 +36,8 @@ class Withdrawn(models.Model):
     def remember_row(cls, signature_id: int) -> None:
         """Note that this row alone is erased. The list does not tell one from the other."""
         cls.objects.create(digest=hashlib.sha256(b"row:%d" % signature_id).hexdigest())
+
+    @classmethod
+    def remember_box(cls, leave_digest: bytes) -> None:
+        """Note that the box with this digest has left the mailing list."""
+        cls.objects.create(digest=hashlib.sha256(b"box:%b" % leave_digest).hexdigest())

@@ -42,6 +42,7 @@ ROLES = {
     },
     "organiser": {
         "petition.view_counts",
+        "petition.export_mailing_list",
         "petition.view_source",
         "petition.add_source",
         "petition.change_source",

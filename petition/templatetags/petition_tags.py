@@ -6,7 +6,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, override
 
-from petition import countries, dates, live_settings
+from petition import countries, dates, live_settings, mailing_list
 from petition.counts import momentum, tally
 from petition.forms import SignForm
 from petition.models import LanguageApproval, Link, OutgoingMail, Petition, ShownWords, Source
@@ -45,6 +45,11 @@ def in_english_too(context: template.Context, name: str) -> SafeString:
 def current_petition(context: template.Context) -> Petition | None:
     """The petition that the page is about, or else the site: the one opened last."""
     return context.get("petition") or Petition.find()
+
+
+@register.filter
+def offers_updates(petition: Petition) -> bool:
+    return mailing_list.is_offered(petition)
 
 
 @register.simple_tag

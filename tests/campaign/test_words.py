@@ -194,9 +194,12 @@ LATIN_ON_PURPOSE = OTHERS | {
 
 @pytest.mark.parametrize(
     "view",
-    ["sign", "check-inbox", "confirm-code", "thanks", "disowned", "withdraw", "withdraw-check-inbox", "withdrawn"],
+    [
+        *("sign", "check-inbox", "confirm-code", "thanks", "disowned", "withdraw", "withdraw-check-inbox", "withdrawn"),
+        *("subscribe", "subscribe-check-inbox", "subscribed", "unsubscribed"),
+    ],
 )
-def test_no_english_shows_on_a_russian_page(client, petition, settings, view):
+def test_no_english_shows_on_a_russian_page(client, petition, settings, list_key, view):
     assert_russian(client.get(reverse_in("ru", f"petition:{view}", petition.slug)), settings)
 
 
@@ -327,7 +330,7 @@ def test_a_mail_names_nobody_and_no_cause(petition, make_signature, language):
         said = [headers["subject"], headers["from"], message.body, *(part[0] for part in message.alternatives)]
         for text in said:
             # A token is random, so it could spell anything.
-            without_tokens = re.sub(r"(/(?:confirm|withdraw)/)[^/\s\"]+", r"\1", text)
+            without_tokens = re.sub(r"(/(?:confirm|withdraw|subscribe)/)[^/\s\"]+", r"\1", text)
             assert FORBIDDEN.findall(without_tokens) == [], letter.kind
             assert "Мария" not in text
             assert "Держитесь" not in text
@@ -357,7 +360,8 @@ def test_a_mail_says_why_it_came_how_to_ignore_it_and_how_to_be_deleted(petition
         for text in (" ".join(message.body.split()), plain(html)):
             assert why in text
             assert ignore in text
-            assert f"{settings.SITE_URL}/{language}/withdraw/" in text
+            # Of who only asked for updates nothing is stored that the purge would not delete.
+            assert (f"{settings.SITE_URL}/{language}/withdraw/" in text) is (letter.kind != "subscribe")
         assert letter.context["link"] in message.body
 
 
@@ -383,7 +387,11 @@ def test_the_code_is_printed_once_where_it_can_be_typed_from(petition, make_sign
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_pages_name_the_sender_and_subject_to_look_for(client, petition, make_signature, language):
     mails = all_letters(petition, make_signature, language)
-    for view, template in [("check-inbox", "sign"), ("withdraw-check-inbox", "withdraw")]:
+    for view, template in [
+        ("check-inbox", "sign"),
+        ("withdraw-check-inbox", "withdraw"),
+        ("subscribe-check-inbox", "subscribe"),
+    ]:
         page = plain(client.get(reverse_in(language, f"petition:{view}", petition.slug)).content.decode())
 
         assert mails[template][1].subject in page

@@ -33,6 +33,7 @@ from petition.models import (
     ReviewClaim,
     ShownWords,
     Signature,
+    SubscriptionRequest,
     Withdrawn,
 )
 from petition.models.signature import this_hour
@@ -277,6 +278,7 @@ def test_no_salt_key_recipient_login_or_counter_is_in_a_backup(petition, make_si
         petition=petition, kind="sign", recipient=b"box", key=key, signature=signature, language="en"
     )
     Lookup.objects.create(address=b"box", key=key, asked_by=1, reason="a letter")
+    SubscriptionRequest.objects.create(token_digest="t", box=b"box", leave_digest=b"digest")
     Session.objects.create(session_key="s" * 32, session_data="login", expire_date=timezone.now() + DAY)
     identity.network_digest("192.0.2.1")
     counters.count({"counter": 60})
@@ -286,9 +288,10 @@ def test_no_salt_key_recipient_login_or_counter_is_in_a_backup(petition, make_si
     sql = plain(back_up(), pair)
 
     assert rows_of(sql, "petition_signature")[1]
-    for table in "outgoingmail outboxkey lookup dailysalt cache heartbeat forgottenhour reviewclaim".split():
-        is_unlogged = table in ("dailysalt", "cache", "reviewclaim")
-        assert f"CREATE {'UNLOGGED ' * is_unlogged}TABLE public.petition_{table} " in sql
+    logged = "outgoingmail outboxkey lookup subscriptionrequest heartbeat forgottenhour"
+    unlogged = "dailysalt cache reviewclaim"
+    for table in f"{logged} {unlogged}".split():
+        assert f"CREATE {'UNLOGGED ' * (table in unlogged.split())}TABLE public.petition_{table} " in sql
         assert not rows_of(sql, f"petition_{table}"), table
     assert not rows_of(sql, "django_session")
 

@@ -36,6 +36,8 @@ OF_PEOPLE = [
     campaign_models.Testimony,
     campaign_models.Partner,
     models.SeenDomain,
+    models.Subscription,
+    models.SubscriptionRequest,
 ]
 # What says nothing about anybody.
 IMPERSONAL = {"id", "petition"}

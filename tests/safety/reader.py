@@ -26,7 +26,7 @@ from petition.models import Heartbeat, Link, ListedDomain, OutgoingMail, Signatu
 
 KINDS = ["new", "pending", "counted", "held", "invalidated", "withdrawn", "disowned", "blocked"]
 FORM = "/en/petitions/chechnya"
-TOKEN = re.compile(r"(confirm|withdraw)/[^/\s\"<]{30,}/")
+TOKEN = re.compile(r"(confirm|withdraw|subscribe)/[^/\s\"<]{30,}/")
 CODE = re.compile(r"\d{4}-\d{3}-\d{3}")
 # And the lists of them, which are as long as there are rows.
 LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+\b|s\d+_x\d+")

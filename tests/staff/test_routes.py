@@ -147,6 +147,9 @@ ROUTES = {
         f"petition_lookup_{step}": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "lookup", inside=(302, 405))
         for step in ("approve", "refuse")
     },
+    "petition_subscription_changelist": Route(only(ORGANISER), only(ORGANISER)),
+    # The rows have none: to who may, it says so.
+    "petition_subscription_export": Route(only(ORGANISER), only(ORGANISER), inside=(404, 405), arguments=("0" * 16,)),
     "petition_retention_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     "petition_sample_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     "petition_signals_changelist": Route(only(MODERATOR, ADMINISTRATOR), only(MODERATOR, ADMINISTRATOR)),
@@ -523,5 +526,6 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "petition.Signals",
         "petition.Source",
         "petition.StaffAction",
+        "petition.Subscription",
         "petition.Switches",
     }

@@ -22,9 +22,10 @@ FORMS = [
     "/ru/petitions/chechnya/sign/",
     "/en/petitions/chechnya/confirm-code/",
     "/en/petitions/chechnya/withdraw/",
+    "/en/petitions/chechnya/subscribe/",
 ]
 SHARING = ["/en/share/", "/ru/share/words/"]
-LINKS = ["/en/confirm/forged/", "/ru/withdraw/forged/"]
+LINKS = ["/en/confirm/forged/", "/ru/withdraw/forged/", "/en/subscribe/forged/", "/ru/unsubscribe/forged/"]
 PAGES = [
     "/",
     "/healthz",
@@ -37,6 +38,9 @@ PAGES = [
     "/en/petitions/chechnya/disowned/",
     "/en/petitions/chechnya/withdraw/check-inbox/",
     "/en/petitions/chechnya/withdrawn/",
+    "/en/petitions/chechnya/subscribe/check-inbox/",
+    "/en/petitions/chechnya/subscribed/",
+    "/en/petitions/chechnya/unsubscribed/",
     "/en/share/picture-1200x630.png",
 ]
 EVERYWHERE = [*FORMS, *SHARING, *LINKS, *PAGES, "/nowhere"]
@@ -46,7 +50,7 @@ VALID = b"email=anna@example.org&consent=on&website="
 
 
 @pytest.fixture(autouse=True)
-def _no_limits(settings):
+def _no_limits(settings, list_key):
     # Or most answers below would be 429.
     settings.RATE_PER_NETWORK = settings.BURST_PER_NETWORK = "0"
     settings.CODE_TRIES = settings.CODE_ERRORS = "1000000/h"

@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from campaign.models import Page, Partner, Update
 from petition.links import make
-from petition.models import Source
+from petition.models import Source, SubscriptionRequest
+from petition.models.link import token_digest
 from petition.models.signature import this_hour
 from tests.conftest import make_petition
 from tests.support import links, server
@@ -193,6 +194,32 @@ VISITS = {
     ],
     "petition:withdraw-check-inbox": [page(PETITION + "/withdraw/check-inbox/")],
     "petition:withdrawn": [page(PETITION + "/withdrawn/")],
+    "petition:subscribe": [
+        page(PETITION + "/subscribe/"),
+        post(PETITION + "/subscribe/", 303, **SIGNER),
+        post(PETITION + "/subscribe/", 422),
+        Visit(PETITION + "/subscribe/", 403, method="POST", data=SIGNER, headers={"Sec-Fetch-Site": "cross-site"}),
+        Visit("/{language}/petitions/nothing/subscribe/", 404),
+    ],
+    "petition:subscribe-check-inbox": [page(PETITION + "/subscribe/check-inbox/")],
+    "petition:subscribed": [page(PETITION + "/subscribed/")],
+    "petition:unsubscribed": [page(PETITION + "/unsubscribed/")],
+    "petition:subscribe-link": [
+        Visit("/{language}/subscribe/{updates}/", 200),
+        Visit("/{language}/subscribe/{expired}/", 410),
+        Visit("/{language}/subscribe/{gone}/", 404),
+        Visit("/{language}/subscribe/forged/", 404),
+        post("/{language}/subscribe/{updates}/", 303),
+        Visit("/{language}/subscribe/{updates}/", 405, method="DELETE"),
+    ],
+    "petition:subscribe-stuck": [Visit("/{language}/subscribe/{updates}/).", 200)],
+    "petition:unsubscribe": [
+        Visit("/{language}/unsubscribe/0123456789abcdefghijkl/", 200),
+        Visit("/{language}/unsubscribe/forged/", 404),
+        post("/{language}/unsubscribe/0123456789abcdefghijkl/", 303),
+        post("/{language}/unsubscribe/forged/", 404),
+    ],
+    "petition:unsubscribe-stuck": [Visit("/{language}/unsubscribe/0123456789abcdefghijkl/).", 200)],
     "petition:confirm-stuck": [Visit("/{language}/confirm/{pending}/).", 200), Visit("/{language}/confirm/x/).", 404)],
     "petition:withdraw-stuck": [Visit("/{language}/withdraw/{withdraw}/).", 200)],
     "petition:confirm": [
@@ -233,8 +260,14 @@ def routes(patterns, namespace=""):
             yield from routes(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else namespace)
 
 
+def updates_token():
+    token = make().token
+    SubscriptionRequest.objects.create(token_digest=token_digest(token), box=b"box", leave_digest=b"digest")
+    return token
+
+
 @pytest.fixture
-def tokens(petition, make_signature):
+def tokens(petition, make_signature, list_key):
     """Links in each of their states; their petition stands beside a closed and a paused one."""
     now = timezone.now()
     make_petition(slug="closed", closed_at=now - timedelta(days=2))
@@ -260,6 +293,7 @@ def tokens(petition, make_signature):
         "disowned": links.token(disowned),
         "withdraw": links.withdraw_token(petition, "anna@example.org"),
         "gone": make().token,
+        "updates": updates_token(),
     }
 
 

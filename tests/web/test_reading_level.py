@@ -14,10 +14,13 @@ from tests.support import reading
 pytestmark = pytest.mark.django_db
 GRADE, WORDS = 8, 15
 WAY = ["home", "sign", "check-inbox", "confirm", "thanks", "withdraw", "mail to confirm", "mail to withdraw"]
+WAY += ["subscribe", "mail to subscribe"]
+
+PAGES = ["sign", "check-inbox", "thanks", "withdraw", "subscribe"]
 
 
 @pytest.fixture
-def way(client):
+def way(client, list_key):
     """The pages and mails on the way of a signature, by name, in a language."""
     call_command("load_campaign", verbosity=0)
     petition = Petition.objects.get()
@@ -27,7 +30,7 @@ def way(client):
         paths = {
             "home": "",
             "confirm": f"confirm/{token}/",
-            **{name: f"petitions/chechnya/{name}/" for name in ("sign", "check-inbox", "thanks", "withdraw")},
+            **{name: f"petitions/chechnya/{name}/" for name in PAGES},
         }
         found = {name: client.get(f"/{language}/{path}").content.decode() for name, path in paths.items()}
         for kind in OutgoingMail.Kind.values:

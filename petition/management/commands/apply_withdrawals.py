@@ -25,7 +25,8 @@ class Command(BaseCommand):
         applied = withdrawn_list.apply(withdrawn)
         return (
             f"Read {applied.entries} withdrawals. Erased {applied.signatures} signatures that had come back, and what"
-            f" {applied.links} links knew of their addresses. The counts have followed."
+            f" {applied.links} links knew of their addresses. {applied.boxes} left the mailing list. The counts have"
+            " followed."
         )
 
 

@@ -20,7 +20,8 @@ class Command(BaseCommand):
             raise CommandError("There is no such petition.")
         typed = options["yes"] or input(
             "Names, words, digests, links and mails of all signers will be deleted. Nobody can withdraw, be found or be"
-            " recognised afterwards.\nType the short name of the petition again: "
+            " recognised afterwards. With the last petition the sealed mailing list goes as well: is it exported?"
+            "\nType the short name of the petition again: "
         )
         if typed != petition.slug:
             raise CommandError("This is another name. Nothing has changed.")
