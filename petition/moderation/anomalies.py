@@ -3,9 +3,12 @@
 The rule, as a moderator is told it:
 
 1. A group stands here if its share of the signatures is at least three times what it was at the same hours of the days
-   before; a network, which has no days before, if at least three quarters of its signatures have in common what others
-   from the same countries have not.
-2. First comes what has the most signatures beyond the ordinary.
+   before.
+2. A network, which has no days before, if it has many more confirmed signatures in an hour than the large ones usually
+   have, in number and in share; or if at least three quarters of its signatures have in common what others from the
+   same countries have not.
+3. Networks, mail domains, names and words come first, then what news can fill: countries, languages and links. Of each,
+   first what has the most signatures beyond the ordinary. What no longer counts comes last.
 
 Shares, because in an hour when everybody signs every group grows, and none of them more than the others. That a growth
 is no chance is the log-likelihood ratio of two proportions (T. Dunning, Accurate methods for the statistics of surprise
@@ -13,12 +16,18 @@ and coincidence, Computational Linguistics 19, 1993), which holds for rare event
 large is the lift, with a minimum support. That people behind one address have a mix of mailboxes and hours, and fakes
 are alike, is how large networks tell them apart (A. Beutel and others, CopyCatch, WWW 2013; Q. Cao and others,
 Uncovering large groups of active malicious accounts, CCS 2014). Being alike is measured as total variation distance.
+
+How large a network may be in an hour, the others tell: a digest stands for a network on one day alone, so it has no
+past of its own. In number it is compared with all networks and hours of the 30 days, so that a campus or a telephone
+company is as large as ever; in share with the largest network of its countries on other days, so that an hour in which
+everybody of a country signs is none in which its telephone company stands out.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from math import log
 from typing import Any
 
@@ -27,7 +36,19 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from petition.models.signature import this_hour
 from petition.moderation import anomaly_groups
-from petition.moderation.anomaly_groups import FEATURES, SUPPORT, Cell, Group, Observed, together
+from petition.moderation.anomaly_groups import (
+    FEATURES,
+    NARROW,
+    SUPPORT,
+    WIDE,
+    Cell,
+    FullHour,
+    Group,
+    Largest,
+    Network,
+    Observed,
+    together,
+)
 from petition.postgres.timeouts import read_within
 
 # How many times its ordinary share a group must have.
@@ -38,6 +59,16 @@ SURPRISE = 40
 ORDINARY = 1_000
 # The share of a network that must be alike.
 ALIKE = 0.75
+# In how many signatures one network may be larger in an hour than is usual; and how many times larger, in number and in
+# share, one has to be to stand out. The share is that of the largest network of a country, so it need not be far above.
+RARE = 1_000
+NUMBER_LIFT = 2
+SHARE_LIFT = 1.5
+# The same in number, for one that has nothing but its hour in common.
+HOUR_LIFT = 1.5
+# Which part of a wide group a narrow one has to make up to explain it, and of how much all of them together do.
+EXPLAINS = 0.1
+EXPLAINED = 0.7
 # So many signatures of a country weigh as much as those of all the world, when its mix is estimated.
 WORLD_WEIGHT = 100
 LIMIT_SECONDS = 30
@@ -89,9 +120,11 @@ SPANS = {
 
 @dataclass(frozen=True)
 class Anomaly:
-    """A group that stands out: `expected` of it would be ordinary. Of a network, `share` is alike, in `alike`.
+    """A group that stands out: `expected` of it would be ordinary. Of a network, `share` is alike, in `alike`; or it
+    has `peak` in an hour, in which all together have `everybody`, and the large ones usually `usual`.
 
-    Of any other, its signatures were made in `hours` hours between `since` and `until`.
+    Of any other, its signatures were made in `hours` hours between `since` and `until`. `explained` says which narrow
+    groups a wide one consists of, and how many of each.
     """
 
     kind: str
@@ -103,10 +136,26 @@ class Anomaly:
     hours: int = 0
     share: float = 0
     alike: tuple[str, ...] = ()
+    peak: int = 0
+    usual: int = 0
+    everybody: int = 0
+    explained: tuple[tuple["Anomaly", int], ...] = ()
 
     @property
     def surplus(self) -> float:
         return self.cell.count - self.expected
+
+    @property
+    def is_wide(self) -> bool:
+        return self.kind in WIDE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether fewer than a group of it count or are held any more, so that nothing is left to decide."""
+        if self.cell.confirmed >= SUPPORT and self.cell.counted + self.cell.held < SUPPORT:
+            return True
+        settled = sum(count for narrow, count in self.explained if narrow.is_over)
+        return settled >= EXPLAINED * self.surplus
 
 
 @dataclass
@@ -118,15 +167,16 @@ class Found:
 
 
 def find(span: Span) -> Found:
-    """The anomalies of this time, first what has most beyond the ordinary.
+    """The anomalies of this time: first what is not over, narrow groups before wide ones, and of these what has most
+    beyond the ordinary.
 
     Reads every signature of the time and of that before it, once. Raises TimeLimitError after 30 seconds.
     """
     with read_within(LIMIT_SECONDS):
         observed = anomaly_groups.read(span.since(), span.horizon(), span.slice_seconds)
+        found = explain([*grown_groups(observed, span), *networks(observed)])
     everybody = observed.everybody
-    found = [*grown_groups(observed, span), *uniform_networks(observed)]
-    found.sort(key=lambda anomaly: (-anomaly.surplus, anomaly.kind, anomaly.value))
+    found.sort(key=lambda anomaly: (anomaly.is_over, anomaly.is_wide, -anomaly.surplus, anomaly.kind, anomaly.value))
     compares = not span.before or bool(everybody.before.count) or len(everybody.slices) > 1
     return Found(everybody.new.count, found, compares)
 
@@ -134,6 +184,12 @@ def find(span: Span) -> Found:
 def reason(anomaly: Anomaly) -> str:
     """The sentence that tells a moderator why this stands in the list."""
     count = anomaly.cell.count
+    if anomaly.peak:
+        return ngettext(
+            "One network: %(count)d confirmed in an hour, of %(everybody)d; the largest usually have %(usual)d.",
+            "One network: %(count)d confirmed in an hour, of %(everybody)d; the largest usually have %(usual)d.",
+            anomaly.peak,
+        ) % {"count": anomaly.peak, "everybody": anomaly.everybody, "usual": anomaly.usual}
     if anomaly.kind == "network":
         text = ngettext(
             "%(percent)d%% of %(count)d signature share what others from the same countries do not: %(features)s.",
@@ -175,7 +231,10 @@ def grown_groups(observed: Observed, span: Span) -> Iterator[Anomaly]:
             if group.new.count < SUPPORT:
                 continue
             cell, expected, slices = growth(group, everybody)
-            if cell.count:
+            if cell.count and kind == "domain":
+                # Where its country signs more than ever, so do those who have their mailboxes at its providers.
+                expected = max(expected, of_countries(value, slices, observed))
+            if cell.count >= max(LIFT * expected, 1):
                 start, end = moment(slices[0] * span.slice_seconds), moment((slices[-1] + 1) * span.slice_seconds)
                 hours = len(slices) * span.slice_seconds // SECONDS_PER_HOUR
                 yield Anomaly(kind, value, cell, expected, start, end, hours)
@@ -197,6 +256,30 @@ def growth(group: Group, everybody: Group) -> tuple[Cell, float, Sequence[int]]:
     return found, usual, list(grown)
 
 
+def of_countries(domain: str, slices: Sequence[int], observed: Observed) -> float:
+    """How many mailboxes of this domain would be ordinary in these slices, as their signatures are of which country."""
+    rows = anomaly_groups.mailboxes_of_countries(domain)
+    everybody, countries = observed.everybody, observed.groups["country"]
+    has_before = bool(everybody.before.count)
+    before, elsewhere = Counter[str](), Counter[str]()
+    for is_new, at, country, count in rows:
+        if not is_new if has_before else at not in slices:
+            before[country] += count
+    all_before = everybody.before.count if has_before else everybody.new.count
+    for country, group in countries.items():
+        other = (cell.count for at, cell in group.slices.items() if at not in slices)
+        elsewhere[country] = group.before.count if has_before else sum(other)
+    if not has_before:
+        all_before -= sum(everybody.slices[at].count for at in slices if at in everybody.slices)
+    world = before.total() / all_before if all_before else 0
+    return sum(
+        group.slices[at].count * estimated(before[country], elsewhere[country], world)
+        for country, group in countries.items()
+        for at in slices
+        if at in group.slices
+    )
+
+
 def compared_with(group: Group, everybody: Group, at: int) -> tuple[int, int]:
     """How many of a group, and of all, signed at the same hours of the days before; if few did, at any other time."""
     hour = at % HOURS_PER_DAY
@@ -216,10 +299,10 @@ def expected_of(count: int, of: int, ordinary_count: int, ordinary_of: int) -> f
     return expected
 
 
-def surprise(count: int, of: int, ordinary_count: int, ordinary_of: int) -> float:
+def surprise(count: float, of: float, ordinary_count: float, ordinary_of: float) -> float:
     """Dunning's log-likelihood ratio of two proportions: how far chance is from explaining that they differ."""
 
-    def likelihood(hits: int, trials: int, p: float) -> float:
+    def likelihood(hits: float, trials: float, p: float) -> float:
         misses = trials - hits
         return (hits * log(p) if hits else 0) + (misses * log(1 - p) if misses else 0)
 
@@ -230,6 +313,92 @@ def surprise(count: int, of: int, ordinary_count: int, ordinary_of: int) -> floa
         - likelihood(count, of, both)
         - likelihood(ordinary_count, ordinary_of, both)
     )
+
+
+def networks(observed: Observed) -> Iterator[Anomaly]:
+    """Networks that stand out by their size in an hour or by being alike; by what has more beyond the ordinary."""
+    both = [*large_networks(observed), *uniform_networks(observed)]
+    both.sort(key=lambda anomaly: (anomaly.value, -anomaly.surplus))
+    for _value, same in groupby(both, key=lambda anomaly: anomaly.value):
+        yield next(same)
+
+
+def large_networks(observed: Observed) -> Iterator[Anomaly]:
+    """Networks that have many more confirmed signatures in some hours than the large ones usually have."""
+    of_network: dict[str, dict[int, FullHour]] = {}
+    for (value, hour), full in observed.full_hours.items():
+        of_network.setdefault(value, {})[hour] = full
+    for value, hours in of_network.items():
+        usual = usual_size(observed, [full.cell.counted for full in hours.values()])
+        expected = {
+            hour: ordinary
+            for hour, full in sorted(hours.items())
+            if full.cell.count >= NUMBER_LIFT * usual
+            and (ordinary := expected_of_network(full, hour, observed)) is not None
+        }
+        if expected:
+            peak = max(expected, key=lambda hour: (hours[hour].cell.count, hour))
+            yield Anomaly(
+                "network",
+                value,
+                together(hours[hour].cell for hour in expected),
+                sum(expected.values()),
+                moment(min(expected) * SECONDS_PER_HOUR),
+                moment((max(expected) + 1) * SECONDS_PER_HOUR),
+                hours=len(expected),
+                peak=hours[peak].cell.count,
+                usual=usual,
+                everybody=observed.confirmed[peak].total(),
+            )
+
+
+def usual_size(observed: Observed, own: list[int]) -> int:
+    """The size of a network in an hour that one of RARE signatures is above; of what counts, without its own."""
+    sizes = observed.sizes - Counter(own)
+    above = (observed.everybody.new.counted + observed.everybody.before.counted) // RARE
+    for size in sorted(sizes, reverse=True):
+        above -= sizes[size]
+        if above < 0:
+            return size
+    return 0
+
+
+def expected_of_network(full: FullHour, hour: int, observed: Observed) -> float | None:
+    """How many of these the largest network would have, by its countries' signatures in this hour from elsewhere.
+
+    None, if that is not many fewer than there are. Each country weighs as much as it has in the network, so that a few
+    from a large one explain nothing.
+    """
+    day, count = hour // HOURS_PER_DAY, full.cell.count
+    world_share, world_of = largest_share(observed.largest[None], day)
+    if not world_of:
+        return None
+    share = others = of = 0.0
+    for country, number in full.countries.items():
+        own_share, own_of = largest_share(observed.largest[country], day)
+        part = number / count
+        share += part * estimated(own_share * own_of, own_of, world_share)
+        others += part * (observed.confirmed[hour][country] - number)
+        of += part * (own_of + WORLD_WEIGHT)
+    expected = others * share / (1 - share) if share < 1 else float(count)
+    if count < SHARE_LIFT * expected or surprise(count, count + others, share * of, of) < SURPRISE:
+        return None
+    return expected
+
+
+def largest_share(days: list[Largest], but: int) -> tuple[float, int]:
+    """The share that the largest network has of a country on most days but this, and of how many that is known.
+
+    The median by signatures, so that the fakes of a day do not make those of the next one usual.
+    """
+    others = sorted((day.count / day.of, day.of) for day in days if day.day != but)
+    of = sum(number for _share, number in others)
+    passed = 0
+    for share, number in others:
+        passed += number
+        if 2 * passed >= of:
+            return share, of
+    return 0, 0
 
 
 def uniform_networks(observed: Observed) -> Iterator[Anomaly]:
@@ -246,12 +415,19 @@ def uniform_networks(observed: Observed) -> Iterator[Anomaly]:
             others = elsewhere(observed.groups[kind], mixes[kind], everybody, count)
             shares[kind] = most_beyond(mixes[kind], count, others)
         alike = tuple(feature for feature in FEATURES if shares[feature] >= ALIKE)
-        if alike:
+        if alike and not (alike == ("hour",) and is_usual_hour(network, observed)):
             share, hours = max(shares.values()), mixes["hour"]
             # None, if it is spread so thinly over many days that no two signatures are of one hour.
             first, last = min(hours, default=0), max(hours, default=0)
             start, end = moment(first * SECONDS_PER_HOUR), moment((last + 1) * SECONDS_PER_HOUR)
             yield Anomaly("network", value, network.cell, count * (1 - share), start, end, share=share, alike=alike)
+
+
+def is_usual_hour(network: Network, observed: Observed) -> bool:
+    """Whether this is no more in its largest hour than networks usually have: a lecture hall has one hour a day."""
+    cell = network.cell
+    peak = max(network.mixes["hour"].values(), default=0) * cell.confirmed / cell.count
+    return peak < HOUR_LIFT * usual_size(observed, [round(peak)])
 
 
 def elsewhere(groups: dict[str, Group], own: Counter[str], everybody: int, owned: int) -> Share:
@@ -325,3 +501,19 @@ def estimated(number: float, of: float, world: float) -> float:
 
 def moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def explain(found: list[Anomaly]) -> list[Anomaly]:
+    """The same anomalies; a wide one says which narrow ones are a part of it, in the transaction that has read them."""
+    narrow = {kind: [anomaly.value for anomaly in found if anomaly.kind == kind] for kind in NARROW}
+    wide = [(anomaly.kind, anomaly.value) for anomaly in found if anomaly.is_wide]
+    if not wide or not any(narrow.values()):
+        return found
+    shared = anomaly_groups.shared(narrow, wide)
+    explained = []
+    for anomaly in found:
+        parts = [(other, shared[anomaly.kind, anomaly.value, other.kind, other.value]) for other in found]
+        parts = [(other, count) for other, count in parts if count >= max(SUPPORT, EXPLAINS * anomaly.surplus)]
+        parts.sort(key=lambda part: -part[1])
+        explained.append(replace(anomaly, explained=tuple(parts)))
+    return explained

@@ -1,6 +1,7 @@
 """Groups of signatures that have something in common, counted in PostgreSQL. `anomalies` says which of them stand out.
 
-The signatures of the time and of that before it are read once, into a temporary table; three queries count them in it.
+The signatures of the time and of that before it are read once, into a temporary table; queries count them in it.
+Networks with several confirmed signatures on a day, by the hour, have a second, small one.
 """
 
 from collections import Counter, defaultdict
@@ -18,11 +19,17 @@ from petition.moderation.similar import KEYS, NAME, SHAPE, WORDS
 SUPPORT = 20
 # A network with fewer signatures than this is not looked at.
 CROWD = 30
+# Nor is an hour in which it has fewer confirmed than this. What size is usual is read from those with SEVERAL on a day.
+FULL_HOUR = 50
+SEVERAL = 10
 WORK_MEM = "64MB"
 
 # In what a group can stand out, beside networks, and in what the signatures of a network can be alike.
 KINDS = [kind for kind in KEYS if kind != "network"]
 FEATURES = ["hour", "domain", "name", "shape", "words"]
+# Groups that somebody has made up, and groups that news can fill.
+NARROW = ("network", "domain", "name", "shape", "words")
+WIDE = ("country", "language", "source")
 
 # For these queries alone: they are large, and there is no time to compile them.
 PREPARE = f"SET LOCAL work_mem = '{WORK_MEM}'; SET LOCAL jit = off"
@@ -37,7 +44,7 @@ READ = f"""
         substr(network_digest, 1, 8) AS network, substr(domain_digest, 1, 8) AS domain,
         country, nullif(petition_signature.language, '') AS language, {KEYS["source"]} AS source,
         hashtextextended({NAME}, 0) AS name, {SHAPE} AS shape, hashtextextended({WORDS}, 0) AS words,
-        confirmed_at IS NOT NULL AS confirmed, held_at IS NOT NULL AS held,
+        confirmed_at IS NOT NULL AS confirmed, held_at IS NOT NULL AND invalidated_at IS NULL AS held,
         confirmed_at IS NOT NULL AND held_at IS NULL AND invalidated_at IS NULL AS counted
     FROM petition_signature LEFT JOIN petition_shownwords ON signature_id = id
     WHERE created_at >= %(horizon)s AND (domain_digest IS NOT NULL OR network_digest IS NOT NULL)
@@ -86,6 +93,61 @@ NETWORKS = f"""
     WHERE is_new
     GROUP BY network, GROUPING SETS ((), (country), {", ".join(f"({feature})" for feature in FEATURES)})
     HAVING count(*) >= 2
+"""
+
+# A digest stands for a network on one day alone: on another day it is another one.
+CROWDS = f"""
+    CREATE TEMPORARY TABLE anomaly_crowds AS
+    SELECT network, hour, country, is_new, count(*) AS confirmed, count(*) FILTER (WHERE held) AS held,
+        count(*) FILTER (WHERE counted) AS counted, max(id) AS example
+    FROM anomaly_signatures JOIN (
+        SELECT network, hour / 24 AS day FROM anomaly_signatures
+        WHERE confirmed AND network IS NOT NULL GROUP BY network, hour / 24 HAVING count(*) >= {SEVERAL}
+    ) AS several USING (network)
+    WHERE confirmed AND hour / 24 = day
+    GROUP BY network, hour, country, is_new
+"""
+SIZES = """
+    SELECT size, count(*)
+    FROM (SELECT sum(counted)::int AS size FROM anomaly_crowds GROUP BY network, hour) AS sizes
+    GROUP BY size
+"""
+FULL_HOURS = f"""
+    SELECT network::text, hour, country, confirmed, confirmed, held, counted, example
+    FROM anomaly_crowds JOIN (
+        SELECT network, hour FROM anomaly_crowds
+        WHERE is_new GROUP BY network, hour HAVING sum(confirmed) >= {FULL_HOUR}
+    ) AS full_hours USING (network, hour)
+"""
+# The largest network of a country on each day, of those that count; without a country, of all the world.
+LARGEST = """
+    WITH networks AS (
+        SELECT network, hour / 24 AS day, country, sum(counted) AS counted
+        FROM anomaly_crowds GROUP BY GROUPING SETS ((network, hour / 24, country), (network, hour / 24))
+    ), largest AS (
+        SELECT country, day, max(counted) AS counted FROM networks GROUP BY country, day
+    ), everybody AS (
+        SELECT country, hour / 24 AS day, count(*) AS counted
+        FROM anomaly_signatures WHERE counted GROUP BY GROUPING SETS ((hour / 24, country), (hour / 24))
+    )
+    SELECT everybody.country, everybody.day, coalesce(largest.counted, 0)::int, everybody.counted
+    FROM everybody LEFT JOIN largest
+        ON largest.day = everybody.day AND largest.country IS NOT DISTINCT FROM everybody.country
+"""
+CONFIRMED = """
+    SELECT hour, country, count(*) FROM anomaly_signatures WHERE confirmed AND hour = ANY(%s) GROUP BY hour, country
+"""
+# Of the signatures of these narrow groups, how many each has in each wide one.
+SHARED = """
+    SELECT network::text, domain::text, name::text, shape, words::text, country, language, source, count(*)
+    FROM anomaly_signatures
+    WHERE is_new AND (network = ANY(%s::bytea[]) OR domain = ANY(%s::bytea[]) OR name = ANY(%s::bigint[])
+        OR shape = ANY(%s::text[]) OR words = ANY(%s::bigint[]))
+    GROUP BY network, domain, name, shape, words, country, language, source
+"""
+MAILBOXES_OF_COUNTRIES = """
+    SELECT is_new, slice, country, count(*) FROM anomaly_signatures WHERE domain = %s::bytea
+    GROUP BY is_new, slice, country
 """
 
 
@@ -144,6 +206,23 @@ class Network:
 
 
 @dataclass
+class FullHour:
+    """The confirmed signatures of a network in an hour, and of which countries they are."""
+
+    cell: Cell = Cell()
+    countries: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The largest network of a country on a day: how many signatures it had, of how many that counted."""
+
+    day: int
+    count: int
+    of: int
+
+
+@dataclass
 class Observed:
     """All that is counted. `hours` and `domains` are those of a country; None is all the world."""
 
@@ -153,6 +232,12 @@ class Observed:
     hours: dict[str | None, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     domains: dict[str | None, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     networks: dict[str, Network] = field(default_factory=lambda: defaultdict(Network))
+    # Of networks and hours, how many have so many signatures that count; and those that have many confirmed ones.
+    sizes: Counter[int] = field(default_factory=Counter)
+    full_hours: dict[tuple[str, int], FullHour] = field(default_factory=lambda: defaultdict(FullHour))
+    # The largest networks of a country, None is all the world; and the confirmed signatures of full hours by country.
+    largest: dict[str | None, list[Largest]] = field(default_factory=lambda: defaultdict(list))
+    confirmed: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 def read(since: datetime, horizon: datetime, slice_seconds: int) -> Observed:
@@ -168,6 +253,7 @@ def read(since: datetime, horizon: datetime, slice_seconds: int) -> Observed:
         read_groups(cursor, observed)
         read_everybody(cursor, observed)
         read_networks(cursor, observed)
+        read_full_hours(cursor, observed)
     return observed
 
 
@@ -199,3 +285,49 @@ def read_networks(cursor: Any, observed: Observed) -> None:
             network.cell = Cell(*numbers)
         elif value is not None:
             network.mixes[feature][int(value) if feature == "hour" else value] = numbers[0]
+
+
+def read_full_hours(cursor: Any, observed: Observed) -> None:
+    """The sizes of networks in an hour. What is usual for a country is read only if some hour has many of one."""
+    cursor.execute(CROWDS)
+    cursor.execute(FULL_HOURS)
+    for digest, hour, country, *numbers in cursor.fetchall():
+        full = observed.full_hours[digest, hour]
+        full.cell += Cell(*numbers)
+        full.countries[country] += numbers[0]
+    cursor.execute(SIZES)
+    observed.sizes.update(dict(cursor.fetchall()))
+    if not observed.full_hours:
+        return
+    cursor.execute(LARGEST)
+    for country, day, count, of in cursor.fetchall():
+        observed.largest[country].append(Largest(day, count, of))
+    cursor.execute(CONFIRMED, [sorted({hour for _digest, hour in observed.full_hours})])
+    for hour, country, count in cursor.fetchall():
+        observed.confirmed[hour][country] = count
+
+
+def mailboxes_of_countries(domain: str) -> list[tuple[bool, int, str, int]]:
+    """How many of a mail domain there are in each slice and country, in the transaction that has `read` them."""
+    with connection.cursor() as cursor:
+        cursor.execute(MAILBOXES_OF_COUNTRIES, [domain])
+        return cursor.fetchall()
+
+
+def shared(narrow: dict[str, list[str]], wide: list[tuple[str, str]]) -> Counter[tuple[str, str, str, str]]:
+    """How many signatures of these narrow groups are in these wide ones: by kind and value of both.
+
+    In the transaction that has `read` them.
+    """
+    found: Counter[tuple[str, str, str, str]] = Counter()
+    with connection.cursor() as cursor:
+        cursor.execute(SHARED, [narrow.get(kind, []) for kind in NARROW])
+        for *values, count in cursor.fetchall():
+            row = dict(zip((*NARROW, *WIDE), values, strict=True))
+            for kind, value in wide:
+                if row[kind] != value:
+                    continue
+                for other in NARROW:
+                    if row[other] in narrow.get(other, []):
+                        found[kind, value, other, row[other]] += count
+    return found
