@@ -13,6 +13,7 @@ from django.utils import timezone
 from petition.counts import tally
 from petition.models import (
     AddressMark,
+    AnomalyMark,
     DailySalt,
     InvalidationCampaign,
     KeyFingerprint,
@@ -21,6 +22,7 @@ from petition.models import (
     OutboxKey,
     OutgoingMail,
     Petition,
+    ProposedListing,
     SeenDomain,
     ShownWords,
     Signature,
@@ -109,6 +111,8 @@ def _forget_what_petitions_share() -> dict[str, int]:
         KeyFingerprint.objects.all().delete()
         return {
             "address marks": AddressMark.objects.all().delete()[0],
+            "marks of anomalies": AnomalyMark.objects.all().delete()[0],
+            "proposals for the lists": ProposedListing.objects.all().delete()[0],
             "known mail domains": SeenDomain.objects.all().delete()[0],
             "questions for a signature": Lookup.objects.all().delete()[0],
             "withdrawals on their way to the list": Withdrawn.objects.all().delete()[0],

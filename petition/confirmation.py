@@ -88,6 +88,8 @@ def _reason_to_hold(signature: Signature) -> str:
     # A link that was pressed leads to a confirmed signature, whose network may be forgotten, or another's.
     if signature.network_digest is None or not signature.is_pending:
         return ""
+    if live_settings.is_of_held_network(signature):
+        return HeldReason.BLOCKED_NETWORK
     busy = rate_limits.over("confirmed", bytes(signature.network_digest).hex(), live_settings.rate("HOLD_PER_NETWORK"))
     return HeldReason.BUSY_NETWORK if busy is not None else ""
 

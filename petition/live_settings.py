@@ -2,13 +2,14 @@
 
 import time
 from dataclasses import dataclass
+from datetime import date
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from django.conf import settings
 from django.utils.translation import get_language
 
 from petition import identity
-from petition.models import HeldReason, ListedDomain, ListedNetwork, Switches, Verdict
+from petition.models import HeldReason, ListedDomain, ListedNetwork, ProposedListing, Signature, Switches, Verdict
 from petition.postgres import replica
 
 SECONDS = 2
@@ -25,6 +26,7 @@ class State:
     banners: dict[str, str]
     networks: dict[IPv4Network | IPv6Network, Verdict]
     domains: dict[str, Verdict]
+    held_networks: frozenset[tuple[date, bytes]]
 
 
 _state: tuple[float, State] | None = None
@@ -58,6 +60,7 @@ def _read() -> State:
         banners={text.language_code: text.banner for text in switches.translations.all()} if switches else {},
         networks={ip_network(listed.network): Verdict(listed.verdict) for listed in ListedNetwork.objects.active()},
         domains={_compared(listed.domain): Verdict(listed.verdict) for listed in ListedDomain.objects.active()},
+        held_networks=ProposedListing.objects.held_networks(),
     )
 
 
@@ -103,3 +106,9 @@ def reason_to_hold_network(address: IPv4Address | IPv6Address | None) -> str:
 def reason_to_hold_domain(address: str) -> str:
     """The same for a mailbox; only the worker knows it."""
     return HeldReason.BLOCKED_DOMAIN if verdict_on_domain(identity.domain(address)) == Verdict.BLOCK else ""
+
+
+def is_of_held_network(signature: Signature) -> bool:
+    """Whether it was signed from a network that an administrator holds for the day on which it has this digest."""
+    digest = signature.network_digest
+    return digest is not None and (signature.created_at.date(), bytes(digest)) in state().held_networks

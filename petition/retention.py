@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from petition import clock, withdrawn_list
 from petition.models import (
     AddressMark,
+    AnomalyMark,
     DailySalt,
     InvalidationCampaign,
     Link,
@@ -24,6 +25,7 @@ from petition.models import (
     ListedNetwork,
     Lookup,
     OutgoingMail,
+    ProposedListing,
     Retention,
     ReviewClaim,
     Sample,
@@ -81,6 +83,8 @@ def purge(*, is_agreed: bool = False) -> dict[str, int]:
         "address marks": AddressMark.objects.filter(expires_at__lte=timezone.now()).delete()[0],
         "listed networks": ListedNetwork.objects.ended().delete()[0],
         "listed domains": ListedDomain.objects.ended().delete()[0],
+        "marks of anomalies": AnomalyMark.too_old().delete()[0],
+        "proposals for the lists": ProposedListing.objects.too_old().delete()[0],
         "criteria of campaigns": InvalidationCampaign.objects.older_than_abuse_signals().fade(),
         "daily salts": DailySalt.objects.filter(day__lte=today - timedelta(days=SALT_DAYS)).delete()[0],
         "samples": Sample.objects.too_old().delete()[0],
@@ -118,6 +122,12 @@ def kinds() -> dict[str, tuple[Promise | str, str]]:
         "address marks": (_("Marks of addresses: no mail, or held if it returns"), after(settings.QUIET_DAYS)),
         "listed networks": (_("Listed networks"), gettext("after the day that was chosen")),
         "listed domains": (_("Listed mail domains"), gettext("after the day that was chosen")),
+        "marks of anomalies": (_("Marks on signals of fakes"), after(settings.ABUSE_SIGNAL_DAYS)),
+        "proposals for the lists": (
+            _("Proposals for the lists"),
+            gettext("of a network %(network)s; others %(when)s")
+            % {"network": after(settings.CONFIRMATION_DAYS + 1), "when": after(settings.ABUSE_SIGNAL_DAYS)},
+        ),
         "criteria of campaigns": (_("What campaigns looked for"), after(settings.ABUSE_SIGNAL_DAYS)),
         "daily salts": (_("Salts of networks"), gettext("when their day has ended (UTC)")),
         "samples": (_("How the site was doing in each minute"), after(SAMPLE_DAYS)),

@@ -35,6 +35,11 @@ def likely_domain(domain: str) -> str | None:
     return next(iter(difflib.get_close_matches(domain, COMMON_DOMAINS, n=1, cutoff=LIKENESS)), None)
 
 
+def is_common(domain: str) -> bool:
+    """Whether this is a provider at which very many have their mailboxes."""
+    return domain in COMMON_DOMAINS or _is_national(domain)
+
+
 def _is_national(domain: str) -> bool:
     """Whether it is a common name with the ending of a country: yahoo.com.br, hotmail.co.il, gmx.fr, mail.kz."""
     name, _dot, rest = domain.partition(".")

@@ -1,3 +1,4 @@
+from .anomalies import AnomalyMark, ProposedListing
 from .audit import Action, StaffAction
 from .counts import Counts, CountsToken
 from .domains import SeenDomain
@@ -36,6 +37,7 @@ from .withdrawn import Withdrawn
 __all__ = [
     "Action",
     "AddressMark",
+    "AnomalyMark",
     "Counts",
     "CountsToken",
     "DailySalt",
@@ -58,6 +60,7 @@ __all__ = [
     "OutboxKey",
     "OutgoingMail",
     "Petition",
+    "ProposedListing",
     "PublishedCell",
     "PublishedCount",
     "PublishedHour",

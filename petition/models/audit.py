@@ -51,6 +51,11 @@ class Action(models.TextChoices):
     REHEARSED = "rehearsed", _("signing rehearsed")
     PETITION_ENDED = "petition_ended", _("petition ended for good")
     MAIL_TRIED_AGAIN = "mail_tried_again", _("mail tried again")
+    SIGNAL_SETTLED = "signal_settled", _("signal of fakes marked as settled")
+    SIGNAL_REOPENED = "signal_reopened", _("mark on a signal of fakes taken away")
+    LISTING_PROPOSED = "listing_proposed", _("proposed for the lists")
+    LISTING_CONFIRMED = "listing_confirmed", _("proposal for the lists confirmed")
+    LISTING_REFUSED = "listing_refused", _("proposal for the lists refused")
     LOOKED_UP = "looked_up", _("signatures looked up")
 
 

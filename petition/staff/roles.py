@@ -16,6 +16,8 @@ ROLES = {
         "petition.invalidate_signature",
         "campaign.view_report",
         "petition.view_signals",
+        "petition.settle_signals",
+        "petition.propose_listing",
     },
     "editor": {
         "petition.view_petition",
@@ -66,6 +68,7 @@ ROLES = {
         "petition.add_listeddomain",
         "petition.change_listeddomain",
         "petition.delete_listeddomain",
+        "petition.confirm_listing",
         "petition.view_counts",
         "petition.view_countstoken",
         "petition.add_countstoken",

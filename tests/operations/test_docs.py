@@ -29,6 +29,8 @@ OF_PEOPLE = [
     models.Withdrawn,
     models.AddressMark,
     models.StaffAccount,
+    models.AnomalyMark,
+    models.ProposedListing,
     models.StaffAction,
     models.ListedNetwork,
     models.ListedDomain,

@@ -17,6 +17,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from campaign.models import Figure, Page, Partner, Report, Testimony, Update
 from petition.mail.keys import Keyring
 from petition.models import (
+    AnomalyMark,
     CountsToken,
     HeldSignature,
     InvalidationCampaign,
@@ -26,6 +27,7 @@ from petition.models import (
     Lookup,
     OutgoingMail,
     Petition,
+    ProposedListing,
     Signature,
     Source,
     StaffAccount,
@@ -153,6 +155,21 @@ ROUTES = {
     "petition_retention_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     "petition_sample_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     "petition_signals_changelist": Route(only(MODERATOR, ADMINISTRATOR), only(MODERATOR, ADMINISTRATOR)),
+    **{
+        f"petition_signals_{step}": Route(only(MODERATOR), only(MODERATOR), about, inside=(302, 400, 405))
+        for step, about in (("settle", ""), ("reopen", "mark"), ("propose", ""))
+    },
+    "petition_proposedlisting_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
+    **{
+        f"petition_proposedlisting_{step}": Route(
+            only(ADMINISTRATOR), only(ADMINISTRATOR), "proposal", inside=(302, 405)
+        )
+        for step in ("confirm", "refuse")
+    },
+    **{
+        f"petition_heldsignature_{step}": Route(only(MODERATOR), only(MODERATOR), "held")
+        for step in ("release_network", "hold_network", "release_reason")
+    },
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     "petition_outgoingmail_retry_parked": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), inside=(302, 405)),
     **model(
@@ -265,6 +282,9 @@ STATE = (
     *(User, Petition, Signature, OutgoingMail, Source, Page, Update, Figure, Report, StaffAction, TOTPDevice, Switches),
     InvalidationCampaign,
     Lookup,
+    AnomalyMark,
+    ProposedListing,
+    ListedDomain,
     Testimony,
     Partner,
     LanguageApproval,
@@ -342,6 +362,16 @@ def make_rows(petition):
         "switches": make_switches(),
         "network": ListedNetwork.objects.create(network="192.0.2.0/24", verdict=Verdict.BLOCK),
         "domain": ListedDomain.objects.create(domain="spam.example", verdict=Verdict.BLOCK),
+        "mark": AnomalyMark.objects.create(
+            kind="source",
+            name="radio",
+            since=this_hour(),
+            until=this_hour(),
+            count=500,
+            reason="Radio",
+            username="vera",
+        ),
+        "proposal": ProposedListing.objects.create(name="throwaway.example", count=500, username="vera"),
         "user": User.objects.create_user("somebody", is_staff=True),
     }
 
@@ -518,6 +548,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "petition.ListedDomain",
         "petition.ListedNetwork",
         "petition.Petition",
+        "petition.ProposedListing",
         "petition.Retention",
         "petition.Review",
         "petition.Sample",
