@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -8,7 +9,7 @@ from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise, cached_property
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -20,7 +21,7 @@ from petition.moderation import similar
 from . import languages
 from .base import HourField
 from .bulk_actions import BulkActions
-from .changelist import BEFORE, ByTime, ListByTime, number
+from .changelist import BEFORE, ByTime, ListByTime, Place, number
 
 ANY: list[tuple[str, Any]] = [("", _("any"))]
 STATES: dict[str, Any] = {
@@ -37,6 +38,15 @@ LIKE: dict[str, Any] = {
     "name": _("with the same name as No. %(number)s"),
     "shape": _("with a name written like that of No. %(number)s"),
     "words": _("with the same words as No. %(number)s"),
+}
+
+
+# What others share with a signature, in words.
+SHARE: dict[str, Any] = {
+    "network": _("from the same network on its day"),
+    "domain": _("with the same mail domain"),
+    "name": _("with the same name"),
+    "words": _("with the same words"),
 }
 
 
@@ -146,7 +156,7 @@ class SignatureAdmin(ByTime, BulkActions):
     list_display = ["id", "name", "country", "language", "created_at", "confirmed_at", "state"]
     # A partner's link may have been made for one person.
     exclude = ["email_digest", "domain_digest", "network_digest", "source"]
-    readonly_fields = ["review"]
+    readonly_fields = ["review", "alike"]
     list_select_related = ["shown"]
     actions = ["hold", "invalidate", "restore"]
 
@@ -165,6 +175,13 @@ class SignatureAdmin(ByTime, BulkActions):
             return _("held")
         return _("counted") if signature.is_counted else _("pending")
 
+    @admin.display(description=_("others like it"))
+    def alike(self, signature: Signature) -> SafeString | str:
+        """How many share what it has, as links to them; of fewer than 20 nothing."""
+        shared = similar.how_many_share(signature)
+        lines = [(share_in_words(kind, shared[kind], signature),) for kind in SHARE if kind in shared]
+        return format_html_join("", "<div>{}</div>", lines) or "–"
+
     @admin.display(description=_("name and words"))
     def review(self, signature: Signature) -> SafeString | str:
         """A link to the decision on name and words, which can be changed."""
@@ -173,3 +190,14 @@ class SignatureAdmin(ByTime, BulkActions):
         decision = _("approved") if shown.approved_at else _("not decided")
         url = reverse("admin:petition_review_change", args=[signature.pk])
         return format_html('{} · <a href="{}">{}</a>', decision, url, _("Look at it"))
+
+
+def share_in_words(kind: str, number: int, signature: Signature) -> SafeString:
+    if not number:
+        return format_html("{}: {}", SHARE[kind], _("fewer than 20, perhaps no other"))
+    query: dict[str, Any] = {"by": kind, "of": signature.pk}
+    if kind == "network":
+        # It is nowhere but on its day, from which the list begins.
+        query["before"] = Place(0, signature.created_at.replace(hour=0) + timedelta(days=1))
+    url = reverse("admin:petition_signature_changelist", query=query)
+    return format_html('{}: <a href="{}">{}</a>', SHARE[kind], url, _("%(number)d and more") % {"number": number})

@@ -39,6 +39,8 @@ WRITTEN = ("name", "shape", "words")
 
 # A group of fewer confirmed signatures is about somebody: a household, a domain or a name of one's own.
 SMALLEST = 20
+# Nobody needs to know of how many more.
+LARGE = 1_000
 
 NEWEST_OF_DOMAIN = """
     SELECT newest.id
@@ -48,6 +50,17 @@ NEWEST_OF_DOMAIN = """
         LIMIT 1
     ) AS newest
     ORDER BY hour DESC LIMIT 1
+"""
+SHARE_DOMAIN = """
+    SELECT count(*) FROM (
+        SELECT FROM generate_series(%(since)s, %(until)s, interval '1 hour') AS hour,
+        LATERAL (
+            SELECT FROM petition_signature
+            WHERE created_at = hour AND domain_digest = %(digest)s AND confirmed_at IS NOT NULL
+            LIMIT %(large)s
+        ) AS of_hour
+        LIMIT %(large)s
+    ) AS shared
 """
 
 
@@ -60,6 +73,11 @@ def like(rows: SignatureQuerySet, kind: str, number: int) -> SignatureQuerySet:
     value = holders.filter(pk=number).values_list(key(kind), flat=True).first()
     if value is None:
         return rows.none()
+    if kind == "network":
+        # It has this digest on its day alone; on another one that is another network.
+        for signed_at in Signature.objects.filter(pk=number).values_list("created_at", flat=True):
+            day = signed_at.replace(hour=0)
+            rows = rows.filter(created_at__gte=day, created_at__lt=day + timedelta(days=1))
     same = Exact(key(kind), Value(value, key(kind).output_field))
     return rows.filter(pk__in=ShownWords.objects.filter(same).values("pk")) if kind in WRITTEN else rows.filter(same)
 
@@ -79,6 +97,28 @@ def is_of_crowd(kind: str, number: int) -> bool:
         # Older ones have forgotten it; the index goes by the time.
         alike = alike.filter(created_at__gte=this_hour() - timedelta(days=settings.ABUSE_SIGNAL_DAYS))
     return is_crowd(alike)
+
+
+def how_many_share(signature: Signature) -> dict[str, int]:
+    """How many confirmed signatures have the network, mail domain, name and words of this one, itself included.
+
+    Tens, rounded down: a moderator who knows one of them may watch. 0 stands for fewer than a group, LARGE for so many
+    or more; what it does not have is left out.
+    """
+    found: dict[str, int] = {}
+    if signature.network_digest is not None:
+        found["network"] = like(Signature.objects.all(), "network", signature.pk).confirmed().order_by()[:LARGE].count()
+    if signature.domain_digest is not None:
+        since, digest = this_hour() - timedelta(days=settings.ABUSE_SIGNAL_DAYS), bytes(signature.domain_digest)
+        with connection.cursor() as cursor:
+            cursor.execute(SHARE_DOMAIN, {"since": since, "until": this_hour(), "digest": digest, "large": LARGE})
+            found["domain"] = cursor.fetchone()[0]
+    if words := signature.shown_words:
+        for kind in ("name", "words"):
+            if getattr(words, kind).strip():
+                # Only confirmed signatures show any.
+                found[kind] = with_text(kind, getattr(words, kind)).order_by()[:LARGE].count()
+    return {kind: count // 10 * 10 if count >= SMALLEST else 0 for kind, count in found.items()}
 
 
 def is_crowd_of_cell(**cell: Any) -> bool:
@@ -114,8 +154,13 @@ def find_domain(name: str) -> int | None:
 
 def find_text(kind: str, text: str) -> int | None:
     """The number of a newest signature with this name or these words, if its signer wants them shown."""
-    wanted = Exact(key(kind), Func(Trim(Value(text)), function="lower", output_field=TextField()))
-    return ShownWords.objects.filter(wanted).order_by("-asked_at", "-pk").values_list("pk", flat=True).first()
+    return with_text(kind, text).order_by("-asked_at", "-pk").values_list("pk", flat=True).first()
+
+
+def with_text(kind: str, text: str) -> QuerySet[ShownWords]:
+    """Those who want this name or these words shown; spaces around them and capitals do not matter."""
+    wanted = Func(Trim(Value(text)), function="lower", output_field=TextField())
+    return ShownWords.objects.filter(Exact(key(kind), wanted))
 
 
 def handle(kind: str, value: str) -> str:
