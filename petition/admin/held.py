@@ -140,7 +140,7 @@ class HeldSignatureAdmin(BulkActions):
 def described(group: HeldGroup) -> Shown:
     if group.network is None or group.signed_at is None:
         reason = dict(HeldReason.choices).get(group.reason, group.reason)
-        return Shown(group, str(reason), "", held_url(group))
+        return Shown(group, str(reason) or "–", "", held_url(group))
     hour = group.signed_at
     times = {"since": written(hour), "until": written(hour + timedelta(hours=1))}
     campaign = {"signed_since": times["since"], "signed_until": times["until"], "network_like": group.example}

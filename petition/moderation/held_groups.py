@@ -15,7 +15,7 @@ from petition.models import Signature
 from petition.models.signature import SignatureQuerySet
 from petition.moderation import similar
 
-# The groups of a page, the longest held first: each is looked at with all signatures of its hour.
+# The groups of a page, networks before others and the longest held first: each is looked at with all signatures of its hour.
 SHOWN = 25
 
 # All that wait are read, by the index signatures_held.
@@ -32,9 +32,11 @@ GROUPS = """
         FROM waiting LEFT JOIN networks USING (network_digest, created_at)
         WHERE networks.held IS NULL GROUP BY held_reason, waiting.held_at
     )
-    SELECT network_digest, created_at, '' AS held_reason, held_at, held, example FROM networks
-    UNION ALL SELECT NULL, NULL, held_reason, held_at, held, example FROM others
-    ORDER BY held_at, example LIMIT %(limit)s
+    SELECT * FROM (
+        SELECT network_digest, created_at, '' AS held_reason, held_at, held, example FROM networks
+        UNION ALL SELECT NULL, NULL, held_reason, held_at, held, example FROM others
+    ) AS groups
+    ORDER BY network_digest IS NULL, held_at, example LIMIT %(limit)s
 """
 # How often a network occurs among those that wait, of one hour.
 NETWORKS = """
@@ -93,7 +95,7 @@ def short_name(network: bytes) -> str:
 
 
 def find() -> tuple[list[HeldGroup], bool]:
-    """The groups that wait, the longest held first, and whether there are more."""
+    """The groups that wait, networks before others and the longest held first, and whether there are more."""
     with connection.cursor() as cursor:
         cursor.execute(GROUPS, {"smallest": similar.SMALLEST, "limit": SHOWN + 1})
         rows = cursor.fetchall()

@@ -104,7 +104,7 @@ def test_show_leads_to_the_signatures_of_the_network_and_hour(moderator, signed)
     signed(SCHOOL, 20, ago=1)
     small = signed(HOUSEHOLD, 2, held=2, ago=3)
 
-    reason, network = moderator.get(HELD).context["groups"]
+    network, reason = moderator.get(HELD).context["groups"]
 
     listed = moderator.get(network.url).context["cl"].result_list
     assert {row.pk for row in listed} == {row.pk for row in rows}
