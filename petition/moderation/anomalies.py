@@ -355,7 +355,7 @@ def large_networks(observed: Observed) -> Iterator[Anomaly]:
 def usual_size(observed: Observed, own: list[int]) -> int:
     """The size of a network in an hour that one of RARE signatures is above; of what counts, without its own."""
     sizes = observed.sizes - Counter(own)
-    above = (observed.everybody.new.counted + observed.everybody.before.counted) // RARE
+    above = observed.everybody.count // RARE
     for size in sorted(sizes, reverse=True):
         above -= sizes[size]
         if above < 0:

@@ -19,9 +19,9 @@ from petition.moderation.similar import KEYS, NAME, SHAPE, WORDS
 SUPPORT = 20
 # A network with fewer signatures than this is not looked at.
 CROWD = 30
-# Nor is an hour in which it has fewer confirmed than this. What size is usual is read from those with SEVERAL on a day.
+# Nor is an hour in which it has fewer confirmed than this. What is usual is read from those with SEVERAL in a quarter.
 FULL_HOUR = 50
-SEVERAL = 10
+SEVERAL = 3
 WORK_MEM = "64MB"
 
 # In what a group can stand out, beside networks, and in what the signatures of a network can be alike.
@@ -62,7 +62,8 @@ def about(*columns: str) -> str:
 
 def frequent(column: str, least: int) -> str:
     """The values of this column that so many new signatures share."""
-    return f"SELECT {column} FROM anomaly_signatures WHERE is_new GROUP BY {column} HAVING count(*) >= {least}"
+    rows = f"FROM anomaly_signatures WHERE is_new AND {column} IS NOT NULL"
+    return f"SELECT {column} {rows} GROUP BY {column} HAVING count(*) >= {least}"
 
 
 # What a few share is in no group, and would be most of all groups.
@@ -80,12 +81,14 @@ GROUPS = f"""
     GROUP BY is_new, slice, GROUPING SETS ((), {", ".join(f"({kind})" for kind in KINDS)})
     HAVING count(*) >= 3
 """
-EVERYBODY = f"""
-    SELECT {about("hour", "domain")}, country, count(*)
-    FROM anomaly_signatures
-    WHERE is_new
-    GROUP BY GROUPING SETS ((hour), (hour, country), (country), (country, domain), (domain))
-    HAVING count(*) >= 3
+HOURS = """
+    SELECT hour, country, count(*), count(*) FILTER (WHERE confirmed), count(*) FILTER (WHERE counted)
+    FROM anomaly_signatures WHERE is_new = %s GROUP BY hour, country
+"""
+DOMAINS = """
+    SELECT country, domain::text, count(*)
+    FROM anomaly_signatures WHERE is_new AND domain IS NOT NULL
+    GROUP BY GROUPING SETS ((country, domain), (domain)) HAVING count(*) >= 3
 """
 NETWORKS = f"""
     SELECT network::text, {about("country", *FEATURES)}, {CELL}
@@ -95,14 +98,18 @@ NETWORKS = f"""
     HAVING count(*) >= 2
 """
 
-# A digest stands for a network on one day alone: on another day it is another one.
+# A digest stands for a network on one day alone: on another day it is another one. Which ones are large enough to say
+# what is usual, a quarter of the rows tells, whose numbers are random; those that are looked at are all there.
 CROWDS = f"""
     CREATE TEMPORARY TABLE anomaly_crowds AS
     SELECT network, hour, country, is_new, count(*) AS confirmed, count(*) FILTER (WHERE held) AS held,
         count(*) FILTER (WHERE counted) AS counted, max(id) AS example
     FROM anomaly_signatures JOIN (
         SELECT network, hour / 24 AS day FROM anomaly_signatures
-        WHERE confirmed AND network IS NOT NULL GROUP BY network, hour / 24 HAVING count(*) >= {SEVERAL}
+        WHERE confirmed AND network IS NOT NULL AND id %% 4 = 0
+        GROUP BY network, hour / 24 HAVING count(*) >= {SEVERAL}
+        UNION
+        SELECT network, hour / 24 FROM anomaly_signatures WHERE is_new AND network = ANY(%s::bytea[])
     ) AS several USING (network)
     WHERE confirmed AND hour / 24 = day
     GROUP BY network, hour, country, is_new
@@ -121,21 +128,11 @@ FULL_HOURS = f"""
 """
 # The largest network of a country on each day, of those that count; without a country, of all the world.
 LARGEST = """
-    WITH networks AS (
+    SELECT country, day, max(counted)::int FROM (
         SELECT network, hour / 24 AS day, country, sum(counted) AS counted
         FROM anomaly_crowds GROUP BY GROUPING SETS ((network, hour / 24, country), (network, hour / 24))
-    ), largest AS (
-        SELECT country, day, max(counted) AS counted FROM networks GROUP BY country, day
-    ), everybody AS (
-        SELECT country, hour / 24 AS day, count(*) AS counted
-        FROM anomaly_signatures WHERE counted GROUP BY GROUPING SETS ((hour / 24, country), (hour / 24))
-    )
-    SELECT everybody.country, everybody.day, coalesce(largest.counted, 0)::int, everybody.counted
-    FROM everybody LEFT JOIN largest
-        ON largest.day = everybody.day AND largest.country IS NOT DISTINCT FROM everybody.country
-"""
-CONFIRMED = """
-    SELECT hour, country, count(*) FROM anomaly_signatures WHERE confirmed AND hour = ANY(%s) GROUP BY hour, country
+    ) AS networks
+    GROUP BY country, day
 """
 # Of the signatures of these narrow groups, how many each has in each wide one.
 SHARED = """
@@ -235,9 +232,10 @@ class Observed:
     # Of networks and hours, how many have so many signatures that count; and those that have many confirmed ones.
     sizes: Counter[int] = field(default_factory=Counter)
     full_hours: dict[tuple[str, int], FullHour] = field(default_factory=lambda: defaultdict(FullHour))
-    # The largest networks of a country, None is all the world; and the confirmed signatures of full hours by country.
-    largest: dict[str | None, list[Largest]] = field(default_factory=lambda: defaultdict(list))
+    # The confirmed signatures of an hour by country; those of a country that count, by day, and its largest networks.
     confirmed: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    counted: dict[str | None, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    largest: dict[str | None, list[Largest]] = field(default_factory=lambda: defaultdict(list))
 
 
 def read(since: datetime, horizon: datetime, slice_seconds: int) -> Observed:
@@ -269,14 +267,22 @@ def read_groups(cursor: Any, observed: Observed) -> None:
 
 
 def read_everybody(cursor: Any, observed: Observed) -> None:
-    cursor.execute(EVERYBODY)
-    for feature, value, country, count in cursor.fetchall():
-        if feature == "hour":
-            observed.hours[country][int(value)] = count
-        elif feature == "domain":
-            observed.domains[country][value] = count
-        else:
-            observed.countries[country] = count
+    read_hours(cursor, observed, is_new=True)
+    cursor.execute(DOMAINS)
+    for country, domain, count in cursor.fetchall():
+        observed.domains[country][domain] = count
+
+
+def read_hours(cursor: Any, observed: Observed, *, is_new: bool) -> None:
+    cursor.execute(HOURS, [is_new])
+    for hour, country, count, confirmed, counted in cursor.fetchall():
+        for place in (country, None):
+            observed.counted[place][hour // 24] += counted
+            if is_new:
+                observed.hours[place][hour] += count
+        if is_new:
+            observed.countries[country] += count
+            observed.confirmed[hour][country] = confirmed
 
 
 def read_networks(cursor: Any, observed: Observed) -> None:
@@ -291,7 +297,7 @@ def read_networks(cursor: Any, observed: Observed) -> None:
 
 def read_full_hours(cursor: Any, observed: Observed) -> None:
     """The sizes of networks in an hour. What is usual for a country is read only if some hour has many of one."""
-    cursor.execute(CROWDS)
+    cursor.execute(CROWDS, [list(observed.networks)])
     cursor.execute(FULL_HOURS)
     for digest, hour, country, *numbers in cursor.fetchall():
         full = observed.full_hours[digest, hour]
@@ -301,12 +307,13 @@ def read_full_hours(cursor: Any, observed: Observed) -> None:
     observed.sizes.update(dict(cursor.fetchall()))
     if not observed.full_hours:
         return
+    read_hours(cursor, observed, is_new=False)
     cursor.execute(LARGEST)
-    for country, day, count, of in cursor.fetchall():
-        observed.largest[country].append(Largest(day, count, of))
-    cursor.execute(CONFIRMED, [sorted({hour for _digest, hour in observed.full_hours})])
-    for hour, country, count in cursor.fetchall():
-        observed.confirmed[hour][country] = count
+    largest = {(country, day): count for country, day, count in cursor.fetchall()}
+    for country, days in observed.counted.items():
+        for day, of in days.items():
+            if of:
+                observed.largest[country].append(Largest(day, largest.get((country, day), 0), of))
 
 
 def mailboxes_of_countries(domain: str) -> list[tuple[bool, int, str, int]]:

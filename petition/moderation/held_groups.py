@@ -15,7 +15,7 @@ from petition.models import Signature
 from petition.models.signature import SignatureQuerySet
 from petition.moderation import similar
 
-# The groups of a page, networks before others and the longest held first: each is looked at with all signatures of its hour.
+# The groups of a page, networks before others and the longest held first: all signatures of their hours are read.
 SHOWN = 25
 
 # All that wait are read, by the index signatures_held.
