@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('petition', '0005_heartbeats_of_backups'),
+        ("petition", "0009_mailing_list"),
     ]
 
     operations = [
