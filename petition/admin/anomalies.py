@@ -12,6 +12,7 @@ from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -264,7 +265,7 @@ def listing_of(group: dict[str, Any], row: Signature | None) -> dict[str, Any] |
     if row is None or group["confirmed"] < similar.SMALLEST:
         return None
     values = {"count": group["confirmed"], "day": None, "network_digest": None}
-    if group["kind"] == "network" and row.network_digest:
+    if group["kind"] == "network" and row.network_digest and row.created_at.date() == timezone.now().date():
         return values | {"name": group["name"], "network_digest": row.network_digest, "day": row.created_at.date()}
     if group["kind"] == "domain" and row.domain_digest:
         name = SeenDomain.objects.filter(digest=row.domain_digest).values_list("name", flat=True).first()
@@ -298,7 +299,9 @@ def describe(found: list[Anomaly], request: HttpRequest) -> list[Shown]:
         key = anomaly.kind, anomaly.value
         is_crowd = anomaly.cell.confirmed >= similar.SMALLEST
         name = named[key] or settling.name_of(*key)
-        is_listable = anomaly.kind == "network" or (bool(named[key]) and not typos.is_common(named[key]))
+        # Once its day has ended, nobody signs from a network by this name.
+        is_of_today = anomaly.kind == "network" and anomaly.since.date() == timezone.now().date()
+        is_listable = is_of_today or (bool(named[key]) and not typos.is_common(named[key]))
         shown.append(
             Shown(
                 anomaly,

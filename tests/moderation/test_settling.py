@@ -23,8 +23,8 @@ PAGE = reverse("admin:petition_signals_changelist")
 SETTLE = reverse("admin:petition_signals_settle")
 PROPOSE = reverse("admin:petition_signals_propose")
 PROPOSALS = reverse("admin:petition_proposedlisting_changelist")
-# Some hours of a network's day, so that it has a day to compare with.
-AGO = 3 * HOUR
+# While it goes on: a network can be proposed on its day alone.
+AGO = 0 * HOUR
 
 
 @pytest.fixture
@@ -238,6 +238,22 @@ def test_a_network_is_held_for_its_day_once_an_administrator_confirms(
     administrator.post(reverse("admin:petition_proposedlisting_refuse", args=[proposal.pk]))
     live_settings._state = None
     assert held() == ""
+
+
+def test_a_network_whose_day_has_ended_is_not_proposed(moderator, petition):
+    yesterday = this_hour().replace(hour=12) - 24 * HOUR
+    crowd = Crowd(3_000, days=5)
+    network = identity.network_digest("192.0.2.7")
+    rows = [crowd.row(yesterday, "x", "x", confirmed=True) for _ in range(200)]
+    sign(petition, crowd.rows + [(*row[:2], network, *row[3:]) for row in rows])
+    entries = moderator.get(PAGE, {"span": "month"}).context["entries"]
+    found = next(entry for entry in entries if entry.anomaly.kind == "network")
+
+    assert not found.can_be_listed
+    page = moderator.post(PROPOSE, {"group": found.token}, follow=True)
+
+    assert "has no name any more" in text(page)
+    assert not ProposedListing.objects.exists()
 
 
 def test_an_administrator_refuses(moderator, administrator, attacked):
