@@ -5,26 +5,29 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Count, Min, QuerySet, URLField
-from django.http import HttpRequest, HttpResponse
+from django.db.models import CharField, Count, Exists, Min, OuterRef, QuerySet, Subquery, URLField
+from django.db.models.functions import Cast
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from parler.forms import TranslatableModelForm
 
 from campaign import figures, page_context
 from campaign.models import Figure, Page, Partner, Published, Report, Testimony, Update
 from campaign.share import pictures
 from petition import waiting
-from petition.admin import start
-from petition.admin.base import ReadOnlyAdmin
-from petition.admin.translations import Missing, TextsAdmin
-from petition.models import Action, ShownWords
-from petition.staff import audit
+from petition.admin import languages, start
+from petition.admin.base import Audited, ReadOnlyAdmin, ReasonForm
+from petition.admin.drafts import DraftForm, DraftsAdmin
+from petition.admin.translations import Missing
+from petition.models import Action, Draft, ShownWords
+from petition.staff import audit, drafts
 
 start.MODERATE.pages["campaign.Report"] = gettext_lazy("Words of support that readers have reported: they stay, or go.")
 start.TEXTS.pages.update(
@@ -63,7 +66,12 @@ class Publication(admin.SimpleListFilter):
     parameter_name = "publication"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("shown", _("shown")), ("scheduled", _("scheduled")), ("draft", _("draft"))]
+        return [
+            ("shown", _("shown")),
+            ("scheduled", _("scheduled")),
+            ("draft", _("draft")),
+            ("changed", _("shown, with a draft")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         now = timezone.now()
@@ -74,25 +82,63 @@ class Publication(admin.SimpleListFilter):
                 return queryset.filter(published_at__gt=now)
             case "draft":
                 return queryset.filter(published_at=None)
+            case "changed":
+                return queryset.filter(published_at__isnull=False, has_draft=True)
         return queryset
 
 
-class PublishedAdmin(TextsAdmin):
-    """Texts that are published at the time that their editors choose."""
+class PublishedAdmin(DraftsAdmin):
+    """Texts that are published at the time that their editors choose. What readers may see is not deleted."""
 
     list_filter = [Publication, Missing]
     audited_values: tuple[str, ...] = ("published_at",)
 
+    def get_urls(self) -> list[URLPattern]:
+        return [self.url("<path:pk>/take-off/", self.take_off_view, "take_off"), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        key = Cast(OuterRef("pk"), CharField())
+        waiting = Draft.objects.waiting().filter(kind=self.model._meta.label_lower, row=key)
+        return super().get_queryset(request).annotate(has_draft=Exists(waiting))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().get_changeform_initial_data(request), "published_at": None}
+
     @admin.display(description=gettext_lazy("shown"))
-    def publication(self, row: Published) -> str:
-        if row.published_at is None:
+    def publication(self, row: Any) -> str:
+        if row.is_draft:
             return _("draft")
-        if row.is_published:
-            return _("shown")
-        return _("from %(time)s UTC") % {"time": f"{row.published_at:%Y-%m-%d %H:%M}"}
+        if not row.is_published:
+            return _("from %(time)s UTC") % {"time": f"{row.published_at:%Y-%m-%d %H:%M}"}
+        return _("shown, with a draft") if row.has_draft else _("shown")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        row = getattr(obj, "master", obj)
+        may_delete = super().has_delete_permission(request, obj)
+        # The row at hand may say what a draft says.
+        return may_delete and (row is None or self.model.objects.filter(pk=row.pk, published_at=None).exists())
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        # Each is deleted on its own page, which knows whether it is a draft.
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def take_off_view(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Make a published row a draft again, for a reason."""
+        row = self.row_or_404(request, pk)
+        if not self.may_write(request, row):
+            raise PermissionDenied
+        back = self.link("change", row, row.get_current_language())
+        form = ReasonForm(request.POST or None)
+        if form.is_valid():
+            if drafts.take_off(request.user, row, form.cleaned_data["reason"]):
+                messages.success(request, _("It is a draft again, which no reader sees."))
+            return HttpResponseRedirect(back)
+        return self.page(request, "take_off", _("Take %(name)s off the site") % {"name": row}, form=form, back=back)
 
 
-class TextForm(TranslatableModelForm):
+class TextForm(DraftForm):
     def clean_body(self) -> str:
         body = self.cleaned_data["body"]
         if unknown := figures.unknown_names(body):
@@ -114,7 +160,10 @@ class TextAdmin(PublishedAdmin):
 
 @admin.register(Page)
 class PageAdmin(TextAdmin):
+    list_display = ["slug", "title", "menu", "publication", "missing"]
+    fields = ["slug", "title", "description", "body", "menu", "published_at"]
     ordering = ["slug"]
+    audited_values = ("published_at", "menu")
 
     def preview(self, request: HttpRequest, row: Page) -> HttpResponse:
         context = {"page": row, "is_translated": True, "there": [row.get_current_language()], "is_preview": True}
@@ -143,7 +192,7 @@ class TestimonyAdmin(PublishedAdmin):
         return render(request, "admin/campaign/testimony_preview.html", {"entries": [row], "is_preview": True})
 
 
-class PartnerForm(TranslatableModelForm):
+class PartnerForm(DraftForm):
     upload = forms.ImageField(
         label=gettext_lazy("picture"),
         required=False,
@@ -176,6 +225,10 @@ class PartnerAdmin(PublishedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Partner | None = None) -> list[str]:
         return ["source"] if obj else []
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # A person on a picture may take her consent back.
+        return Audited.has_delete_permission(self, request, obj)
+
 
 @admin.register(Figure)
 class FigureAdmin(PublishedAdmin):
@@ -194,6 +247,26 @@ class FigureAdmin(PublishedAdmin):
     ordering = ["slug", "-published_at"]
     audited_values = ("number", "day", "as_of", "published_at")
     formfield_overrides = {URLField: {"assume_scheme": "https"}}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        newer = Figure.objects.published().filter(slug=OuterRef("slug"), published_at__gt=OuterRef("published_at"))
+        replaced_at = newer.order_by("published_at").values("published_at")[:1]
+        return super().get_queryset(request).annotate(replaced_at=Subquery(replaced_at))
+
+    @admin.display(description=gettext_lazy("shown"))
+    def publication(self, row: Any) -> str:
+        if row.replaced_at:
+            return _("replaced on %(day)s by a newer one") % {"day": f"{row.replaced_at:%Y-%m-%d}"}
+        shown = super().publication(row)
+        there = set(row.get_available_languages())
+        for code in settings.COMPLETE_LANGUAGES:
+            if row.is_published and code not in there:
+                used = next(iter(languages.name(other) for other, _name in settings.LANGUAGES if other in there), "–")
+                shown += _("; in %(language)s with its words in %(other)s") % {
+                    "language": languages.name(code),
+                    "other": used,
+                }
+        return shown
 
     @admin.display(description=gettext_lazy("value"))
     def value(self, figure: Figure) -> str:

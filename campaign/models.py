@@ -1,6 +1,6 @@
 import hashlib
 from datetime import date
-from typing import Self, cast
+from typing import ClassVar, Self, cast
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -9,9 +9,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from parler.managers import TranslatableManager, TranslatableQuerySet
-from parler.models import TranslatableModel, TranslatedFields
+from parler.models import TranslatedFields
 
 from petition.models import ShownWords, Source
+from petition.models.texts import Drafted
 
 # Paths of other views, which a page of that name would never be reached under.
 TAKEN = {"confirm", "partners", "petitions", "share", "updates", "withdraw", "words"}
@@ -34,8 +35,10 @@ class PublishedQuerySet(TranslatableQuerySet):
         return self.filter(translations__language_code=language)
 
 
-class Published(TranslatableModel):
+class Published(Drafted):
     """Content that readers see from `published_at` on. Without that time it is a draft."""
+
+    drafted: ClassVar[tuple[str, ...]] = ("published_at",)
 
     published_at = models.DateTimeField(
         _("published at"),
@@ -43,7 +46,7 @@ class Published(TranslatableModel):
         blank=True,
         default=timezone.now,
         db_default=Now(),
-        help_text=_("In UTC. A time to come: shown from then on. Empty: a draft, which nobody sees."),
+        help_text=_("In UTC. A time to come: shown from then on. Empty: from the moment that you press Publish."),
     )
 
     objects = TranslatableManager.from_queryset(PublishedQuerySet)()
@@ -55,10 +58,34 @@ class Published(TranslatableModel):
     def is_published(self) -> bool:
         return self.published_at is not None and self.published_at <= timezone.now()
 
+    @property
+    def is_draft(self) -> bool:
+        return self.published_at is None
+
 
 class Page(Published):
     """A page of the campaign, written in Markdown."""
 
+    class Menu(models.TextChoices):
+        """The columns of the list of pages at the foot of every page."""
+
+        CAMPAIGN = "campaign", _("The campaign")
+        TAKE_PART = "take-part", _("Take part")
+        SITE = "site", _("This site")
+
+    drafted = ("published_at", "menu")
+
+    menu = models.CharField(
+        _("place in the menu"),
+        max_length=10,
+        choices=Menu.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "The column at the foot of every page in which it is named. Empty: only links in texts lead to it."
+        ),
+    )
     slug = models.SlugField(_("short name in links"), unique=True, validators=[refuse_taken])
     translations = TranslatedFields(
         title=models.CharField(_("title"), max_length=200),
@@ -101,6 +128,9 @@ class Update(Published):
 class Testimony(Published):
     """What a survivor or a witness said, in words that are known already. Pages show none while there is none."""
 
+    drafted = ("published_at", "source_url")
+    keeps_versions = False
+
     slug = models.SlugField(_("short name"), unique=True, help_text=_("For staff. It names nobody."))
     source_url = models.URLField(_("address of the source"), blank=True)
     translations = TranslatedFields(
@@ -123,6 +153,9 @@ class Testimony(Published):
 
 class Partner(Published):
     """Picture and text of a partner, beside the form, for readers who come by its links."""
+
+    drafted = ("published_at", "picture")
+    keeps_versions = False
 
     source = models.OneToOneField(Source, models.CASCADE, primary_key=True, verbose_name=_("source"))
     # In the database, as everything else, so that one backup holds all: a WebP file of some ten kilobytes.
@@ -157,6 +190,8 @@ class Figure(Published):
         DAY = "day", _("the day")
         SEASON = "season", _("the season")
         YEAR = "year", _("the year")
+
+    drafted = ("slug", "number", "day", "as_of", "as_of_precision", "source_url", "published_at")
 
     slug = models.SlugField(_("name in texts"), help_text=_("Texts use it in braces, as {evacuated}."))
     number = models.PositiveIntegerField(_("number"), null=True, blank=True)

@@ -39,6 +39,13 @@ def latest_update() -> Update | None:
 
 
 @register.simple_tag
+def menu_pages() -> list[Page]:
+    """The pages that editors have put into a column of the menu, each in the language of the page or another one."""
+    rows = Page.objects.published().exclude(menu="").order_by("slug").prefetch_related("translations")
+    return [page_context.in_a_language(row) for row in rows]
+
+
+@register.simple_tag
 def outcome() -> Page | None:
     """Page about the result of the petition; None until it is published."""
     page = Page.objects.published().filter(slug="outcome").first()

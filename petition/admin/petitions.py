@@ -4,12 +4,11 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from parler.forms import TranslatableModelForm
 
 from petition.models import Petition, Source
 
 from .base import Audited, ReasonField
-from .translations import TextsAdmin
+from .drafts import DraftForm, DraftsAdmin
 
 # The permission that each field asks for.
 FIELDS = {
@@ -19,21 +18,27 @@ FIELDS = {
 }
 # Fields that nobody changes without a reason.
 EXPLAINED = {"opened_at", "paused_at", "closed_at", "goal", "collected_before", "collected_before_on"}
+SOURCE = "collected_before_source"
 
 
-class PetitionForm(TranslatableModelForm):
+class PetitionForm(DraftForm):
     reason = ReasonField(required=False)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if set(self.changed_data) & EXPLAINED and self.instance.pk and not cleaned.get("reason"):
             self.add_error("reason", _("Say why, since this changes what everybody sees or may do."))
+        if SOURCE in self.changed_data and self.instance.pk and not self.instance.has_translation(self.language_code):
+            self.add_error(SOURCE, _("Publish the texts in this language first."))
         return cleaned
 
 
 @admin.register(Petition)
-class PetitionAdmin(TextsAdmin):
-    """Editors write the texts; administrators open and close, and answer for what was collected before."""
+class PetitionAdmin(DraftsAdmin):
+    """Editors write the texts; administrators open and close, and answer for what was collected before.
+
+    Texts are drafts until they are published. All else is changed at once, with either button.
+    """
 
     form = PetitionForm
     list_display = ["slug", "title", "missing", "opened_at", "closed_at", "paused_at", "collected_before"]
@@ -65,6 +70,30 @@ class PetitionAdmin(TextsAdmin):
             if obj and not request.user.has_perm(permission)
             for field in fields
         ]
+
+    def may_write(self, request: HttpRequest, row: Any = None) -> bool:
+        return request.user.has_perm("petition.change_petition")
+
+    def add(self, row: Petition) -> None:
+        row.save()
+
+    def save_model(self, request: HttpRequest, obj: Petition, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change:
+            self.save_at_once(obj, set(form.changed_data))
+
+    def save_at_once(self, petition: Petition, changed: set[str]) -> None:
+        """Save what is no draft, and leave the texts that readers see as they are."""
+        here = Petition.objects.filter(pk=petition.pk)
+        if at_once := {name: getattr(petition, name) for name in changed & EXPLAINED}:
+            here.update(**at_once)
+        if SOURCE in changed:
+            language, source = petition.get_current_language(), petition.collected_before_source
+            petition.translations.filter(language_code=language).update(**{SOURCE: source})
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # The site is about one petition: a second one would take over its home page, its letter and its counts.
+        return super().has_add_permission(request) and not Petition.objects.exists()
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return any(request.user.has_perm(permission) for permission in FIELDS)

@@ -32,6 +32,7 @@ from .tally import (
     TallyChange,
     TotalTally,
 )
+from .texts import Draft, TextVersion
 from .withdrawn import Withdrawn
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "CountsToken",
     "DailySalt",
     "DayTally",
+    "Draft",
     "ForgottenHour",
     "Heartbeat",
     "HeldReason",
@@ -80,6 +82,7 @@ __all__ = [
     "SubscriptionRequest",
     "Switches",
     "TallyChange",
+    "TextVersion",
     "TotalTally",
     "Verdict",
     "Withdrawn",

@@ -28,6 +28,8 @@ class Action(models.TextChoices):
     ADDED = "added", _("added")
     CHANGED = "changed", _("changed")
     DELETED = "deleted", _("deleted")
+    PUBLISHED = "published", _("published")
+    TAKEN_OFF = "taken_off", _("taken off the site")
     COUNTS_DOWNLOADED = "counts_downloaded", _("counts downloaded")
     LIST_EXPORTED = "list_exported", _("sealed mailing list exported")
     LETTER_DOWNLOADED = "letter_downloaded", _("letter for the addressee downloaded")

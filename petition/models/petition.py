@@ -9,7 +9,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from parler.managers import TranslatableManager, TranslatableQuerySet
-from parler.models import TranslatableModel, TranslatedFields
+from parler.models import TranslatedFields
+
+from .texts import Drafted
 
 SOURCE_PATTERN = r"[a-z0-9-]{1,24}"
 
@@ -21,7 +23,10 @@ class PetitionQuerySet(TranslatableQuerySet):
         return latest
 
 
-class Petition(TranslatableModel):
+class Petition(Drafted):
+    # Administrators answer for it, and it is changed at once.
+    undrafted = ("collected_before_source",)
+
     slug = models.SlugField(_("short name in links"), unique=True)
     opened_at = models.DateTimeField(_("opened at"), default=timezone.now)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)

@@ -151,12 +151,14 @@ def test_the_list_says_what_is_missing_and_what_is_published(editor):
 
 def test_a_text_is_published_at_the_time_that_its_editor_chose(editor, figure, client):
     page = make_page(published_at=None)
+    page.create_translation("ru", title="Т", body="Т")
     tomorrow = timezone.now() + timedelta(days=1)
     when = {"published_at_0": f"{tomorrow:%Y-%m-%d}", "published_at_1": f"{tomorrow:%H:%M}"}
-    editor.post(change_url(page), {**TEXT, **when})
+    editor.post(change_url(page), {**TEXT, **when, "_publish": "1"})
     assert client.get("/en/news/").status_code == 404
 
-    editor.post(change_url(page), {**TEXT, "published_at_0": "2026-01-01", "published_at_1": "00:00"})
+    again = {"published_at_0": "2026-01-01", "published_at_1": "00:00", "seen": "1.1", "_publish": "1"}
+    editor.post(change_url(page), {**TEXT, **again})
 
     assert client.get("/en/news/").status_code == 200
     last = StaffAction.objects.latest("id")

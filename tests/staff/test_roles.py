@@ -71,11 +71,12 @@ def petition_form(petition, **changes):
 def test_an_editor_changes_the_texts_and_nothing_else(clients, petition):
     url = reverse("admin:petition_petition_change", args=[petition.pk])
 
-    clients[EDITOR].post(url, petition_form(petition, title="New", goal=5, collected_before=1, reason="x", slug="x"))
+    form = petition_form(petition, title="New", goal=5, collected_before=1, reason="x", slug="x")
+    clients[EDITOR].post(url, form | {"_publish": "1"})
 
     changed = Petition.objects.get()
     assert (changed.title, changed.goal, changed.collected_before, changed.slug) == ("New", None, 150_000, "chechnya")
-    entry = StaffAction.objects.get()
+    entry = StaffAction.objects.get(action="changed")
     assert (entry.username, entry.about, entry.detail, entry.petition) == (
         EDITOR,
         "petition chechnya",

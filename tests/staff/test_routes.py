@@ -19,6 +19,7 @@ from petition.mail.keys import Keyring
 from petition.models import (
     AnomalyMark,
     CountsToken,
+    Draft,
     HeldSignature,
     InvalidationCampaign,
     LanguageApproval,
@@ -33,6 +34,7 @@ from petition.models import (
     StaffAccount,
     StaffAction,
     Switches,
+    TextVersion,
     Verdict,
 )
 from petition.models.signature import this_hour
@@ -85,6 +87,20 @@ def model(name, about, *, view, add, change, delete, translated=False):
     }
     if translated:
         found[f"{name}_delete_translation"] = Route(delete, delete, about, data={"post": "yes"}, arguments=("ru",))
+    return found
+
+
+def texts(name, about, *, add=None, write=None, delete=None, versions=True, is_published=True):
+    """Texts with drafts. What readers may see is not deleted: `tests/staff/test_drafts.py` deletes drafts."""
+    write, delete = write or only(EDITOR), delete or NOBODY
+    view = only(EDITOR) if is_published else only(EDITOR, ADMINISTRATOR)
+    add = write if add is None else add
+    found = model(name, about, view=view, add=add, change=view, delete=delete, translated=True)
+    found[f"{name}_publish"] = Route(write, write, about)
+    if versions:
+        found[f"{name}_versions"] = Route(view, view, about)
+    if is_published:
+        found[f"{name}_take_off"] = Route(write, write, about, data={"reason": "A mistake"})
     return found
 
 
@@ -172,15 +188,8 @@ ROUTES = {
     },
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     "petition_outgoingmail_retry_parked": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), inside=(302, 405)),
-    **model(
-        "petition_petition",
-        "petition",
-        view=only(EDITOR, ADMINISTRATOR),
-        add={SUPERUSER},
-        change=only(EDITOR, ADMINISTRATOR),
-        delete=NOBODY,
-        translated=True,
-    ),
+    # There is one already.
+    **texts("petition_petition", "petition", add=NOBODY, is_published=False),
     **model(
         "petition_source",
         "source",
@@ -214,51 +223,11 @@ ROUTES = {
         change=only(ADMINISTRATOR),
         delete=only(ADMINISTRATOR),
     ),
-    **model(
-        "campaign_page",
-        "page",
-        view=only(EDITOR),
-        add=only(EDITOR),
-        change=only(EDITOR),
-        delete={SUPERUSER},
-        translated=True,
-    ),
-    **model(
-        "campaign_update",
-        "update",
-        view=only(EDITOR),
-        add=only(EDITOR),
-        change=only(EDITOR),
-        delete={SUPERUSER},
-        translated=True,
-    ),
-    **model(
-        "campaign_figure",
-        "figure",
-        view=only(EDITOR),
-        add=only(EDITOR),
-        change=only(EDITOR),
-        delete={SUPERUSER},
-        translated=True,
-    ),
-    **model(
-        "campaign_testimony",
-        "testimony",
-        view=only(EDITOR),
-        add=only(EDITOR),
-        change=only(EDITOR),
-        delete={SUPERUSER},
-        translated=True,
-    ),
-    **model(
-        "campaign_partner",
-        "partner",
-        view=only(EDITOR),
-        add=only(EDITOR),
-        change=only(EDITOR),
-        delete=only(EDITOR),
-        translated=True,
-    ),
+    **texts("campaign_page", "page"),
+    **texts("campaign_update", "update"),
+    **texts("campaign_figure", "figure"),
+    **texts("campaign_testimony", "testimony", versions=False),
+    **texts("campaign_partner", "partner", versions=False, delete=only(EDITOR)),
     **model(
         "petition_languageapproval",
         "language",
@@ -289,6 +258,8 @@ STATE = (
     Partner,
     LanguageApproval,
     StaffAccount,
+    Draft,
+    TextVersion,
 )
 
 # For each action of a list: who is offered it, and can do it.
@@ -303,11 +274,6 @@ ACTIONS = {
     ("source", "delete_selected"): only(ORGANISER),
     ("listednetwork", "delete_selected"): only(ADMINISTRATOR),
     ("listeddomain", "delete_selected"): only(ADMINISTRATOR),
-    ("page", "delete_selected"): {SUPERUSER},
-    ("update", "delete_selected"): {SUPERUSER},
-    ("figure", "delete_selected"): {SUPERUSER},
-    ("testimony", "delete_selected"): {SUPERUSER},
-    ("partner", "delete_selected"): only(EDITOR),
     ("languageapproval", "delete_selected"): only(EDITOR),
     ("report", "leave"): only(MODERATOR),
     ("report", "hide"): only(MODERATOR),

@@ -4,7 +4,11 @@ from django.db import connection, transaction
 
 # Deleting few rows is faster than new files for each table and index, but leaves them there until a vacuum.
 SMALL_BYTES = 1_000_000
-ACTIONS = "petition_staffaction"
+# Tables that only grow, and their triggers.
+GROWING = {
+    "petition_staffaction": ("audit_log_only_grows", "audit_log_is_never_truncated"),
+    "petition_textversion": ("versions_only_grow", "versions_are_never_truncated"),
+}
 
 tables: dict[str, bool] = {}
 
@@ -29,19 +33,19 @@ def restore() -> None:
             return
         # Neither foreign keys nor triggers, which refuse some of this to everybody else, but those that fire ALWAYS.
         cursor.execute("SET LOCAL session_replication_role = replica")
-        if ACTIONS in changed:
-            cursor.execute(f"ALTER TABLE {ACTIONS} DISABLE TRIGGER USER")
+        for name in GROWING.keys() & changed:
+            cursor.execute(f"ALTER TABLE {name} DISABLE TRIGGER USER")
         if max(changed.values()) > SMALL_BYTES:
-            # Nothing refers to the audit log, which refuses this.
-            emptied = [name for name, is_kept in tables.items() if not is_kept and name != ACTIONS]
+            # Nothing refers to those that only grow, and refuse this.
+            emptied = [name for name, is_kept in tables.items() if not is_kept and name not in GROWING]
             cursor.execute("TRUNCATE " + ", ".join(emptied))
         for name in changed:
             cursor.execute(f"DELETE FROM {name}")
             if tables[name]:
                 cursor.execute(f"INSERT INTO {name} TABLE kept.{name}")
-        if ACTIONS in changed:
-            cursor.execute(f"ALTER TABLE {ACTIONS} ENABLE ALWAYS TRIGGER audit_log_only_grows")
-            cursor.execute(f"ALTER TABLE {ACTIONS} ENABLE ALWAYS TRIGGER audit_log_is_never_truncated")
+        for name in GROWING.keys() & changed:
+            for trigger in GROWING[name]:
+                cursor.execute(f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}")
 
 
 def _size_if_changed(name: str) -> str:
