@@ -10,19 +10,21 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import capfirst
 from django.urls import URLPattern, reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from parler.forms import TranslatableModelForm
 
 from petition.models import Draft, TextVersion
 from petition.models.texts import SHARED, Drafted
 from petition.staff import differences, drafts
-from petition.staff.differences import Piece
 
 from . import languages
 from .changelist import number
 from .translations import TextsAdmin
 
 VERSIONS_ON_A_PAGE = 20
+TAGS = {"both": "span", "old": "del", "new": "ins"}
 
 
 class DraftForm(TranslatableModelForm):
@@ -34,7 +36,7 @@ class DraftForm(TranslatableModelForm):
         cleaned: dict[str, Any] = super().clean()
         if self.meets_newer:
             raise ValidationError(
-                _("Somebody saved a newer version while you wrote. Nothing of yours is lost: both stand below.")
+                _("Somebody saved a newer version while you wrote. Nothing of yours is lost: both stand on this page.")
             )
         return cleaned
 
@@ -264,14 +266,16 @@ def values(row: Drafted, language: str) -> dict[str, Any]:
     return {**row.drafted_values(language), **row.drafted_values(SHARED)}
 
 
-def changes(model: type[Drafted], old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, list[Piece], str]]:
+def changes(model: type[Drafted], old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, SafeString, str]]:
     """The fields that differ: their names, what changed in them, and what the new ones say."""
     found = []
     for field in [*model.drafted_fields("en"), *model.drafted_fields(SHARED)]:
         before, after = text(old.get(field.name)), text(new.get(field.name))
         # A picture is no text.
         if before != after and field.name != "picture":
-            found.append((capfirst(str(field.verbose_name)), differences.between(before, after), after))
+            pieces = ((TAGS[kind], text) for kind, text in differences.between(before, after))
+            shown = format_html_join("", "<{0}>{1}</{0}>", pieces)
+            found.append((capfirst(str(field.verbose_name)), shown, after))
     return found
 
 

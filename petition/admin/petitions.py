@@ -1,8 +1,9 @@
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from petition.models import Petition, Source
@@ -90,6 +91,12 @@ class PetitionAdmin(DraftsAdmin):
         if SOURCE in changed:
             language, source = petition.get_current_language(), petition.collected_before_source
             petition.translations.filter(language_code=language).update(**{SOURCE: source})
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if super().has_add_permission(request) and Petition.objects.exists():
+            messages.error(request, _("This site is about one petition, and has it already. There is no second one."))
+            return HttpResponseRedirect(reverse("admin:petition_petition_changelist"))
+        return super().add_view(request, form_url, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         # The site is about one petition: a second one would take over its home page, its letter and its counts.

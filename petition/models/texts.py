@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, datetime
 from typing import Any, ClassVar, Self
 
 from django.db import models
@@ -57,6 +57,9 @@ class Drafted(TranslatableModel):
                 value = value.replace("\r\n", "\n")
             elif isinstance(value, bytes | memoryview):
                 value = field.value_to_string(self)
+            elif isinstance(value, datetime):
+                # As exact as a form shows it, so that a save which changes nothing is none.
+                value = value.replace(microsecond=0).isoformat()
             elif isinstance(value, date):
                 value = value.isoformat()
             values[field.name] = value

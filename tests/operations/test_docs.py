@@ -32,6 +32,8 @@ OF_PEOPLE = [
     models.AnomalyMark,
     models.ProposedListing,
     models.StaffAction,
+    models.Draft,
+    models.TextVersion,
     models.ListedNetwork,
     models.ListedDomain,
     campaign_models.Report,

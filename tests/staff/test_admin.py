@@ -177,6 +177,7 @@ def test_pages_are_edited_in_each_language(staff, language):
             "body": "New *text*",
             "published_at_0": "2026-01-01",
             "published_at_1": "00:00",
+            "_publish": "1",
         },
     )
 

@@ -18,6 +18,8 @@ from campaign.models import Figure, Page, Partner, Testimony, Update
 from petition.models import Action, Draft, Petition, Source, StaffAction, TextVersion
 from petition.staff import differences, drafts
 from tests.conftest import make_petition
+from tests.support import server
+from tests.support.browser import needs_chromium
 
 pytestmark = pytest.mark.django_db
 TEXT = {"title": "Title", "description": "About it", "body": "Text", "published_at_0": "", "published_at_1": ""}
@@ -376,7 +378,7 @@ def test_mistakes_do_not_hide_that_there_is_a_newer_version(editor, make_staff):
 def test_two_may_write_in_different_languages_at_once(editor, make_staff):
     page, boris = make_page(), logged_in(make_staff("editor", username="boris"))
     opened = seen(editor, page), seen(boris, page, "ru")
-    at = {"published_at_0": f"{page.published_at:%Y-%m-%d}", "published_at_1": f"{page.published_at:%H:%M:%S.%f}"}
+    at = {"published_at_0": f"{page.published_at:%Y-%m-%d}", "published_at_1": f"{page.published_at:%H:%M:%S}"}
 
     editor.post(admin_url(page), {**TEXT, **at, "seen": opened[0], "_draft": "1"})
     boris.post(admin_url(page, language="ru"), {**RUSSIAN, **at, "seen": opened[1], "_draft": "1"})
@@ -492,12 +494,13 @@ def test_there_is_one_petition_and_no_second_can_be_made(make_staff, admin_clien
     make_petition()
     index = reverse("admin:petition_petition_add")
 
-    for client in (admin_client, editor):
+    texts = {"slug": "second", "title": "Second", "demand": "More", "collected_before": "0", "_publish": "1"}
+    for client, answer in ((admin_client, (200, True)), (editor, (403, False))):
         assert index not in client.get(reverse("admin:index")).content.decode()
         assert index not in client.get(reverse("admin:petition_petition_changelist")).content.decode()
-        assert client.get(index).status_code == 403
-        texts = {"slug": "second", "title": "Second", "demand": "More", "collected_before": "0"}
-        assert client.post(index, {**texts, "opened_at_0": "2026-01-01", "opened_at_1": "00:00"}).status_code == 403
+        form = {**texts, "opened_at_0": "2026-01-01", "opened_at_1": "00:00"}
+        told = client.post(index, form, follow=True)
+        assert (told.status_code, "This site is about one petition" in told.content.decode()) == answer
     assert Petition.objects.count() == 1
 
 
@@ -529,3 +532,35 @@ def test_what_a_site_starts_with_is_public_and_editors_keep_their_texts(editor, 
     html = client.get("/en/about/").content.decode()
     assert "<h1>Ours</h1>" in html
     assert TextVersion.objects.filter(language="en").earliest("pk").username == ""
+
+
+@needs_chromium
+@pytest.mark.django_db(transaction=True)
+def test_a_browser_asks_before_a_changed_form_is_left(browser, tmp_path, make_staff):
+    make_page()
+    make_staff("editor", username="olga", password="a long password for a test")
+    with server.web(tmp_path / "web.log") as port:
+        context = browser.new_context(base_url=f"http://127.0.0.1:{port}")
+        page = context.new_page()
+        asked = []
+        page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+        page.goto(admin_url(Page.objects.get()))
+        page.fill("#id_username", "olga")
+        page.fill("#id_password", "a long password for a test")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#id_title")
+        page.goto("/admin/")
+        assert asked == []
+        page.go_back()
+        page.fill("#id_title", "Typed")
+
+        page.click("[name=_tab][value=ru]")
+        page.wait_for_selector("[value='Старый']")
+        assert asked == []
+        page.fill("#id_title", "Напечатано")
+        page.click("text=Pages")
+        page.wait_for_selector("#changelist")
+
+        assert asked == ["beforeunload"]
+        assert Draft.objects.waiting().exclude(language="").get().values["title"] == "Typed"
+        context.close()

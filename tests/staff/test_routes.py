@@ -188,8 +188,8 @@ ROUTES = {
     },
     **facts("petition_outgoingmail", "mail", view=only(ADMINISTRATOR)),
     "petition_outgoingmail_retry_parked": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), inside=(302, 405)),
-    # There is one already.
-    **texts("petition_petition", "petition", add=NOBODY, is_published=False),
+    # Who could add one is told that there is one already.
+    **texts("petition_petition", "petition", add={SUPERUSER}, is_published=False),
     **model(
         "petition_source",
         "source",
