@@ -130,7 +130,7 @@ class TextVersion(models.Model):
     objects = RowQuerySet.as_manager()
 
     class Meta:
-        # A trigger sees to it that they only grow: `petition/migrations/0010_drafts_and_versions.py`.
+        # A trigger sees to it that they only grow: `petition/migrations/0011_drafts_and_versions.py`.
         default_permissions = ()
         verbose_name = _("version of a text")
         verbose_name_plural = _("versions of texts")

@@ -28,7 +28,7 @@ CHANGEABLE = """
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('petition', '0009_mailing_list'),
+        ('petition', '0010_anomaly_marks_and_proposals'),
     ]
 
     operations = [
