@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='page',
             name='menu',
-            field=models.CharField(blank=True, choices=[('campaign', 'The campaign'), ('take-part', 'Take part'), ('site', 'This site')], db_default='', default='', help_text='The column at the foot of every page that names it. Empty: only links in texts lead to it.', max_length=10, verbose_name='place in the menu'),
+            field=models.CharField(blank=True, choices=[('campaign', 'The campaign'), ('take-part', 'Take part'), ('site', 'This site')], db_default='', default='', help_text='The column at the foot of every page in which it is named. Empty: only links in texts lead to it.', max_length=10, verbose_name='place in the menu'),
         ),
         migrations.AlterField(
             model_name='figure',
