@@ -92,7 +92,7 @@ def test_the_services_may_do_little(installed, unit):
 
 def test_only_the_worker_has_the_key_to_digests_and_those_to_recipients():
     own = settings_in("worker.env")
-    assert own == ["EMAIL_DIGEST_KEY", "OUTBOX_KEYS_DIR", "WITHDRAWN_LIST"]
+    assert own == ["EMAIL_DIGEST_KEY", "OUTBOX_KEYS_DIR", "NOTIFY_EMAIL", "NOTIFY_URL", "WITHDRAWN_LIST"]
     assert set(own).isdisjoint(settings_in("petition.env"))
     assert values(WORKER, "EnvironmentFile") == ["/etc/petition/petition.env", "/etc/petition/worker.env"]
     for other in (WEB, SANDBOX, (DEPLOY / "manage").read_text()):

@@ -775,7 +775,7 @@ def test_setting_up_and_coming_in_with_a_browser(browser, tmp_path, make_staff, 
         give(codes[0])
         page.wait_for_selector("#user-tools")
         # What a moderator looks after: signatures in five ways, and reports.
-        assert page.locator("#content-main th a").count() == 6
+        assert page.locator(".sections li > a:first-child").count() == 6
 
         assert page.get_attribute("html", "lang") == language
         assert complaints == []
