@@ -21,7 +21,7 @@ from django.utils.translation import gettext, ngettext
 
 from petition import live_settings, waiting
 from petition.models import Notice
-from petition.moderation import anomalies
+from petition.moderation import anomalies, settling
 from petition.moderation.anomalies import SPANS
 from petition.postgres.timeouts import TimeLimitError
 from petition.waiting import Waiting
@@ -98,7 +98,7 @@ def look() -> bool:
 
 def find_anomalies() -> None:
     try:
-        number = len(anomalies.find(SPANS["hour"]).anomalies)
+        number = settling.unsettled(anomalies.find(SPANS["hour"]).anomalies)
     except TimeLimitError:
         # What was found last is shown for longer.
         number = Notice.objects.values_list("anomalies", flat=True).get()

@@ -17,7 +17,16 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, ngettext
 
-from petition.models import InvalidationCampaign, Lookup, Notice, OutgoingMail, Sample, ShownWords, Signature
+from petition.models import (
+    InvalidationCampaign,
+    Lookup,
+    Notice,
+    OutgoingMail,
+    ProposedListing,
+    Sample,
+    ShownWords,
+    Signature,
+)
 
 # Counting further would read all of a queue after an attack.
 MAX_COUNT = 10_000
@@ -112,6 +121,11 @@ def anomalies() -> Waiting:
 @kind("petition.InvalidationCampaign", gettext_lazy("drafts"), "petition.invalidate_signature", is_told=False)
 def drafts_of_campaigns() -> Waiting:
     return rows(InvalidationCampaign.objects.drafts().filter(faded_at=None), "created_at")
+
+
+@kind("petition.ProposedListing", gettext_lazy("to confirm"), "petition.confirm_listing")
+def proposals() -> Waiting:
+    return rows(ProposedListing.objects.waiting(), "proposed_at")
 
 
 @kind("petition.Lookup", gettext_lazy("to approve or to answer"), "petition.find_signature")

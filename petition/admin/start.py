@@ -55,6 +55,7 @@ PROTECTION = Section(
     _("Protection"),
     {
         "petition.Switches": _("Limits, the banner and notices, which change while the site runs."),
+        "petition.ProposedListing": _("Networks and mail domains that moderators want held: confirm or refuse them."),
         "petition.ListedNetwork": _("Networks whose signatures are held, or never limited."),
         "petition.ListedDomain": _("Mail domains whose signatures are held, or never held."),
     },

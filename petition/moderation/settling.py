@@ -31,3 +31,11 @@ def settles(mark: AnomalyMark, anomaly: Anomaly) -> bool:
         and anomaly.until <= mark.until + LASTS
         and anomaly.cell.count <= max(GROWTH * mark.count, mark.count + SUPPORT)
     )
+
+
+def unsettled(found: Iterable[Anomaly]) -> int:
+    """How many of these somebody still has to look at."""
+    marks = list(AnomalyMark.objects.all())
+    return sum(
+        not (anomaly.is_over or any(settles(mark, anomaly) for mark in marks_of(anomaly, marks))) for anomaly in found
+    )

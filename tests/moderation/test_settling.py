@@ -99,6 +99,12 @@ def test_a_mark_holds_neither_a_name_nor_a_domain_nor_a_network(moderator, attac
     assert entry(moderator, "domain").is_settled
 
 
+def test_what_is_settled_waits_for_nobody():
+    mark().save()
+
+    assert settling.unsettled([anomaly(), anomaly(751), anomaly(kind="country")]) == 2
+
+
 def anomaly(count=500, since=0, hours=1, kind="source"):
     start = this_hour().replace(hour=12) + since * HOUR
     return Anomaly(kind, "radio", Cell(count), expected=3, since=start, until=start + hours * HOUR)
@@ -106,7 +112,7 @@ def anomaly(count=500, since=0, hours=1, kind="source"):
 
 def mark():
     start = this_hour().replace(hour=12)
-    return AnomalyMark(kind="source", name="radio", since=start, until=start + HOUR, count=500)
+    return AnomalyMark(kind="source", name="radio", since=start, until=start + HOUR, count=500, username="vera")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from django.utils import timezone
 from campaign.models import Report, Update
 from petition import waiting
 from petition.admin import start
-from petition.models import HeldReason, InvalidationCampaign, Lookup, Notice, Sample
+from petition.models import HeldReason, InvalidationCampaign, Lookup, Notice, ProposedListing, Sample
 from petition.models.signature import this_hour
 from tests.support import links
 
@@ -41,6 +41,15 @@ def test_every_page_has_its_place_and_a_line_on_what_it_is_for():
 
 def test_every_kind_of_work_is_done_on_a_page_that_there_is():
     assert {kind.model for kind in waiting.KINDS} <= start.placed()
+
+
+def test_an_administrator_sees_what_moderators_propose_for_the_lists(look, make_signature):
+    asked = timezone.now() - timedelta(hours=5)
+    ProposedListing.objects.create(name="throwaway.example", count=500, username="vera", proposed_at=asked)
+
+    (work,) = (each for each in look("administrator").values() if each.kind.model == "petition.ProposedListing")
+    assert work.waiting == waiting.Waiting(1, asked)
+    assert not any(kind == "proposals for the lists" for kind, _label in look("moderator"))
 
 
 def test_sections_stand_in_the_order_of_work_and_show_what_the_account_may_see(client, make_staff):
