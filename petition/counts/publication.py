@@ -8,21 +8,27 @@ published, and a day after confirming has ended the exact number for good.
 Where signatures came from, and what became of them, is told for ended weeks alone, rounded to tens, up or down at
 random. A released cell is never revised: what changes in a past week afterwards is told with the week in which it is
 made known. Everything that anybody can ask is a sum of released cells, so that many questions say no more than one.
+
+The total of a week is public, too. Where few cells have to add up to it, it would say more about one of them than its
+rounding leaves: then the cells of that week wait, and are told as one with those of the next.
 """
 
 import hmac
 import secrets
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, models, transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from petition.counts.tally import FOLDED_AND_UNFOLDED
-from petition.models import PublishedCell, PublishedCount, PublishedWeek
+from petition.models import Measure, PublishedCell, PublishedCount, PublishedWeek
 
 # One publisher at a time, as with the folder.
 PUBLISHER_LOCK = 7_401_850_418
@@ -30,6 +36,7 @@ NEVER = date(1970, 1, 5)  # a Monday: what there is when a petition is first loo
 WEEK = timedelta(weeks=1)
 FINAL_HOURS = 24
 ROUNDED_TO = 10
+MOST_OFF = ROUNDED_TO - 1
 BATCH = 2_000
 
 STATES = f"""
@@ -44,27 +51,33 @@ AS_COUNTED = """
     SELECT petition_id, hour, amount FROM petition_hourtally WHERE petition_id = %s AND measure = 'counted'
     ON CONFLICT (petition_id, hour) DO UPDATE SET counted = EXCLUDED.counted
 """
-# What is known by now of the days before `monday`, without what was released before. What belongs to a week whose cells
-# are out falls into the last one.
-CELLS = """
-    SELECT week, country, language, source, measure, sum(amount)::bigint FROM (
-        SELECT CASE WHEN day >= %(released)s THEN date_trunc('week', day)::date ELSE %(last)s END AS week,
-            country, language, source, measure, amount
+
+
+def _known(columns: str, table: str) -> str:
+    """What is known by now of the days before `monday`, without what this table was given before.
+
+    What belongs to a week that has been looked at before falls into the last one.
+    """
+    return f"""
+    SELECT week, {columns}, sum(amount)::bigint FROM (
+        SELECT CASE WHEN day >= %(looked_at)s THEN date_trunc('week', day)::date ELSE %(last)s END AS week,
+            {columns}, amount
         FROM (
-            SELECT day, country, language, source, measure, amount
+            SELECT day, {columns}, amount
             FROM petition_daytally WHERE petition_id = %(petition)s
             UNION ALL
-            SELECT (hour AT TIME ZONE 'UTC')::date, country, language, source, measure, amount
+            SELECT (hour AT TIME ZONE 'UTC')::date, {columns}, amount
             FROM petition_tallychange WHERE petition_id = %(petition)s
         ) AS known WHERE day < %(monday)s
         UNION ALL
-        SELECT %(last)s, country, language, source, measure, -amount
-        FROM petition_publishedcell WHERE petition_id = %(petition)s
+        SELECT %(last)s, {columns}, -amount FROM {table} WHERE petition_id = %(petition)s
     ) AS changes
-    GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0
-"""
+    GROUP BY week, {columns} HAVING sum(amount) <> 0
+"""  # noqa: S608
 
-Cell = tuple[date, str, str, str, str, int]
+
+CELLS = _known("country, language, source, measure", "petition_publishedcell")
+WEEKS = _known("measure", "petition_publishedweek")
 
 
 def publish() -> int:
@@ -152,50 +165,92 @@ def _final_moment(closed_at: datetime) -> datetime:
     return closed_at + timedelta(hours=settings.GRACE_HOURS + FINAL_HOURS)
 
 
+@dataclass
+class Sum:
+    """Over the cells of a measure in a week: of what they hold, of what is shown, and how many are not shown as 0."""
+
+    amount: int = 0
+    shown: int = 0
+    cells: int = 0
+
+    def is_as_wide_as_its_cells(self) -> bool:
+        """Whether the exact sum, which everybody can calculate, leaves each cell all that its rounding leaves."""
+        return abs(self.amount - self.shown) <= MOST_OFF * (self.cells - 2)
+
+    def bounded(self, shown: int) -> int:
+        """A rounded sum, moved so far towards that of the cells that it says no more about one of them."""
+        most = MOST_OFF * max(self.cells - 1, 0)
+        return min(max(shown, self.shown - most), self.shown + most) if self.cells else shown
+
+
 def _release(row: PublishedCount, monday: date) -> None:
-    """Publish the cells of the weeks that have ended since the last time."""
-    secret, totals = bytes(row.secret), Counter[tuple[date, str]]()
+    """Publish the weeks that have ended since the last time, and their cells if the total does not give one away."""
+    secret = bytes(row.secret)
+    values = {"petition": row.petition_id, "looked_at": row.week, "last": monday - WEEK, "monday": monday}
+    waited_since = PublishedCell.objects.filter(petition=row.petition_id).aggregate(last=Max("week"))["last"] or NEVER
+    sums: defaultdict[tuple[date, str], Sum] = defaultdict(Sum)
+    with transaction.atomic():
+        made = _cells(row.petition_id, secret, values, sums)
+        while batch := list(islice(made, BATCH)):
+            PublishedCell.objects.bulk_create(batch)
+        is_trial = int(settings.COUNT_STEP) == 1
+        counted = [total for (_week, measure), total in sums.items() if measure == Measure.COUNTED]
+        if not is_trial and not all(total.is_as_wide_as_its_cells() for total in counted):
+            transaction.set_rollback(True)
+            sums.clear()
+    waiting: dict[str, int] = dict(
+        PublishedWeek.objects.filter(petition=row.petition_id, week__gt=waited_since)
+        .values_list("measure")
+        .annotate(shown=models.Sum("shown"))
+    )
+    weeks = []
+    for week, measure, amount in _rows(WEEKS, values):
+        shown = rounded(amount, secret, f"{week}")
+        if (week, measure) in sums:
+            # The weeks whose cells waited for those of this one were told before.
+            told = waiting.get(measure, 0) if week == values["last"] else 0
+            shown = sums[week, measure].bounded(told + shown) - told
+        weeks.append(PublishedWeek(petition_id=row.petition_id, week=week, measure=measure, amount=amount, shown=shown))
+    PublishedWeek.objects.bulk_create(weeks)
 
-    def cells() -> Iterator[PublishedCell]:
-        for week, country, language, source, measure, amount in _cells(row, monday):
-            totals[week, measure] += amount
-            # Without the measure: what one person adds to several of them is rounded alike, and seen once.
-            shown = rounded(amount, secret, f"{week}|{country}|{language}|{source}")
-            yield PublishedCell(
-                petition_id=row.petition_id,
-                week=week,
-                country=country,
-                language=language,
-                source=source,
-                measure=measure,
-                amount=amount,
-                shown=shown,
-            )
 
-    made = cells()
-    while batch := list(islice(made, BATCH)):
-        PublishedCell.objects.bulk_create(batch)
-    PublishedWeek.objects.bulk_create(
-        PublishedWeek(
-            petition_id=row.petition_id,
+def _cells(
+    petition_id: int, secret: bytes, values: dict[str, Any], sums: defaultdict[tuple[date, str], Sum]
+) -> Iterator[PublishedCell]:
+    """The cells that are due, while `sums` adds them up."""
+    told: dict[tuple[str, str, str], int] | None = None
+    for week, country, language, source, measure, amount in _rows(CELLS, values):
+        # Without the measure: what one person adds to several of them is rounded alike, and seen once.
+        shown = rounded(amount, secret, f"{week}|{country}|{language}|{source}")
+        if shown < 0 and measure == Measure.COUNTED:
+            # Nobody is shown to withdraw where nobody was shown: below nothing, that would say who they are.
+            told = _told(petition_id) if told is None else told
+            cell = (country, language, source)
+            shown = max(shown, -told.get(cell, 0))
+            told[cell] = told.get(cell, 0) + shown
+        total = sums[week, measure]
+        total.amount, total.shown, total.cells = total.amount + amount, total.shown + shown, total.cells + bool(shown)
+        yield PublishedCell(
+            petition_id=petition_id,
             week=week,
+            country=country,
+            language=language,
+            source=source,
             measure=measure,
             amount=amount,
-            shown=rounded(amount, secret, f"{week}"),
+            shown=shown,
         )
-        for (week, measure), amount in sorted(totals.items())
-        if amount
-    )
 
 
-def _cells(row: PublishedCount, monday: date) -> Iterator[Cell]:
-    values: dict[str, int | date] = {
-        "petition": row.petition_id,
-        "released": row.week,
-        "last": monday - WEEK,
-        "monday": monday,
-    }
+def _told(petition_id: int) -> dict[tuple[str, str, str], int]:
+    """What is shown of each origin by now, of those that count."""
+    cells = PublishedCell.objects.filter(petition=petition_id, measure=Measure.COUNTED)
+    rows = cells.values_list("country", "language", "source").annotate(shown=models.Sum("shown"))
+    return {(country, language, source): shown for country, language, source, shown in rows}
+
+
+def _rows(statement: str, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     with connection.chunked_cursor() as cursor:
-        cursor.execute(CELLS, values)
+        cursor.execute(statement, values)
         while batch := cursor.fetchmany(BATCH):
             yield from batch

@@ -337,28 +337,91 @@ def shown_of(week):
 
 
 def test_cells_come_when_their_week_has_ended_and_are_never_revised(quiet, add, publish, clock):
-    add(20, country="DE")
+    for country in ("DE", "FR", "IT"):
+        add(20, country=country)
     publish()
     assert not PublishedCell.objects.exists()
     clock.move_to(MONDAY)
     publish()
-    assert shown_of("2026-03-02") == {("DE", "counted"): 20}
+    first = {("DE", "counted"): 20, ("FR", "counted"): 20, ("IT", "counted"): 20}
+    assert shown_of("2026-03-02") == first
 
     # One who signed in that week withdraws, and others come in it late.
     add(-10, country="DE")
     add(30, country="ES")
+    add(20, country="PL")
     publish()
-    assert shown_of("2026-03-02") == {("DE", "counted"): 20}
+    assert shown_of("2026-03-02") == first
     clock.shift(timedelta(weeks=1))
     publish()
 
-    assert shown_of("2026-03-02") == {("DE", "counted"): 20}
-    assert shown_of("2026-03-09") == {("DE", "counted"): -10, ("ES", "counted"): 30}
+    assert shown_of("2026-03-02") == first
+    assert shown_of("2026-03-09") == {("DE", "counted"): -10, ("ES", "counted"): 30, ("PL", "counted"): 20}
+
+
+@pytest.mark.parametrize("countries", [("DE",), ("DE", "ES")])
+def test_where_few_cells_make_up_a_week_they_are_told_as_one_with_those_of_the_next(
+    quiet, add, publish, clock, countries
+):
+    """The total of a Monday is exact: one cell alone would be that, and of two each would give away the other."""
+    for country in countries:
+        add(13, country=country)
+    clock.move_to(MONDAY)
+    publish()
+    assert published() == 13 * len(countries)
+    assert not PublishedCell.objects.exists()
+
+    for country in ("DE", "ES", "FR", "IT"):
+        add(20, country=country, hour=MONDAY)
+    clock.shift(timedelta(weeks=1))
+    publish()
+
+    assert not shown_of("2026-03-02")
+    amounts = dict(PublishedCell.objects.filter(week="2026-03-09").values_list("country", "amount"))
+    assert amounts == {country: 33 if country in countries else 20 for country in ("DE", "ES", "FR", "IT")}
+
+
+def test_the_numbers_of_a_week_do_not_wait_for_its_cells(quiet, add, publish, clock):
+    for measure in ("signed", "confirmed", "counted"):
+        add(50, country="DE", measure=measure)
+    clock.move_to(MONDAY)
+    publish()
+
+    assert not PublishedCell.objects.exists()
+    assert tally.standing(quiet.pk).confirmed == 50
+
+
+def test_nobody_is_shown_to_withdraw_where_nobody_was_shown(quiet, add, publish, clock, monkeypatch):
+    """A 0 that is followed by a −10 would say that there had been somebody."""
+    monkeypatch.setattr(publication, "rounded", lambda amount, secret, cell: amount // 10 * 10)
+    for country in ("DE", "ES", "FR", "IT"):
+        add(40, country=country)
+    add(5, country="RU")
+    clock.move_to(MONDAY)
+    publish()
+    add(-5, country="RU")
+    add(-5, country="DE")
+    for country in ("ES", "FR", "IT"):
+        add(40, country=country, hour=MONDAY)
+    clock.shift(timedelta(weeks=1))
+    publish()
+
+    shown = shown_of("2026-03-09")
+    assert (shown["RU", "counted"], shown["DE", "counted"]) == (0, -10)
+
+
+def test_a_sum_is_moved_no_further_than_its_cells_ask_for():
+    few, many = publication.Sum(amount=12, shown=10, cells=1), publication.Sum(amount=120, shown=90, cells=6)
+
+    assert (few.bounded(20), many.bounded(120), publication.Sum().bounded(10)) == (10, 120, 10)
+    wide = [publication.Sum(30, shown, cells=3).is_as_wide_as_its_cells() for shown in (20, 21, 39, 40)]
+    assert wide == [False, True, True, False]
 
 
 def test_after_weeks_without_a_worker_each_gets_its_own(quiet, add, publish, clock):
     for week in range(3):
-        add(10, country="DE", hour=TUESDAY.replace(minute=0) + timedelta(weeks=week))
+        for country in ("DE", "ES", "FR"):
+            add(10, country=country, hour=TUESDAY.replace(minute=0) + timedelta(weeks=week))
     clock.move_to(MONDAY + timedelta(weeks=2))
     publish()
 
