@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from django.utils.formats import date_format, number_format
+from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -174,9 +175,9 @@ def _columns(question: Question, title: str, rows: Sequence[Row], words: Words) 
     moments = list(_moments(question, name, min(amounts, key=str), max(amounts, key=str)))
     spans = (moments[-1] - moments[0]).days
     on_axis = "H:i" if name == "hour" and spans < 2 else "j E" if spans < MONTHS_FROM_DAYS else "M Y"
-    points = [
-        Point(words.word(name, moment), date_format(moment, on_axis), amounts.get(moment, 0)) for moment in moments
-    ]
+    # Of a year of hours few are named on the page, and naming all of them would take longer than everything else.
+    label, short = lazy(words.word, str), lazy(date_format, str)
+    points = [Point(label(name, moment), short(moment, on_axis), amounts.get(moment, 0)) for moment in moments]
     highest = max(points, key=lambda point: point.amount)
     described = _(
         "Columns from %(first)s to %(last)s, the highest %(highest)s: %(amount)s. The table holds every number."
