@@ -34,7 +34,7 @@ class LocalizedSitemap(Sitemap):
 
 class ViewSitemap(LocalizedSitemap):
     def items(self) -> list[str]:
-        return ["campaign:home", "campaign:share", "campaign:updates"]
+        return ["campaign:home", "campaign:share", "campaign:updates", "campaign:open-data"]
 
     def location(self, item: str) -> str:
         return reverse(item)

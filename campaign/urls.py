@@ -29,5 +29,6 @@ urlpatterns = [
     path("updates/", views.updates, name="updates"),
     path("updates/feed.xml", views.feed, name="feed"),
     path("updates/<slug:slug>/", views.update, name="update"),
+    path("open-data/", views.open_data, name="open-data"),
     path("<slug:slug>/", views.page, name="page"),
 ]

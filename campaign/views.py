@@ -49,6 +49,15 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 
 @public_page
 @require_safe
+def open_data(request: HttpRequest) -> HttpResponse:
+    petition = Petition.find()
+    if petition is None:
+        raise Http404
+    return render(request, "campaign/open_data.html", {"petition": petition})
+
+
+@public_page
+@require_safe
 def words(request: HttpRequest) -> HttpResponse:
     number = page_number(request)
     entries, is_more = words_of_support.page(number)

@@ -5,7 +5,7 @@ from django.urls import include, path
 
 from campaign.views import icon, robots, security_txt, sitemap, start
 from config.local import mail
-from petition.api import counts_json
+from petition.api import counts_json, open_data
 from petition.health import healthz, readyz
 from petition.views import count_json
 
@@ -24,6 +24,7 @@ urlpatterns = [
     path("sitemap.xml", sitemap, name="sitemap"),
     path("petitions/<slug:slug>/count.json", count_json, name="count-json"),
     path("petitions/<slug:slug>/counts.json", counts_json, name="counts-json"),
+    path("petitions/<slug:slug>/open-data/v1/<str:name>", open_data, name="open-data-file"),
     path(f"{settings.ADMIN_PATH}/", admin.site.urls),
     *i18n_patterns(
         path("", include("petition.urls")),

@@ -18,6 +18,7 @@ from petition import clock, withdrawn_list
 from petition.models import (
     AddressMark,
     AnomalyMark,
+    CountsExport,
     DailySalt,
     InvalidationCampaign,
     Link,
@@ -36,6 +37,7 @@ from petition.models import (
     Subscription,
     SubscriptionRequest,
 )
+from petition.models.counts import EXPORT_HOURS
 from petition.models.domains import KEPT_DAYS
 from petition.models.lookup import QUESTION_DAYS
 from petition.models.samples import KEPT_DAYS as SAMPLE_DAYS
@@ -87,6 +89,7 @@ def purge(*, is_agreed: bool = False) -> dict[str, int]:
         "proposals for the lists": ProposedListing.objects.too_old().delete()[0],
         "criteria of campaigns": InvalidationCampaign.objects.older_than_abuse_signals().fade(),
         "daily salts": DailySalt.objects.filter(day__lte=today - timedelta(days=SALT_DAYS)).delete()[0],
+        "files of counts": CountsExport.objects.ended().delete()[0],
         "samples": Sample.objects.too_old().delete()[0],
         "cards of moderators": ReviewClaim.objects.ended().delete()[0],
         "requests for updates": SubscriptionRequest.objects.too_old().delete()[0],
@@ -130,6 +133,10 @@ def kinds() -> dict[str, tuple[Promise | str, str]]:
         ),
         "criteria of campaigns": (_("What campaigns looked for"), after(settings.ABUSE_SIGNAL_DAYS)),
         "daily salts": (_("Salts of networks"), gettext("when their day has ended (UTC)")),
+        "files of counts": (
+            _("Large files of counts"),
+            ngettext("after %(n)d hour", "after %(n)d hours", EXPORT_HOURS) % {"n": EXPORT_HOURS},
+        ),
         "samples": (_("How the site was doing in each minute"), after(SAMPLE_DAYS)),
         "cards of moderators": (_("Which moderator has which words before her"), gettext("after ten minutes")),
         "requests for updates": (_("Requests for updates by email"), after(settings.CONFIRMATION_DAYS + 1)),

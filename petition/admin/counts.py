@@ -8,6 +8,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -19,11 +20,13 @@ from django.utils.translation import gettext_lazy
 
 from petition.counts import breakdown, export, tally
 from petition.counts.breakdown import Question
-from petition.models import Action, Counts
+from petition.models import Action, Counts, CountsExport
 from petition.staff import audit
 
 from . import counts_page, languages
 from .base import ReadOnlyAdmin
+
+SHOWN_EXPORTS = 5
 
 
 class Groupings(forms.CheckboxSelectMultiple):
@@ -73,6 +76,9 @@ class CountsAdmin(ReadOnlyAdmin):
             self.url("", self.changelist_view, "changelist"),
             self.url("<slug:slug>/", self.counts, "page"),
             self.url("<slug:slug>/download.<str:format_name>", self.download, "download"),
+            self.url("<slug:slug>/prepare.<str:format_name>", self.prepare, "prepare"),
+            self.url("<slug:slug>/files/<int:pk>/", self.prepared, "prepared"),
+            self.url("<slug:slug>/files/<int:pk>/download", self.fetch, "fetch"),
             self.url("<slug:slug>/letter-<str:language>.pdf", self.letter, "letter"),
         ]
 
@@ -113,6 +119,7 @@ class CountsAdmin(ReadOnlyAdmin):
             formats=export.FORMATS,
             languages=self.languages(petition),
             is_overview=is_valid and form.is_overview,
+            exports=self.exports(request).filter(petition=petition).order_by("-asked_at")[:SHOWN_EXPORTS],
         )
 
     def download(self, request: HttpRequest, slug: str, format_name: str) -> HttpResponseBase:
@@ -124,6 +131,9 @@ class CountsAdmin(ReadOnlyAdmin):
             # The page says what is wrong.
             page = reverse("admin:petition_counts_page", args=[slug])
             return HttpResponseRedirect(f"{page}?{request.GET.urlencode()}")
+        if not form.is_overview and export.is_large(form.question):
+            page = reverse("admin:petition_counts_prepare", args=[slug, format_name])
+            return HttpResponseRedirect(f"{page}?{form.question.query()}")
         with tally.snapshot():
             table = export.standing_table(petition) if form.is_overview else export.table(petition, form.question)
             file, written = export.temporary(table, format_name)
@@ -137,6 +147,61 @@ class CountsAdmin(ReadOnlyAdmin):
             filename=export.file_name(table, format_name),
             content_type=export.FORMATS[format_name].content_type,
         )
+
+    def prepare(self, request: HttpRequest, slug: str, format_name: str) -> HttpResponseBase:
+        """Ask a worker for a large file; the same question twice is one."""
+        petition, form = self.asked(request, slug)
+        if format_name not in export.FORMATS or not form.is_valid() or form.is_overview:
+            raise Http404
+        query = form.question.query()
+        if request.method != "POST":
+            return self.page(
+                request,
+                "counts_prepare",
+                _("Large file of counts"),
+                petition=petition,
+                query=query,
+                format=format_name,
+                most=export.LARGE_ROWS,
+            )
+        known = {"petition": petition, "query": query, "format": format_name}
+        asked = self.exports(request).filter(made_at=None, tries=0, **known).first()
+        if asked is None:
+            asked = CountsExport.objects.create(account_id=request.user.pk or 0, **known)
+            audit.record(request.user, Action.EXPORT_ASKED, about=petition, detail=f"{format_name} {query}")
+        return HttpResponseRedirect(reverse("admin:petition_counts_prepared", args=[slug, asked.pk]))
+
+    def prepared(self, request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
+        """How far it is, for its account alone."""
+        asked = get_object_or_404(self.exports(request), pk=pk, petition__slug=slug)
+        return self.page(
+            request,
+            "counts_prepared",
+            _("Large file of counts"),
+            petition=asked.petition,
+            asked=asked,
+            is_watching=not asked.is_ready and not asked.has_failed,
+        )
+
+    def fetch(self, request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
+        asked = get_object_or_404(self.exports(request).defer(None), pk=pk, petition__slug=slug, made_at__isnull=False)
+        audit.record(
+            request.user,
+            Action.COUNTS_DOWNLOADED,
+            about=asked.petition,
+            detail=f"{asked.format} {asked.query}",
+            count=asked.rows,
+        )
+        return FileResponse(
+            BytesIO(asked.file or b""),
+            as_attachment=True,
+            filename=asked.name,
+            content_type=export.FORMATS[asked.format].content_type,
+        )
+
+    def exports(self, request: HttpRequest) -> QuerySet[CountsExport]:
+        """The large files of this account, without what is in them."""
+        return CountsExport.objects.filter(account=request.user.pk).current().select_related("petition").defer("file")
 
     def letter(self, request: HttpRequest, slug: str, language: str) -> HttpResponseBase:
         # Here, since loading what makes a PDF takes longer than all of Django, and few processes need it.

@@ -1,9 +1,12 @@
 """Tokens for dashboards that read the counts. Each is shown once, by the answer to the form that makes it."""
 
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -12,22 +15,48 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from petition.models import Action, CountsToken, Petition
+from petition.models.counts import MOST_TOKEN_DAYS
 from petition.staff import audit
 
 from .base import Audited
 
 
+class CountsTokenForm(forms.ModelForm):
+    class Meta:
+        model = CountsToken
+        fields = ["name", "source", "ends_on"]
+        widgets = {"ends_on": forms.DateInput({"type": "date"}, format="%Y-%m-%d")}
+
+    def clean_ends_on(self) -> date:
+        ends_on: date = self.cleaned_data["ends_on"]
+        today = datetime.now(UTC).date()
+        if not today <= ends_on <= today + timedelta(days=MOST_TOKEN_DAYS):
+            raise ValidationError(_("Choose a day from today on, two years from now at most."))
+        return ends_on
+
+
 @admin.register(CountsToken)
 class CountsTokenAdmin(Audited):
-    list_display = ["name", "created_by", "created_at", "last_used_on", "revoked_at"]
+    list_display = ["name", "only_source", "created_by", "created_at", "last_used_on", "ends", "revoked_at"]
     list_select_related = ["created_by"]
     ordering = ["-id"]
-    readonly_fields = ["created_by", "created_at", "last_used_on", "revoked_at"]
+    readonly_fields = ["only_source", "created_by", "created_at", "last_used_on", "ends", "revoked_at"]
+    form = CountsTokenForm
     actions = ["revoke"]
-    audited_values = ("name",)
+    audited_values = ("name", "source", "ends_on")
 
     def get_fields(self, request: HttpRequest, obj: CountsToken | None = None) -> Any:
-        return ["name", *self.readonly_fields] if obj else ["name"]
+        return ["name", *self.readonly_fields] if obj else ["name", "source", "ends_on"]
+
+    @admin.display(description=gettext_lazy("only this source"))
+    def only_source(self, token: CountsToken) -> str:
+        # The row of the source may be gone.
+        return token.source_id or _("all")
+
+    @admin.display(description=gettext_lazy("last day"), ordering="ends_on")
+    def ends(self, token: CountsToken) -> str:
+        day = f"{token.ends_on}"
+        return _("ended with %(day)s") % {"day": day} if token.has_ended else day
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         # A token is revoked, never edited.
@@ -50,7 +79,7 @@ class CountsTokenAdmin(Audited):
         # No redirect: the token would have to be kept somewhere until the next page shows it.
         petition = Petition.find()
         path = reverse("counts-json", args=[petition.slug]) if petition else ""
-        url = f"{settings.SITE_URL}{path}?by=day"
+        url = f"{settings.SITE_URL}{path}?by={'day' if obj.source_id is None else 'week'}"
         return self.page(request, "token_made", _("Token for counts"), token=obj, url=url)
 
     @admin.action(description=gettext_lazy("Revoke the selected tokens"), permissions=["revoke"])

@@ -19,12 +19,21 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from psycopg2.extensions import make_dsn
 
-from petition.models import ForgottenHour, Heartbeat, Lookup, OutboxKey, OutgoingMail, SubscriptionRequest
+from petition.models import (
+    CountsExport,
+    ForgottenHour,
+    Heartbeat,
+    Lookup,
+    OutboxKey,
+    OutgoingMail,
+    SubscriptionRequest,
+)
 
 # What nobody could use in a restored database, and somebody could in a stolen backup: sealed addresses, the keys that
-# they name, logins. Heartbeats and forgotten hours speak of the server that was. Salts and counters are in tables
+# they name, logins. Heartbeats and forgotten hours speak of the server that was; files of
+# counts can be asked for again. Salts and counters are in tables
 # without a log, which are left out as well.
-LEFT_OUT = (OutgoingMail, Lookup, OutboxKey, SubscriptionRequest, Session, Heartbeat, ForgottenHour)
+LEFT_OUT = (OutgoingMail, Lookup, OutboxKey, SubscriptionRequest, Session, Heartbeat, ForgottenHour, CountsExport)
 OUR_SECRETS = {
     "CACHE_URL",
     "DATABASE_URL",

@@ -13,13 +13,15 @@ from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
 from django.db import connections
+from django.db.models import Sum
 from django.utils.translation import gettext as _
 
+from petition.models import Measure, PublishedCell
 from petition.postgres import replica
 
 Cell = str | date  # a datetime, which is a date too, is the beginning of its hour
 Row = tuple[tuple[Cell, ...], int]
-Limits = dict[str, date | None]
+Limits = dict[str, date | str | int | None]
 
 ORIGINS = ("country", "language", "source")
 WEEKLY = (*ORIGINS, "measure")
@@ -34,16 +36,20 @@ MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::00)?Z?)?", re.ASCII)
 class Question:
     """`by` is in the order of GROUPINGS; from `since` until before `before`, where None is no limit.
 
-    A week is asked for if it lies between these as a whole.
+    A week is asked for if it lies between these as a whole. `source` limits all of it to what came by one link, which
+    is told by week alone; None is no limit.
     """
 
     petition: int
     by: tuple[str, ...]
     since: datetime | None = None
     before: datetime | None = None
+    source: str | None = None
 
     @classmethod
-    def ask(cls, petition: int, by: Collection[str], since: str = "", until: str = "") -> Self:
+    def ask(
+        cls, petition: int, by: Collection[str], since: str = "", until: str = "", source: str | None = None
+    ) -> Self:
         """Read what a person typed. Raises ValidationError with what to do about each of the three."""
         wrong: dict[str, str] = {}
         if unknown := [name for name in by if name not in GROUPINGS]:
@@ -57,6 +63,9 @@ class Question:
             wrong["by"] = _(
                 "Countries, languages, sources and events are told by week, not by day or hour: choose one or other."
             )
+        elif {"day", "hour"} & set(by) and source is not None:
+            wrong["by"] = _("What came by one link is told by week, not by day or hour: choose “week”.")
+        is_weekly = source is not None or not set(by).isdisjoint(WEEKLY)
         moments: dict[str, tuple[datetime, datetime]] = {}
         for name, text in (("since", since.strip()), ("until", until.strip())):
             if not text:
@@ -65,7 +74,7 @@ class Question:
                 wrong[name] = _(
                     "“%(text)s” is no day. Write it like 2026-03-31, or 2026-03-31T14 for one of its hours."
                 ) % {"text": text}
-            elif "T" in text and set(by) & set(WEEKLY):
+            elif "T" in text and is_weekly:
                 wrong[name] = _("Countries, languages, sources and events are told by week: leave out the hour.")
             else:
                 moments[name] = found
@@ -75,7 +84,12 @@ class Question:
             wrong["until"] = _("The end comes before the beginning.")
         if wrong:
             raise ValidationError(wrong)
-        return cls(petition, tuple(name for name in GROUPINGS if name in by), first, before)
+        return cls(petition, tuple(name for name in GROUPINGS if name in by), first, before, source)
+
+    @property
+    def is_weekly(self) -> bool:
+        """Whether it is about where signatures came from, or what became of them, which is told by week."""
+        return self.source is not None or not set(self.by).isdisjoint(WEEKLY)
 
     def query(self) -> str:
         """What was asked, as in the address of its page."""
@@ -121,39 +135,84 @@ def rows(question: Question) -> Iterator[Row]:
 
     A cursor of the server keeps memory flat.
     """
-    statement, limits = _weekly(question) if set(question.by) & set(WEEKLY) else _series(question)
+    chosen = _chosen(question)
+    places = ", ".join(str(place) for place in range(1, len(chosen.columns) + 1))
+    statement = f"""
+        SELECT {", ".join(chosen.columns)}, sum({chosen.amount})::bigint FROM {chosen.table}
+        WHERE {" AND ".join(chosen.conditions)}
+        GROUP BY {places} HAVING sum({chosen.amount}) <> 0 ORDER BY {places}
+    """  # noqa: S608
     with connections[replica.using()].chunked_cursor() as cursor:
-        cursor.execute(statement, limits | {"petition": question.petition})
+        cursor.execute(statement, chosen.limits)
         while batch := cursor.fetchmany(FETCH_ROWS):
             for *cells, amount in batch:
                 yield tuple(cells), amount
 
 
-def _series(question: Question) -> tuple[str, Limits]:
-    columns = [SERIES[name] for name in question.by]
+def number_of_rows(question: Question, most: int) -> int:
+    """How many rows there are at most; one more than `most` if there are more than that. Sorts nothing."""
+    chosen = _chosen(question)
+    statement = f"""
+        SELECT count(*) FROM (
+            SELECT DISTINCT {", ".join(chosen.columns)} FROM {chosen.table}
+            WHERE {" AND ".join(chosen.conditions)} LIMIT %(most)s
+        ) AS found
+    """  # noqa: S608
+    with replica.cursor() as cursor:
+        cursor.execute(statement, chosen.limits | {"most": most + 1})
+        return int(cursor.fetchone()[0])
+
+
+def by_source() -> dict[str, int]:
+    """How many counted signatures each partner's link brought, of all petitions: sums of released cells, in tens."""
+    cells = PublishedCell.objects.using(replica.using()).filter(measure=Measure.COUNTED).exclude(source="")
+    return dict(cells.values_list("source").annotate(shown=Sum("shown")))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What of which table answers a question, in SQL."""
+
+    table: str
+    amount: str
+    columns: list[str]
+    conditions: list[str]
+    limits: Limits
+
+
+def _chosen(question: Question) -> Chosen:
+    chosen = _weekly(question) if question.is_weekly else _series(question)
+    chosen.conditions.insert(0, "petition_id = %(petition)s")
+    chosen.limits["petition"] = question.petition
+    return chosen
+
+
+def _series(question: Question) -> Chosen:
     conditions = ["hour >= %(since)s"] if question.since else []
     conditions += ["hour < %(before)s"] if question.before else []
-    limits: Limits = {"since": question.since, "before": question.before}
-    return _statement("petition_publishedhour", "counted", columns, conditions), limits
+    return Chosen(
+        "petition_publishedhour",
+        "counted",
+        [SERIES[name] for name in question.by],
+        conditions,
+        {"since": question.since, "before": question.before},
+    )
 
 
-def _weekly(question: Question) -> tuple[str, Limits]:
-    columns = [name if name == "week" else f'{name} COLLATE "C"' for name in question.by]
+def _weekly(question: Question) -> Chosen:
     conditions = [] if "measure" in question.by else ["measure = 'counted'"]
     conditions += ["week >= %(since)s"] if question.since else []
     conditions += ["week + 7 <= %(before)s"] if question.before else []
-    limits: Limits = {
-        "since": question.since and question.since.date(),
-        "before": question.before and question.before.date(),
-    }
-    table = "petition_publishedcell" if set(question.by) & set(ORIGINS) else "petition_publishedweek"
-    return _statement(table, "shown", columns, conditions), limits
-
-
-def _statement(table: str, amount: str, columns: list[str], conditions: list[str]) -> str:
-    places = ", ".join(str(place) for place in range(1, len(columns) + 1))
-    return f"""
-        SELECT {", ".join(columns)}, sum({amount})::bigint FROM {table}
-        WHERE {" AND ".join(["petition_id = %(petition)s", *conditions])}
-        GROUP BY {places} HAVING sum({amount}) <> 0 ORDER BY {places}
-    """  # noqa: S608, every part of it stands in this module
+    conditions += ["source = %(source)s"] if question.source is not None else []
+    is_of_cells = question.source is not None or not set(question.by).isdisjoint(ORIGINS)
+    return Chosen(
+        "petition_publishedcell" if is_of_cells else "petition_publishedweek",
+        "shown",
+        [name if name == "week" else f'{name} COLLATE "C"' for name in question.by],
+        conditions,
+        {
+            "since": question.since and question.since.date(),
+            "before": question.before and question.before.date(),
+            "source": question.source,
+        },
+    )

@@ -15,10 +15,14 @@ from petition.counts import breakdown, tally
 from petition.counts.breakdown import Cell, Question
 from petition.models import Petition
 
+LARGE_ROWS = 5_000
+
 # What a spreadsheet takes for the beginning of a formula, in wide letters too.
 FORMULA_SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 Amount = int | float
+# What of the published number everybody may read.
+PUBLIC = ("total", "collected_before", "confirmed_here")
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,20 @@ class Table:
 
 def table(petition: Petition, question: Question) -> Table:
     """What was asked. To be made and written inside `tally.snapshot()`."""
-    asked = {"by": list(question.by), "since": question.since, "before": question.before}
-    return Table(question.by, breakdown.rows(question), _about(petition) | asked)
+    asked: dict[str, Any] = {"by": list(question.by), "since": question.since, "before": question.before}
+    about = _about(petition)
+    if question.source is not None:
+        # A partner hears of the others what everybody may.
+        about["now"] = {name: about["now"][name] for name in PUBLIC}
+        asked["source"] = question.source
+    return Table(question.by, breakdown.rows(question), about | asked)
+
+
+def public_table(petition: Petition, question: Question) -> Table:
+    """The same for everybody, without what became of signatures."""
+    made = table(petition, question)
+    made.about["now"] = {name: made.about["now"][name] for name in PUBLIC}
+    return made
 
 
 def standing_table(petition: Petition) -> Table:
@@ -75,10 +91,17 @@ def write(
     return written
 
 
-def temporary(table: Table, format_name: str) -> tuple[IO[bytes], int]:
+def is_large(question: Question) -> bool:
+    """Whether it is made by a worker (`petition.counts.prepared`), since nobody waits so long for a page."""
+    return breakdown.number_of_rows(question, LARGE_ROWS) > LARGE_ROWS
+
+
+def temporary(
+    table: Table, format_name: str, progress: Callable[[int], None] = lambda written: None
+) -> tuple[IO[bytes], int]:
     """A file without a name that holds the table, and its number of rows. It is gone when it is closed."""
     file = TemporaryFile()  # noqa: SIM115, whoever sends it closes it
-    written = write(table, format_name, file)
+    written = write(table, format_name, file, progress)
     file.seek(0)
     return file, written
 

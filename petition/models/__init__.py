@@ -1,6 +1,6 @@
 from .anomalies import AnomalyMark, ProposedListing
 from .audit import Action, StaffAction
-from .counts import Counts, CountsToken
+from .counts import Counts, CountsExport, CountsToken
 from .domains import SeenDomain
 from .forgetting import ForgottenHour
 from .heartbeat import Heartbeat
@@ -40,6 +40,7 @@ __all__ = [
     "AddressMark",
     "AnomalyMark",
     "Counts",
+    "CountsExport",
     "CountsToken",
     "DailySalt",
     "DayTally",

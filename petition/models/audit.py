@@ -32,6 +32,7 @@ class Action(models.TextChoices):
     TAKEN_OFF = "taken_off", _("taken off the site")
     COUNTS_DOWNLOADED = "counts_downloaded", _("counts downloaded")
     LIST_EXPORTED = "list_exported", _("sealed mailing list exported")
+    EXPORT_ASKED = "export_asked", _("large file of counts asked for")
     LETTER_DOWNLOADED = "letter_downloaded", _("letter for the addressee downloaded")
     TOKEN_REVOKED = "token_revoked", _("token for counts revoked")
     APPROVED = "approved", _("name and words approved")

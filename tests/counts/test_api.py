@@ -2,7 +2,7 @@
 
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.urls import reverse
 
-from petition.models import CountsToken, PublishedHour, StaffAction, TallyChange
+from petition.models import CountsToken, PublishedCell, PublishedHour, Source, StaffAction, TallyChange
 from tests.counts.test_tally import HOUR
 from tests.support import server
 
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db
 
 URL = "/petitions/chechnya/counts.json"
 LIST = reverse("admin:petition_countstoken_changelist")
+NEW = {"name": "A dashboard", "ends_on": f"{datetime.now(UTC):%Y-%m-%d}"}
 
 
 @pytest.fixture
@@ -196,7 +197,7 @@ def test_through_the_real_server(petition, token, tmp_path):
 def test_it_is_made_in_the_admin_and_shown_once(client, petition):
     user = staff(client, "add_countstoken", "view_countstoken")
 
-    response = client.post(f"{LIST}add/", {"name": "A dashboard"})
+    response = client.post(f"{LIST}add/", NEW)
 
     made = CountsToken.objects.get()
     shown = response.context["token"].shown_once
@@ -212,9 +213,9 @@ def test_it_is_made_in_the_admin_and_shown_once(client, petition):
 
 def test_a_name_serves_once_so_that_sending_the_form_again_makes_no_second_one(client, petition):
     staff(client, "add_countstoken")
-    client.post(f"{LIST}add/", {"name": "A dashboard"})
+    client.post(f"{LIST}add/", NEW)
 
-    assert b"already exists" in client.post(f"{LIST}add/", {"name": "A dashboard"}).content
+    assert b"already exists" in client.post(f"{LIST}add/", NEW).content
     assert CountsToken.objects.count() == 1
 
 
@@ -230,7 +231,7 @@ def test_it_is_revoked_in_the_admin(client, ask, token):
 
 def test_who_made_and_revoked_it_stays_in_the_trace(client, petition):
     staff(client, "add_countstoken", "change_countstoken", "view_countstoken")
-    client.post(f"{LIST}add/", {"name": "A dashboard"})
+    client.post(f"{LIST}add/", NEW)
     made = CountsToken.objects.get()
     for _twice in range(2):
         client.post(LIST, {"action": "revoke", "_selected_action": [made.pk]})
@@ -254,3 +255,100 @@ def test_who_may_not_makes_and_revokes_none(client, petition, token, permissions
     token.refresh_from_db()
     assert (token.name, token.revoked_at) == ("A dashboard", None)
     assert CountsToken.objects.count() == 1
+
+
+# An end, and a limit to one source.
+
+
+@pytest.fixture
+def cells(petition, publish):
+    publish()
+    for source, language, shown in (("amnesty", "en", 30), ("amnesty", "ru", 10), ("other", "en", 50), ("", "en", 90)):
+        PublishedCell.objects.create(
+            petition=petition,
+            week=date(2026, 3, 2),
+            country="DE",
+            language=language,
+            source=source,
+            measure="counted",
+            amount=shown,
+            shown=shown,
+        )
+    PublishedHour.objects.create(petition=petition, hour=HOUR, counted=180)
+
+
+@pytest.fixture
+def of_amnesty(token):
+    token.source_id = "amnesty"
+    token.save()
+    return token
+
+
+def amounts(response):
+    return [tuple(row.values()) for row in told(response)["rows"]]
+
+
+def test_a_token_that_is_limited_to_a_source_reads_its_numbers_alone(ask, of_amnesty, cells):
+    assert amounts(ask(of_amnesty)) == [("2026-03-02", 40)]
+    assert amounts(ask(of_amnesty, "by=language")) == [("en", 30), ("ru", 10)]
+    assert amounts(ask(of_amnesty, "by=source")) == [("amnesty", 40)]
+    assert amounts(ask(of_amnesty, "by=week,measure")) == [("2026-03-02", "counted", 40)]
+
+
+def test_of_all_others_it_hears_what_everybody_may(ask, of_amnesty, cells):
+    answer = told(ask(of_amnesty))
+
+    assert set(answer["now"]) == {"total", "collected_before", "confirmed_here"}
+    assert answer["source"] == "amnesty"
+
+
+@pytest.mark.parametrize("by", ["day", "hour", "day,hour"])
+def test_days_and_hours_are_not_told_of_one_source(ask, of_amnesty, cells, by):
+    response = ask(of_amnesty, f"by={by}")
+
+    assert response.status_code == 422
+    assert "told by week" in response.json()["fields"]["by"][0]
+
+
+def test_a_token_for_a_source_that_was_deleted_does_not_read_the_others(ask, of_amnesty, cells):
+    Source.objects.filter(pk="amnesty").delete()
+
+    assert amounts(ask(of_amnesty, "by=source")) == [("amnesty", 40)]
+
+
+@pytest.mark.parametrize(("days", "status"), [(0, 200), (-1, 401)])
+def test_a_token_reads_until_its_last_day_has_ended(ask, token, signed, days, status):
+    token.ends_on = datetime.now(UTC).date() + timedelta(days=days)
+    token.save()
+    response = ask(token)
+
+    assert response.status_code == status
+    if status == 401:
+        assert response.json()["error"] == (
+            f"This token has ended with {token.ends_on}. An administrator can make another one."
+        )
+
+
+def test_a_token_ends_in_a_year_unless_somebody_says_otherwise(token):
+    token.refresh_from_db()
+
+    assert token.ends_on == datetime.now(UTC).date() + timedelta(days=365)
+
+
+@pytest.mark.parametrize(("days", "is_made"), [(-1, False), (0, True), (731, True), (732, False)])
+def test_it_ends_within_two_years(client, petition, days, is_made):
+    staff(client, "add_countstoken", "view_countstoken")
+    ends_on = datetime.now(UTC).date() + timedelta(days=days)
+    client.post(reverse("admin:petition_countstoken_add"), {"name": "A dashboard", "ends_on": f"{ends_on}"})
+
+    assert CountsToken.objects.exists() is is_made
+
+
+def test_the_list_shows_end_source_and_last_use(client, of_amnesty, ask, cells):
+    ask(of_amnesty)
+    CountsToken.objects.update(ends_on=date(2026, 1, 31))
+    staff(client, "view_countstoken")
+    page = client.get(LIST).content.decode()
+
+    assert "amnesty" in page
+    assert "ended with 2026-01-31" in page

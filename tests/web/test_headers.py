@@ -46,6 +46,9 @@ SECURITY = {
 }
 PUBLIC = {"public", "max-age=0", "s-maxage=3", "stale-while-revalidate=5", "stale-if-error=300"}
 DRAWN = {"public", "max-age=3600", "s-maxage=3600", "stale-while-revalidate=86400", "stale-if-error=86400"}
+KEPT_FOR_MINUTES = {
+    "public", "max-age=300", "s-maxage=300", "stale-while-revalidate=3600", "stale-if-error=86400"
+}  # fmt: skip
 LIVE = {"public", "max-age=2", "s-maxage=2", "stale-while-revalidate=2", "stale-if-error=300"}
 
 
@@ -105,6 +108,25 @@ VISITS = {
         Visit("/petitions/chechnya/counts.json", 401, type="application/json"),
         Visit("/petitions/chechnya/counts.json", 405, method="POST"),
     ],
+    "open-data-file": [
+        *(
+            Visit(
+                f"/petitions/chechnya/open-data/v1/{name}",
+                200,
+                frozenset(KEPT_FOR_MINUTES),
+                type=type,
+                own_resource_policy="cross-origin",
+            )
+            for name, type in (
+                ("days.csv", "text/csv"),
+                ("weeks-countries.json", "application/json"),
+                ("datapackage.json", "application/json"),
+            )
+        ),
+        Visit("/petitions/chechnya/open-data/v1/hours.csv", 404),
+        Visit("/petitions/nothing/open-data/v1/days.csv", 404),
+        Visit("/petitions/chechnya/open-data/v1/days.csv", 405, method="POST"),
+    ],
     "robots": [page("/robots.txt", type="text/plain"), Visit("/robots.txt", 405, method="POST")],
     "security-txt": [drawn("/.well-known/security.txt", "text/plain")],
     "sitemap": [page("/sitemap.xml", type="application/xml")],
@@ -112,6 +134,7 @@ VISITS = {
     "dev-mail-html": [Visit("/dev/mail/00000000-0000-0000-0000-000000000000/", 404)],
     "campaign:home": [page("/{language}/"), Visit("/{language}/", 405, method="POST")],
     "campaign:page": [page("/{language}/about/"), Visit("/{language}/nothing/", 404)],
+    "campaign:open-data": [page("/{language}/open-data/")],
     "campaign:words": [page("/{language}/words/")],
     "campaign:report": [
         page("/{language}/words/{words}/report/"),

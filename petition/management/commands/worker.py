@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, connection
 from petition import clock, forgetting, lookup, notifications, retention, samples, withdrawn_list
 from petition.backup.drills import MonthlyDrill
 from petition.checks import of_the_worker
-from petition.counts import publication, tally
+from petition.counts import prepared, publication, tally
 from petition.mail import queue
 from petition.mail.keys import Keyring
 from petition.mail.refusals import ServerAwayError
@@ -35,6 +35,7 @@ BEAT_SECONDS = 5
 SAMPLE_SECONDS = 15  # a minute must not be missed because its turn came a little late
 CAMPAIGN_SECONDS = 0.5
 NOTICE_SECONDS = 20  # it is asked so often whether a minute has passed
+EXPORT_SECONDS = 2  # so long somebody waits at most until her file is begun
 DRILL_SECONDS = 60  # it is asked so often whether a month has passed
 # From one try to the next, so that all is back some seconds after the server is, however long a try takes.
 AWAY_SECONDS = (1, 2, 5, 10)
@@ -105,13 +106,15 @@ class Command(BaseCommand):
             folded += rows
         if clock.is_right():
             publication.publish()
+        while prepared.make_next():
+            pass
         return f"Dealt with {sent} mails, folded {folded} changes, purged {purged} rows."
 
     def run(self) -> None:
         self.stopping = self.is_clock_right = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
-        post, drill = Post(), MonthlyDrill()
+        post, drill, exports = Post(), MonthlyDrill(), prepared.Maker()
         fold = Duty(FOLD_SECONDS, self.fold_and_answer)
         self.duties = [
             Duty(CLOCK_SECONDS, self.look_at_the_clock),
@@ -121,6 +124,7 @@ class Command(BaseCommand):
             Duty(BEAT_SECONDS, lambda: Heartbeat.beat(Heartbeat.Part.FOLD)),
             Duty(SAMPLE_SECONDS, samples.take),
             Duty(NOTICE_SECONDS, notifications.Lookout().go_on),
+            Duty(EXPORT_SECONDS, exports.go_on),
             Duty(PURGE_SECONDS, retention.purge, goes_by_the_clock=True),
             Duty(FORGET_SECONDS, forgetting.forget_ended_hour, goes_by_the_clock=True),
         ]
@@ -153,6 +157,7 @@ class Command(BaseCommand):
             if not busy:
                 post.close()
                 time.sleep(POLL_SECONDS)
+        exports.stop()
         drill.stop()
         post.close()
 
