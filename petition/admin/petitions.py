@@ -1,11 +1,21 @@
+from io import BytesIO
 from typing import Any
 
+import segno
+from django.conf import settings
 from django.contrib import admin, messages
+from django.db.models import BigIntegerField, Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import URLPattern, reverse
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from parler.forms import TranslatableModelForm
 
+from petition.counts import breakdown
 from petition.models import Petition, Source
 
 from .base import Audited, ReasonField
@@ -112,8 +122,54 @@ class PetitionAdmin(DraftsAdmin):
 
 @admin.register(Source)
 class SourceAdmin(Audited):
-    list_display = ["slug", "title"]
+    """The list has what organisers pass on to a partner: the link, and its QR code."""
+
+    list_display = ["slug", "title", "link", "code", "brought"]
+    # One at a time: what goes with it is asked about that one.
+    actions = None
+    delete_confirmation_template = "admin/source_delete.html"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Source | None = None) -> list[str]:
         # The tag is the key: another one would be another source.
         return ["slug"] if obj else []
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.url("<slug:slug>/code.svg", self.code_svg, "code"), *super().get_urls()]
+
+    @admin.display(description=gettext_lazy("link to copy"))
+    def link(self, source: Source) -> SafeString:
+        return format_html('<output class="to-copy">{}</output>', address(source))
+
+    @admin.display(description=gettext_lazy("QR code"))
+    def code(self, source: Source) -> SafeString:
+        return format_html('<a href="{}">SVG</a>', reverse("admin:petition_source_code", args=[source.pk]))
+
+    @admin.display(description=gettext_lazy("signatures, in tens"))
+    def brought(self, source: Source) -> str:
+        return number_format(source.told, force_grouping=True)  # type: ignore[attr-defined]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
+        # One sum over all cells, whatever the number of sources.
+        told = [When(pk=tag, then=Value(amount)) for tag, amount in breakdown.by_source().items()]
+        return (
+            super().get_queryset(request).annotate(told=Case(*told, default=Value(0), output_field=BigIntegerField()))
+        )
+
+    def code_svg(self, request: HttpRequest, slug: str) -> HttpResponse:
+        source = self.row_or_404(request, slug)
+        file = BytesIO()
+        made = segno.make(address(source), error="q", micro=False, boost_error=False)
+        made.save(file, kind="svg", scale=8, border=4, light="#fff", svgclass=None, lineclass=None)
+        name = f'attachment; filename="{source.pk}.svg"'
+        return HttpResponse(file.getvalue(), "image/svg+xml", headers={"Content-Disposition": name})
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        told = breakdown.by_source().get(object_id, 0)
+        return super().delete_view(request, object_id, {"brought": told, **(extra_context or {})})
+
+
+def address(source: Source) -> str:
+    """The link of a partner, in the language of whoever looks at it."""
+    return f"{settings.SITE_URL}{reverse('campaign:home')}?from={source.pk}"
