@@ -22,7 +22,7 @@ from petition.models.signature import this_hour
 from . import languages
 
 HOURS_PER_DAY = 24
-SHOWN_ROWS = 1_000
+SHOWN_ROWS = 500
 DRAWN_ROWS = 20_000
 FILLED_DAYS = 31
 MONTHS_FROM_DAYS = 150
