@@ -13,7 +13,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from parler.forms import TranslatableModelForm
 
 from petition.counts import breakdown
 from petition.models import Petition, Source

@@ -13,7 +13,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('petition', '0005_heartbeats_of_backups'),
+        ("petition", "0011_drafts_and_versions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
