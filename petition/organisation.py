@@ -6,7 +6,7 @@ What is not configured is not shown. The admin's start page and `check --deploy`
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, gettext_noop
 
 # What readers miss where the value is empty.
 NEEDED = {
@@ -22,6 +22,16 @@ NEEDED = {
 def missing() -> dict[str, str]:
     """Names of the values in the environment that are empty or a mere example, and what readers miss for it."""
     return {name: why for name, why in NEEDED.items() if not getattr(settings, name) or is_example(name)}
+
+
+def missing_in_letter(addressee: str) -> list[str]:
+    """What the letter for the addressee should name and does not, in words for staff."""
+    needed = {
+        gettext("The letter names no addressee. Editors write it on the page of the petition."): addressee,
+        gettext("The letter names no sender. The operator sets CONTROLLER."): settings.CONTROLLER,
+        gettext("The letter names nobody to answer to. The operator sets CONTACT_EMAIL."): settings.CONTACT_EMAIL,
+    }
+    return [said for said, value in needed.items() if not value]
 
 
 def is_example(name: str) -> bool:

@@ -22,6 +22,7 @@ from petition.models import (
     Lookup,
     Notice,
     OutgoingMail,
+    PaperSheets,
     ProposedListing,
     Sample,
     ShownWords,
@@ -126,6 +127,11 @@ def drafts_of_campaigns() -> Waiting:
 @kind("petition.ProposedListing", gettext_lazy("to confirm"), "petition.confirm_listing")
 def proposals() -> Waiting:
     return rows(ProposedListing.objects.waiting(), "proposed_at")
+
+
+@kind("petition.PaperSheets", gettext_lazy("wait for a second look"), "petition.check_papersheets")
+def sheets_of_paper() -> Waiting:
+    return rows(PaperSheets.objects.waiting(), "entered_at")
 
 
 @kind("petition.Lookup", gettext_lazy("to approve or to answer"), "petition.find_signature")

@@ -1,7 +1,7 @@
 import os
 import secrets
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -20,7 +20,7 @@ from petition.admin import signatures
 from petition.counts import publication, tally
 from petition.mail import keys
 from petition.mail.keys import Keyring
-from petition.models import Petition, ShownWords, Signature
+from petition.models import PaperSheets, Petition, ShownWords, Signature
 from petition.models.signature import this_hour
 from petition.moderation import similar
 from petition.web import filled_pages
@@ -195,6 +195,19 @@ def make_petition(**overrides):
     petition.save()
     petition.set_current_language("en")
     return petition
+
+
+def make_sheets(petition, **overrides):
+    """Signatures on paper that wait for a second look, unless it is spelled out that they count."""
+    values = {
+        "collected_on": date(2026, 11, 1),
+        "place": "Berlin",
+        "amount": 240,
+        "counted_by": "An office",
+        "kept_at": "A safe",
+        **overrides,
+    }
+    return PaperSheets.objects.create(petition=petition, **values)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from petition import organisation
 from petition.counts import breakdown, export, tally
 from petition.counts.breakdown import Question
 from petition.models import Action, Counts, CountsExport
@@ -114,10 +115,11 @@ class CountsAdmin(ReadOnlyAdmin):
             sections=shown,
             count=count,
             standing=standing,
-            bar=counts_page.two_parts(count),
+            bar=counts_page.parts(count),
             rate=counts_page.rate(standing),
             formats=export.FORMATS,
             languages=self.languages(petition),
+            letter_lacks=self.letter_lacks(petition),
             is_overview=is_valid and form.is_overview,
             exports=self.exports(request).filter(petition=petition).order_by("-asked_at")[:SHOWN_EXPORTS],
         )
@@ -228,3 +230,12 @@ class CountsAdmin(ReadOnlyAdmin):
     def languages(self, petition: Counts) -> list[dict[str, str]]:
         """The languages in which there is a letter."""
         return [{"code": code, "name": name} for code, name in languages.choices() if petition.has_translation(code)]
+
+    def letter_lacks(self, petition: Counts) -> list[str]:
+        """What its letters should name and do not; an addressee may be missing in one language alone."""
+        found: dict[str, list[str]] = {}
+        for language in self.languages(petition):
+            addressee = petition.get_translation(language["code"]).addressee
+            for lack in organisation.missing_in_letter(addressee):
+                found.setdefault(lack, []).append(language["name"])
+        return [f"{lack} ({', '.join(names)})" for lack, names in found.items()]

@@ -96,15 +96,16 @@ def section(question: Question, title: str = "") -> Section:
     )
 
 
-def two_parts(count: Count) -> Shape:
-    """The part of the total that was confirmed here, at the end of a bar; never too thin to be seen."""
-    part = 100 * count.confirmed_here / count.total if count.total else 0
-    part = max(part, 0.6) if part else 0
-    words = _("%(before)s collected before, %(here)s confirmed here") % {
-        "before": charts.grouped(count.collected_before),
-        "here": charts.grouped(count.confirmed_here),
-    }
-    return Shape(x=charts.percent(100 - part), y="0", width=charts.percent(part), height="10", words=words)
+def parts(count: Count) -> list[Shape]:
+    """The parts of the total that came to it here and on paper, at the end of a bar; none too thin to be seen."""
+    shapes: list[Shape] = []
+    end = 100.0
+    for amount, words in ((count.confirmed_here, _("confirmed here")), (count.on_paper, _("on paper"))):
+        width = max(100 * amount / count.total, 0.6) if amount else 0.0
+        end -= width
+        said = f"{charts.grouped(amount)} {words}"
+        shapes.append(Shape(x=charts.percent(end), y="0", width=charts.percent(width), height="10", words=said))
+    return shapes
 
 
 def rate(standing: Standing) -> str:

@@ -67,6 +67,7 @@ def _about(petition: Petition) -> dict[str, Any]:
     now = {
         "total": count.total,
         "collected_before": count.collected_before,
+        "on_paper": count.on_paper,
         "confirmed_here": count.confirmed_here,
         **asdict(standing),
         "confirmation_rate": None if rate is None else round(rate, 4),

@@ -9,8 +9,10 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
+from django.conf import settings
 from django.utils import translation
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
@@ -20,6 +22,7 @@ from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
+from reportlab.lib.utils import simpleSplit
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
@@ -36,6 +39,7 @@ FONT, BOLD, ITALIC = "NotoSerif-Regular", "NotoSerif-Bold", "NotoSerif-Italic"
 MARGIN = 25 * mm
 PADDING = 6  # of reportlab's frame, inside the margin
 ROOM_UNDER_HEADING = 40 * mm
+ROOM_TO_SIGN = 22 * mm
 GREY, RULE = colors.HexColor("#555555"), colors.HexColor("#bbbbbb")
 
 BODY = ParagraphStyle("body", fontName=FONT, fontSize=11, leading=16.5, spaceAfter=8, splitLongWords=1)
@@ -53,22 +57,29 @@ _markdown = MarkdownIt("commonmark", {"html": False})
 
 @dataclass(frozen=True)
 class Letter:
-    """`countries` are codes with their numbers, rounded to tens; "" is not stated."""
+    """`countries` are codes with their numbers, rounded to tens; "" is not stated.
+
+    `before_opening` is only known to be more than it says, so the total is as well.
+    """
 
     language: str
     title: str
     addressee: str
     demand: str
-    collected_before: int
+    before_opening: int
     collected_before_on: date | None
     collected_before_source: str
+    on_paper: int
     confirmed_here: int
     countries: tuple[tuple[str, int], ...]
     as_of: datetime
+    sender: str
+    contact: str
+    site: str
 
     @property
     def total(self) -> int:
-        return self.collected_before + self.confirmed_here
+        return self.before_opening + self.on_paper + self.confirmed_here
 
 
 def compose(petition: Petition, language: str) -> Letter:
@@ -85,12 +96,16 @@ def compose(petition: Petition, language: str) -> Letter:
         title=text.title,
         addressee=text.addressee,
         demand=text.demand,
-        collected_before=count.collected_before,
+        before_opening=count.before_opening,
         collected_before_on=petition.collected_before_on,
         collected_before_source=text.collected_before_source,
+        on_paper=count.on_paper,
         confirmed_here=count.confirmed_here,
         countries=tuple(sorted(by_country, key=lambda row: (row[0] == "", -row[1], row[0]))),
         as_of=count.as_of,
+        sender=settings.CONTROLLER,
+        contact=settings.CONTACT_EMAIL,
+        site=urlsplit(settings.SITE_URL).netloc,
     )
 
 
@@ -105,13 +120,21 @@ def write_pdf(letter: Letter, file: IO[bytes]) -> None:
             topMargin=MARGIN - PADDING,
             bottomMargin=MARGIN - PADDING,
             title=letter.title,
-            subject=_("Petition with %(total)s signatures") % {"total": _number(letter.total)},
+            subject=_subject(letter),
             lang=letter.language,
             displayDocTitle=True,
         )
         document.build(
-            [*_demand(letter), *_numbers(letter), *_method(letter), *_countries(letter)], canvasmaker=_numbered(letter)
+            [*_demand(letter), *_numbers(letter), *_method(letter), *_countries(letter), *_sender(letter)],
+            canvasmaker=_numbered(letter),
         )
+
+
+def _subject(letter: Letter) -> str:
+    total = {"total": _number(letter.total)}
+    if letter.before_opening:
+        return _("Petition with more than %(total)s signatures") % total
+    return _("Petition with %(total)s signatures") % total
 
 
 def _demand(letter: Letter) -> Iterator[Flowable]:
@@ -123,29 +146,38 @@ def _demand(letter: Letter) -> Iterator[Flowable]:
 
 
 def _numbers(letter: Letter) -> Iterator[Flowable]:
-    parts = [Paragraph(_text(_confirmed_here(letter)), BODY)]
-    if letter.collected_before:
-        parts.insert(0, Paragraph(_text(_collected_before(letter)), BODY))
-    words = ngettext("signature in all", "signatures in all", letter.total)
+    said = [
+        _before_opening(letter) if letter.before_opening else "",
+        _on_paper(letter) if letter.on_paper else "",
+        _confirmed_here(letter),
+    ]
+    number, words = _number(letter.total), ngettext("signature in all", "signatures in all", letter.total)
+    if letter.before_opening:
+        # Translators: the large number of the letter. A part of it is only known to be more, and so is the sum.
+        number = _("More than %(number)s") % {"number": number}
     yield KeepTogether(
         [
             HRFlowable(width="100%", color=RULE, spaceBefore=10, spaceAfter=10),
-            Paragraph(_number(letter.total), NUMBER),
+            Paragraph(_text(number), NUMBER),
             Paragraph(_text(words), KICKER),
-            *parts,
+            *(Paragraph(_text(text), BODY) for text in said if text),
         ]
     )
 
 
-def _collected_before(letter: Letter) -> str:
-    said = _("More than %(number)s were collected before this site opened") % {
-        "number": _number(letter.collected_before)
-    }
+def _before_opening(letter: Letter) -> str:
+    said = _("More than %(number)s were collected before this site opened") % {"number": _number(letter.before_opening)}
     if letter.collected_before_on:
         said += f", {season(letter.collected_before_on)}"
     if letter.collected_before_source:
         said += ". " + _("Source: %(source)s") % {"source": letter.collected_before_source}
     return said + "."
+
+
+def _on_paper(letter: Letter) -> str:
+    return ngettext("%(number)s was collected on paper.", "%(number)s were collected on paper.", letter.on_paper) % {
+        "number": _number(letter.on_paper)
+    }
 
 
 def _confirmed_here(letter: Letter) -> str:
@@ -172,7 +204,13 @@ def _method(letter: Letter) -> Iterator[Flowable]:
             "The signatures collected before this site opened are taken over as their source states them. They are not "
             "part of the table."
         )
-        if letter.collected_before
+        if letter.before_opening
+        else "",
+        _(
+            "The signatures on paper were counted on their sheets by one person and checked by another. The sheets are "
+            "kept, and can be shown. They are not part of the table."
+        )
+        if letter.on_paper
         else "",
         _("People who signed can be in danger for it. This letter holds numbers, and no name or address of anybody."),
     ]
@@ -216,8 +254,20 @@ def _country_table(rows: tuple[tuple[str, int], ...]) -> Flowable:
     return table
 
 
+def _sender(letter: Letter) -> Iterator[Flowable]:
+    """Who hands it over, with a line to sign on."""
+    said = [text for text in (letter.sender, letter.contact, letter.site) if text]
+    yield KeepTogether(
+        [
+            HRFlowable(width="45%", hAlign="LEFT", color=colors.black, thickness=0.6, spaceBefore=ROOM_TO_SIGN),
+            Paragraph(_text(_("Place, date, signature of the sender")), SMALL_PRINT),
+            *(Paragraph(_text(text), CELL) for text in said),
+        ]
+    )
+
+
 def _numbered(letter: Letter) -> type[Canvas]:
-    """A canvas that writes under each page when this was counted, and which of how many pages it is."""
+    """A canvas that writes under each page who sends it, when this was counted, and which of how many pages it is."""
     counted = _("Counted on %(day)s at %(time)s UTC") % {
         "day": date_format(letter.as_of, "j E Y"),
         "time": date_format(letter.as_of, "H:i"),
@@ -241,12 +291,18 @@ def _numbered(letter: Letter) -> type[Canvas]:
                 self.setFont(FONT, 8)
                 self.setFillColor(GREY)
                 self.drawString(MARGIN, 12 * mm, counted)
+                self.drawString(MARGIN, 8 * mm, _fitting(" · ".join(filter(None, (letter.sender, letter.contact)))))
                 page_of = _("Page %(number)s of %(all)s") % {"number": number, "all": len(pages)}
                 self.drawRightString(A4[0] - MARGIN, 12 * mm, page_of)
                 super().showPage()
             super().save()
 
     return NumberedCanvas
+
+
+def _fitting(text: str) -> str:
+    """As much of it as fits one line of the foot."""
+    return simpleSplit(text, FONT, 8, A4[0] - 2 * MARGIN)[0] if text else ""
 
 
 def _paragraphs(markdown: str) -> Iterator[Flowable]:

@@ -6,11 +6,11 @@ All of it is published already (`petition.counts.publication`), so it says nothi
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from petition.models import Measure, Petition, PublishedCell, PublishedHour
+from petition.models import Measure, PaperSheets, Petition, PublishedCell, PublishedHour
 
 DAYS = 14
 WEEK_DAYS = 7
@@ -56,7 +56,9 @@ def of(petition: Petition) -> Momentum | None:
 
 
 def at_midnight(petition: Petition) -> int:
-    """The published number as the day began, UTC: one number for all of a day. One statement."""
+    """The published number as the day began, UTC: one number for all of a day. Two statements."""
     midnight = timezone.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     before = PublishedHour.objects.filter(petition=petition, hour__lt=midnight)
-    return petition.collected_before + (before.aggregate(counted=Sum("counted"))["counted"] or 0)
+    was_there = Q(checked_at__lt=midnight) & (Q(withdrawn_at=None) | Q(withdrawn_at__gte=midnight))
+    on_paper = PaperSheets.objects.filter(was_there, petition=petition).total()
+    return petition.collected_before + on_paper + (before.aggregate(counted=Sum("counted"))["counted"] or 0)

@@ -20,17 +20,31 @@ STEPS = (100, 125, 150, 175, 200, 250, 300, 400, 500, 750)  # hundredths of a po
 
 @dataclass(frozen=True)
 class Count:
-    """`as_of` is when it was last checked; `goal` is always above the total unless an organiser chose it."""
+    """`as_of` is when it was last checked; `goal` is always above the total unless an organiser chose it.
+
+    `collected_before` is all that was not confirmed here, and `on_paper` the part of it that stands on sheets of paper.
+    """
 
     slug: str
     collected_before: int
     confirmed_here: int
     goal: int
     as_of: datetime
+    on_paper: int = 0
 
     @property
     def total(self) -> int:
         return self.collected_before + self.confirmed_here
+
+    @property
+    def before_opening(self) -> int:
+        """What was collected before this site opened: a round number, of which it is only known that it was more."""
+        return self.collected_before - self.on_paper
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Whether a part of the total is only known to be more than it says, and so the total."""
+        return self.before_opening > 0
 
     @property
     def is_old(self) -> bool:
@@ -38,16 +52,24 @@ class Count:
         return timezone.now() - self.as_of > OLD
 
 
-CURRENT = """
-    SELECT p.slug, p.collected_before, p.goal, coalesce(c.checked_at, now()), coalesce(c.counted, 0)
-    FROM petition_petition p LEFT JOIN petition_publishedcount c ON c.petition_id = p.id WHERE p.slug = %s
+# Exact and at once: who counts sheets says nothing about who confirms here. There are some hundred rows at most.
+ON_PAPER = """
+    (SELECT coalesce(sum(amount), 0) FROM petition_papersheets s
+        WHERE s.petition_id = p.id AND s.checked_at IS NOT NULL AND s.withdrawn_at IS NULL)::bigint
 """
+CURRENT = f"""
+    SELECT p.slug, p.collected_before, {ON_PAPER}, p.goal, coalesce(c.checked_at, now()), coalesce(c.counted, 0)
+    FROM petition_petition p LEFT JOIN petition_publishedcount c ON c.petition_id = p.id WHERE p.slug = %s
+"""  # noqa: S608
 FOLDED_AND_UNFOLDED = """
     coalesce((SELECT counted FROM petition_totaltally t WHERE t.petition_id = p.id), 0)
     + coalesce((SELECT sum(amount) FROM petition_tallychange c
                 WHERE c.petition_id = p.id AND c.measure = 'counted'), 0)
 """
-EXACT = f"SELECT slug, collected_before, goal, now(), {FOLDED_AND_UNFOLDED} FROM petition_petition p WHERE slug = %s"  # noqa: S608
+EXACT = f"""
+    SELECT slug, collected_before, {ON_PAPER}, goal, now(), {FOLDED_AND_UNFOLDED}
+    FROM petition_petition p WHERE slug = %s
+"""  # noqa: S608
 
 
 def current(slug: str) -> Count | None:
@@ -69,8 +91,9 @@ def _read(statement: str, slug: str) -> Count | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    slug, collected_before, goal, as_of, counted = row
-    return Count(slug, collected_before, int(counted), goal or next_goal(collected_before + int(counted)), as_of)
+    slug, before_opening, on_paper, goal, as_of, counted = row
+    collected_before, counted = before_opening + on_paper, int(counted)
+    return Count(slug, collected_before, counted, goal or next_goal(collected_before + counted), as_of, on_paper)
 
 
 def next_goal(total: int) -> int:

@@ -12,6 +12,7 @@ from .lookup import Lookup
 from .mail import AddressMark, OutboxKey, OutgoingMail
 from .mailing_list import Subscription, SubscriptionRequest
 from .notice import Notice
+from .paper import PaperSheets
 from .petition import Petition, Source
 from .privacy import DailySalt, KeyFingerprint
 from .proxies import HeldSignature, Review, Signals
@@ -62,6 +63,7 @@ __all__ = [
     "Notice",
     "OutboxKey",
     "OutgoingMail",
+    "PaperSheets",
     "Petition",
     "ProposedListing",
     "PublishedCell",

@@ -60,6 +60,8 @@ class Action(models.TextChoices):
     LISTING_CONFIRMED = "listing_confirmed", _("proposal for the lists confirmed")
     LISTING_REFUSED = "listing_refused", _("proposal for the lists refused")
     LOOKED_UP = "looked_up", _("signatures looked up")
+    PAPER_COUNTED = "paper_counted", _("signatures on paper counted")
+    PAPER_WITHDRAWN = "paper_withdrawn", _("signatures on paper withdrawn")
 
 
 def actions() -> Sequence[tuple[str, str | Promise]]:

@@ -138,8 +138,8 @@ def test_it_shows_the_total_in_its_parts_and_where_signatures_are(organiser, mak
 
     said = words(organiser.get(PAGE))
 
-    assert "Signatures in all 150,003" in said
-    assert "150,000 collected before 3 confirmed here" in said
+    assert "Signatures in all more than 150,003" in said
+    assert "150,000 and more collected before 3 confirmed here" in said
     assert "Today 3" in said
     assert "Confirmation rate 85.7%" in said
     assert "Waiting 30" in said
@@ -313,7 +313,7 @@ def test_the_letter(organiser, signed, language):
 @pytest.mark.parametrize(
     ("path", "action", "detail", "count"),
     [
-        ("download.csv", "counts_downloaded", "csv now", 10),
+        ("download.csv", "counts_downloaded", "csv now", 11),
         (
             "download.xlsx?by=country&by=week&since=2026-02-23&until=2026-03-01",
             "counts_downloaded",

@@ -101,6 +101,7 @@ def test_json(run, signed, make_signature):
         "now": {
             "total": 150_030,
             "collected_before": 150_000,
+            "on_paper": 0,
             "confirmed_here": 30,
             "waiting": 0,
             "held": 0,

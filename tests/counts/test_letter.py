@@ -29,12 +29,16 @@ def made(**overrides):
         "title": "Investigate",
         "addressee": "",
         "demand": "An efficient investigation.",
-        "collected_before": 150_000,
+        "before_opening": 150_000,
         "collected_before_on": date(2018, 4, 1),
         "collected_before_source": "an example",
+        "on_paper": 0,
         "confirmed_here": 1_234,
         "countries": (("DE", 1_200), ("", 20)),
         "as_of": NOW,
+        "sender": "An organisation, 1 Street, City",
+        "contact": "contact@example.org",
+        "site": "petition.example.org",
         **overrides,
     }
     return Letter(**values)
@@ -76,7 +80,7 @@ def test_no_name_gets_from_a_signature_into_the_letter(petition, make_signature,
     reader = PdfReader(tmp_path / "x.pdf")
     text = text_of(reader) + repr(reader.metadata)
     assert re.search(r"150.030", text)
-    for secret in ("Nadeschda", "Надежда", "Solidarisch", "солидарно", "burst", "partner", "example.org"):
+    for secret in ("Nadeschda", "Надежда", "Solidarisch", "солидарно", "burst", "partner", "nadeschda", "0@example"):
         assert secret not in text
     assert not [query for query in queries.captured_queries if "petition_signature" in query["sql"]]
 
@@ -94,7 +98,8 @@ def test_in_english():
     text = text_of(read(made(addressee="The General Prosecutor")))
 
     assert (
-        "Petition Investigate To: The General Prosecutor An efficient investigation. 151,234 signatures in all" in text
+        "Petition Investigate To: The General Prosecutor An efficient investigation. More than 151,234"
+        " signatures in all" in text
     )
     assert "More than 150,000 were collected before this site opened, spring 2018. Source: an example." in text
     assert "1,234 were confirmed on this site by email." in text
@@ -105,19 +110,53 @@ def test_in_english():
 
 def test_in_russian():
     values = {"title": "Расследовать", "demand": "Мы требуем.", "collected_before_source": "пример"}
-    text = text_of(read(made(language="ru", **values)))
+    ours = {"sender": "Организация", "contact": "", "site": "сайт.рф"}
+    text = text_of(read(made(language="ru", **values, **ours)))
 
-    assert "Расследовать Мы требуем. 151 234" in text
+    assert re.search(r"Расследовать Мы требуем\. .*151 234", text)
     assert "Германия 1 200" in text
     assert "22 ноября 2026" in text
-    assert not re.search(r"[A-Za-z]{4}", text.replace("UTC", "")), "something is not translated"
+    assert not re.search(r"[A-Za-z]{4}", text), "something is not translated"
 
 
 def test_without_earlier_signatures_it_has_one_part():
-    text = text_of(read(made(collected_before=0)))
+    text = text_of(read(made(before_opening=0)))
 
-    assert "1,234 signatures in all 1,234 were confirmed" in text
+    assert "An efficient investigation. 1,234 signatures in all 1,234 were confirmed" in text
     assert "before this site" not in text
+    assert "ore than" not in text
+
+
+def test_what_was_collected_on_paper_is_told_apart():
+    text = text_of(read(made(on_paper=240)))
+
+    assert "More than 151,474 signatures in all" in text
+    assert "240 were collected on paper. 1,234 were confirmed" in text
+    assert "counted on their sheets by one person and checked by another" in text
+    assert "1,474 signatures in all 240 were collected" in text_of(read(made(before_opening=0, on_paper=240)))
+
+
+def test_it_ends_with_who_sends_it_and_names_them_under_each_page():
+    reader = read(made(demand="\n\n".join(["A word and another. " * 40] * 12)))
+
+    assert "Place, date, signature of the sender An organisation, 1 Street, City contact@example.org" in text_of(reader)
+    assert len(reader.pages) > 1
+    for page in reader.pages:
+        assert "An organisation, 1 Street, City · contact@example.org" in page.extract_text()
+
+
+def test_without_a_sender_there_is_still_a_line_to_sign_on():
+    assert "signature of the sender petition.example.org" in text_of(read(made(sender="", contact="")))
+
+
+def test_pages_are_full_before_another_one_begins():
+    """As seeded: no page ends half empty, while the next one has what would fit."""
+    countries = tuple(
+        (code, 1_000 - number) for number, code in enumerate("DE FR ES IT PL UA GE AM KZ LV LT EE".split())
+    )
+    pages = [page.extract_text() for page in read(made(demand="A word and another. " * 60, countries=countries)).pages]
+
+    assert len(pages) <= 2
 
 
 def test_before_a_week_has_ended_there_are_no_countries(petition, make_signature):
@@ -213,10 +252,23 @@ def test_what_is_seeded_has_no_letter_that_the_font_lacks(db, language):
 def test_the_command_writes_it(petition, tmp_path):
     said = call_command("letter", "--language", "ru", "--out", str(tmp_path / "x.pdf"))
 
-    assert said == f"Wrote {tmp_path}/x.pdf, with 150000 signatures."
+    assert said == f"Wrote {tmp_path}/x.pdf, with more than 150000 signatures."
     assert "Расследуйте" in text_of(PdfReader(tmp_path / "x.pdf"))
     entry = StaffAction.objects.get()
     assert (entry.action, entry.petition, entry.detail) == ("letter_downloaded", "chechnya", "ru")
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_the_command_says_what_the_letter_lacks(petition, settings, tmp_path, capsys, is_complete):
+    settings.CONTROLLER, settings.CONTACT_EMAIL = ("Us", "us@example.org") if is_complete else ("", "")
+    petition.addressee = "The Prosecutor" if is_complete else ""
+    petition.save()
+
+    call_command("letter", "--out", str(tmp_path / "x.pdf"))
+
+    said = capsys.readouterr().err
+    for lack in ("no addressee", "no sender", "nobody to answer to"):
+        assert (lack in said) != is_complete
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ OF_PEOPLE = [
     models.StaffAction,
     models.Draft,
     models.TextVersion,
+    models.PaperSheets,
     models.ListedNetwork,
     models.ListedDomain,
     campaign_models.Report,

@@ -27,6 +27,7 @@ from petition.models import (
     ListedNetwork,
     Lookup,
     OutgoingMail,
+    PaperSheets,
     Petition,
     ProposedListing,
     Signature,
@@ -38,7 +39,7 @@ from petition.models import (
     Verdict,
 )
 from petition.models.signature import this_hour
-from tests.conftest import create_signature, make_petition
+from tests.conftest import create_signature, make_petition, make_sheets
 from tests.support import links
 from tests.support.accounts import (
     ADMINISTRATOR,
@@ -175,6 +176,20 @@ ROUTES = {
         )
         for step in ("apply", "cancel", "undo")
     },
+    **model(
+        "petition_papersheets",
+        "sheets",
+        view=only(ORGANISER, ADMINISTRATOR),
+        add=only(ORGANISER, ADMINISTRATOR),
+        change=only(ORGANISER, ADMINISTRATOR),
+        delete=NOBODY,
+    ),
+    **{
+        f"petition_papersheets_{step}": Route(
+            only(ORGANISER, ADMINISTRATOR), only(ORGANISER, ADMINISTRATOR), "sheets", inside=(200, 302, 405)
+        )
+        for step in ("check", "withdraw")
+    },
     "petition_lookup_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     **{
         f"petition_lookup_{step}": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "lookup", inside=(302, 405))
@@ -265,6 +280,7 @@ ROUTES = {
 STATE = (
     *(User, Petition, Signature, OutgoingMail, Source, Page, Update, Figure, Report, StaffAction, TOTPDevice, Switches),
     InvalidationCampaign,
+    PaperSheets,
     Lookup,
     AnomalyMark,
     ProposedListing,
@@ -332,6 +348,7 @@ def make_rows(petition):
         "lookup": Lookup.objects.create(asked_by=0, reason="She asks", address=mail.recipient, key_id=mail.key_id),
         "source": Source.objects.create(slug="amnesty", title="Amnesty"),
         "token": CountsToken.objects.create(name="A dashboard", digest=b"d" * 32),
+        "sheets": make_sheets(petition),
         "page": Page.objects.get(slug="about"),
         "update": Update.objects.get(),
         "figure": Figure.objects.get(slug="evacuated"),
@@ -523,6 +540,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "campaign.Report",
         "campaign.Update",
         "petition.OutgoingMail",
+        "petition.PaperSheets",
         "petition.HeldSignature",
         "petition.InvalidationCampaign",
         "petition.ListedDomain",

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from petition import organisation
 from petition.counts import export, letter
 from petition.models import Action, Petition
 from petition.staff import audit
@@ -31,5 +32,8 @@ class Command(BaseCommand):
                 letter.write_pdf(composed, file)
         except OSError as error:
             raise CommandError(f"{options['out']} cannot be written: {error.strerror}.") from None
+        for lack in organisation.missing_in_letter(composed.addressee):
+            self.stderr.write(lack)
         audit.record(None, Action.LETTER_DOWNLOADED, about=petition, detail=composed.language, count=composed.total)
-        return f"Wrote {options['out']}, with {composed.total} signatures."
+        more = "more than " if composed.before_opening else ""
+        return f"Wrote {options['out']}, with {more}{composed.total} signatures."
