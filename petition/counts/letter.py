@@ -39,7 +39,7 @@ FONT, BOLD, ITALIC = "NotoSerif-Regular", "NotoSerif-Bold", "NotoSerif-Italic"
 MARGIN = 25 * mm
 PADDING = 6  # of reportlab's frame, inside the margin
 ROOM_UNDER_HEADING = 40 * mm
-ROOM_TO_SIGN = 22 * mm
+ROOM_TO_SIGN = 18 * mm
 GREY, RULE = colors.HexColor("#555555"), colors.HexColor("#bbbbbb")
 
 BODY = ParagraphStyle("body", fontName=FONT, fontSize=11, leading=16.5, spaceAfter=8, splitLongWords=1)
@@ -125,7 +125,7 @@ def write_pdf(letter: Letter, file: IO[bytes]) -> None:
             displayDocTitle=True,
         )
         document.build(
-            [*_demand(letter), *_numbers(letter), *_method(letter), *_countries(letter), *_sender(letter)],
+            [*_demand(letter), *_numbers(letter), *_sender(letter), *_method(letter), *_countries(letter)],
             canvasmaker=_numbered(letter),
         )
 
@@ -214,8 +214,10 @@ def _method(letter: Letter) -> Iterator[Flowable]:
         else "",
         _("People who signed can be in danger for it. This letter holds numbers, and no name or address of anybody."),
     ]
-    paragraphs = [Paragraph(_text(text), SMALL_PRINT) for text in said if text]
-    yield KeepTogether([Paragraph(_text(_("How the number was made")), HEADING), *paragraphs])
+    # It flows on: kept together, it would leave the page before half empty.
+    yield CondPageBreak(ROOM_UNDER_HEADING)
+    yield Paragraph(_text(_("How the number was made")), HEADING)
+    yield from (Paragraph(_text(text), SMALL_PRINT) for text in said if text)
 
 
 def _countries(letter: Letter) -> Iterator[Flowable]:
