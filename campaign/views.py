@@ -232,7 +232,8 @@ def picture_of_the_day(request: HttpRequest, number: str, version: str) -> HttpR
     if petition is None:
         raise Http404
     headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
-    drawn = pictures.of_the_day(get_language() or "en", momentum.at_midnight(petition))
+    begun_with = momentum.at_midnight(petition)
+    drawn = pictures.of_the_day(get_language() or "en", begun_with, petition.is_lower_bound)
     return HttpResponse(drawn, "image/png", headers=headers)
 
 

@@ -26,7 +26,7 @@ MARKS = 100
 SVG_BUNDLES = 4
 PREVIEW = "1200x630"
 SMALL = 480
-DRAWN = 2  # to be raised when pictures change by more than their words
+DRAWN = 3  # to be raised when pictures change by more than their words
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -131,16 +131,19 @@ def of_campaign(name: str, language: str) -> bytes:
 
 
 @lru_cache(maxsize=32)
-def of_the_day(language: str, number: int) -> bytes:
+def of_the_day(language: str, number: int, is_lower_bound: bool = False) -> bytes:
     """Picture with the number of the day, as PNG: what messengers show in place of a bare link."""
     size = FORMATS[PREVIEW]
     with drawing, override(language):
-        return png(draw(size, size.campaign, demand(), headline=signatures(number)), optimize=True)
+        return png(draw(size, size.campaign, demand(), headline=signatures(number, is_lower_bound)), optimize=True)
 
 
-def signatures(number: int) -> str:
+def signatures(number: int, is_lower_bound: bool = False) -> str:
     # Translators: the large number on the picture of a link.
     said = npgettext("on the picture", "%(number)s signature", "%(number)s signatures", number)
+    if is_lower_bound:
+        # Translators: the large number on the picture of a link, of which it is only known that there are more.
+        said = npgettext("on the picture", "more than %(number)s signature", "more than %(number)s signatures", number)
     return said % {"number": intcomma(number)}
 
 

@@ -73,7 +73,7 @@ def preview_picture() -> dict[str, str]:
         return {"path": picture_url(pictures.PREVIEW), "alt": picture_alt()}
     version = pictures.version(get_language() or "en")
     number = momentum.at_midnight(petition)
-    said = f"{pictures.signatures(number)}. {pictures.demand()}"
+    said = f"{pictures.signatures(number, petition.is_lower_bound)}. {pictures.demand()}"
     return {
         "path": reverse("campaign:picture-of-the-day", kwargs={"number": number, "version": version}),
         "alt": gettext("A hundred tally marks, the last one in orange. Below them: %(words)s") % {"words": said},

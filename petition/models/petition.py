@@ -96,6 +96,11 @@ class Petition(Drafted):
         return str(self.demand).replace("\r\n", "\n").strip().partition("\n\n")[0]
 
     @property
+    def is_lower_bound(self) -> bool:
+        """Whether its total is only known to be more than it says, since what was collected before is."""
+        return self.collected_before > 0
+
+    @property
     def is_closed(self) -> bool:
         return self.closed_at is not None and self.closed_at <= timezone.now()
 

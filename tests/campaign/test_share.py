@@ -11,7 +11,7 @@ from django.utils import translation
 
 from campaign.models import Page
 from campaign.share import links, pictures
-from petition.models import OutgoingMail, PublishedHour, Signature, Source
+from petition.models import OutgoingMail, Petition, PublishedHour, Signature, Source
 from petition.models.signature import this_hour
 from tests.support import server
 from tests.support.browser import needs_chromium, visitor
@@ -448,7 +448,18 @@ def test_it_says_how_many_had_signed_when_the_day_began(client, petition, langua
     first = link_picture(client, language)
 
     assert "/link-1234-" in first
-    assert client.get(first).content == pictures.of_the_day(language, 1_234)
+    assert client.get(first).content == pictures.of_the_day(language, 1_234, is_lower_bound=True)
+
+
+@pytest.mark.parametrize(("before", "says"), [(1_200, "more than 1,234 signatures"), (0, "1,234 signatures")])
+def test_it_says_more_than_where_a_part_of_the_number_is_a_lower_bound(client, petition, before, says):
+    Petition.objects.update(collected_before=before)
+    move_number(petition, 48, 1_234 - before)
+
+    html = client.get("/en/").content.decode()
+
+    assert f"Below them: {says}." in html
+    assert client.get(link_picture(client)).content == pictures.of_the_day("en", 1_234, bool(before))
 
 
 def test_its_name_changes_with_the_day_and_not_within_it(client, petition):
