@@ -1,5 +1,6 @@
 """Counts for organisers: a page, its downloads, and the letter for the addressee."""
 
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -13,18 +14,19 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpRe
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from petition import organisation
-from petition.counts import breakdown, export, tally
+from petition.counts import breakdown, export, funnel, publication, tally
 from petition.counts.breakdown import Question
 from petition.models import Action, Counts, CountsExport
 from petition.staff import audit
 
-from . import counts_page, languages
+from . import counts_page, funnel_page, languages
 from .base import ReadOnlyAdmin
 
 SHOWN_EXPORTS = 5
@@ -67,6 +69,30 @@ class CountsForm(forms.Form):
         return not self.cleaned_data.get("by")
 
 
+class FunnelForm(forms.Form):
+    """How many ended weeks the funnel is about, as `since` once it is valid; None is all of them."""
+
+    WEEKS = (
+        ("1", gettext_lazy("the last week")),
+        ("4", gettext_lazy("the last 4 weeks")),
+        ("13", gettext_lazy("the last 13 weeks")),
+        ("all", gettext_lazy("all weeks")),
+    )
+    weeks = forms.ChoiceField(label=gettext_lazy("Ended weeks"), choices=WEEKS, required=False)
+    day = forms.DateField(widget=forms.HiddenInput, required=False, input_formats=["%Y-%m-%d"])
+
+    def __init__(self, data: Any) -> None:
+        super().__init__({"weeks": "4", **data.dict()}, label_suffix="")
+
+    @property
+    def since(self) -> datetime | None:
+        weeks = self.cleaned_data["weeks"] or "4"
+        if weeks == "all":
+            return None
+        monday = publication.monday_before(timezone.now()) - timedelta(weeks=int(weeks))
+        return datetime(monday.year, monday.month, monday.day, tzinfo=UTC)
+
+
 @admin.register(Counts)
 class CountsAdmin(ReadOnlyAdmin):
     list_display = ["numbers", "opened_at", "closed_at"]
@@ -76,6 +102,7 @@ class CountsAdmin(ReadOnlyAdmin):
         return [
             self.url("", self.changelist_view, "changelist"),
             self.url("<slug:slug>/", self.counts, "page"),
+            self.url("<slug:slug>/funnel/", self.funnel, "funnel"),
             self.url("<slug:slug>/download.<str:format_name>", self.download, "download"),
             self.url("<slug:slug>/prepare.<str:format_name>", self.prepare, "prepare"),
             self.url("<slug:slug>/files/<int:pk>/", self.prepared, "prepared"),
@@ -122,6 +149,26 @@ class CountsAdmin(ReadOnlyAdmin):
             letter_lacks=self.letter_lacks(petition),
             is_overview=is_valid and form.is_overview,
             exports=self.exports(request).filter(petition=petition).order_by("-asked_at")[:SHOWN_EXPORTS],
+        )
+
+    def funnel(self, request: HttpRequest, slug: str) -> HttpResponse:
+        """From signing to confirming, of the weeks chosen; with `day`, hour by hour."""
+        petition = get_object_or_404(Counts, slug=slug)
+        form = FunnelForm(request.GET)
+        is_valid = form.is_valid()
+        shown: list[funnel_page.Table] = []
+        if is_valid:
+            with tally.snapshot():
+                shown = list(funnel_page.tables(petition.pk, form.since, form.cleaned_data["day"]))
+        return self.page(
+            request,
+            "funnel",
+            _("From signing to confirming"),
+            status=HTTPStatus.OK if is_valid else HTTPStatus.UNPROCESSABLE_ENTITY,
+            petition=petition,
+            form=form,
+            tables=shown,
+            fewest=funnel.FEWEST_FOR_A_RATE,
         )
 
     def download(self, request: HttpRequest, slug: str, format_name: str) -> HttpResponseBase:

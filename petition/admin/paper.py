@@ -72,7 +72,9 @@ class PaperSheetsAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         rows = PaperSheets.objects.all()
         sums = {"counted": rows.counted().total(), "waiting": rows.waiting().total()}
-        return super().changelist_view(request, {"sums": sums, **(extra_context or {})})
+        return super().changelist_view(
+            request, {"title": _("Signatures on paper"), "sums": sums, **(extra_context or {})}
+        )
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return super().add_view(request, form_url, {"show_save_and_continue": False, **(extra_context or {})})

@@ -7,21 +7,9 @@ from django.db import connection
 
 from petition import identity
 from petition.mail.smtp import Fate, Outcome
+from petition.mail_providers import provider_of
+from petition.models import OutgoingMail
 
-# Those whose mailboxes nearly everybody has. Any other domain could name a person, or the place where she works.
-PROVIDERS = {
-    "apple": "icloud.com me.com mac.com",
-    "gmx": "gmx.de gmx.net gmx.at gmx.ch gmx.com web.de",
-    "google": "gmail.com googlemail.com",
-    "microsoft": "outlook.com outlook.de outlook.fr outlook.es hotmail.com hotmail.co.uk hotmail.fr hotmail.de"
-    " hotmail.es hotmail.it live.com live.de live.fr live.nl msn.com",
-    "proton": "proton.me protonmail.com pm.me protonmail.ch",
-    "rambler": "rambler.ru",
-    "vk": "mail.ru list.ru bk.ru inbox.ru internet.ru",
-    "yahoo": "yahoo.com yahoo.co.uk yahoo.de yahoo.fr yahoo.es yahoo.it ymail.com aol.com",
-    "yandex": "yandex.ru ya.ru yandex.com yandex.by yandex.kz",
-}
-OTHER = "other"
 # In the order of their keys, so that two workers never wait for each other.
 ADD = """
     INSERT INTO petition_mailtally AS stored (provider, result, amount)
@@ -29,16 +17,26 @@ ADD = """
     ON CONFLICT (provider, result) DO UPDATE SET amount = stored.amount + EXCLUDED.amount
 """
 
-_provider_of = {domain: provider for provider, domains in PROVIDERS.items() for domain in domains.split()}
+# What the mail server took is an event of the signature that it is for, so the ledger hears of it.
+ADD_TO_LEDGER = """
+    INSERT INTO petition_tallychange (petition_id, hour, country, language, source, measure, amount)
+    SELECT petition_id, date_trunc('hour', now(), 'UTC'), country, language, source, 'mailed', count(*)
+    FROM petition_signature WHERE id = ANY(%s) GROUP BY petition_id, country, language, source
+"""
+
 _noted: Counter[tuple[str, str]] = Counter()
+_accepted: list[int] = []
 
 
 def note(outcomes: Iterable[Outcome]) -> None:
     """Count these in this process, until `store`."""
     for outcome in outcomes:
         if outcome.fate is not Fate.NOT_BEGUN:
-            provider = _provider_of.get(identity.domain(outcome.parcel.recipient), OTHER)
+            mail = outcome.parcel.mail
+            provider = provider_of(identity.domain(outcome.parcel.recipient))
             _noted[provider, result(outcome)] += 1
+            if outcome.fate is Fate.SENT and mail.kind == OutgoingMail.Kind.SIGN and mail.signature_id:
+                _accepted.append(mail.signature_id)
 
 
 def result(outcome: Outcome) -> str:
@@ -48,11 +46,14 @@ def result(outcome: Outcome) -> str:
 
 
 def store() -> None:
-    """Add what was noted to the tallies. Costs one statement, or none. What a killed worker has not stored is lost."""
+    """Add what was noted to the tallies. Costs two statements, or none. What a killed worker has not stored is lost."""
     if not _noted:
         return
     keys = list(_noted)
     values = [provider for provider, _result in keys], [name for _provider, name in keys], [_noted[key] for key in keys]
     with connection.cursor() as cursor:
         cursor.execute(ADD, values)
-    _noted.clear()
+        _noted.clear()
+        if _accepted:
+            cursor.execute(ADD_TO_LEDGER, [_accepted])
+            _accepted.clear()

@@ -14,6 +14,8 @@ class Measure(models.TextChoices):
 
     COUNTED = "counted", _("counted")
     SIGNED = "signed", _("signed")
+    # The mail server took the mail. No row tells it afterwards, so it cannot be recounted.
+    MAILED = "mailed", _("mail accepted")
     CONFIRMED = "confirmed", _("confirmed")
     WITHDRAWN = "withdrawn", _("withdrawn")
     LAPSED = "lapsed", _("lapsed")
@@ -144,3 +146,19 @@ class PublishedCell(models.Model):
 
     def __str__(self) -> str:
         return f"{self.week} {self.measure}"
+
+
+class PublishedFunnel(models.Model):
+    """What became of the signatures of an ended week, by hour and by mail provider, rounded and never revised.
+
+    Each cell is a list: signed, mail accepted, confirmed. None: too few to tell (`petition.counts.funnel`).
+    """
+
+    pk = models.CompositePrimaryKey("petition_id", "week")
+    petition = models.ForeignKey("petition.Petition", models.CASCADE, db_index=False)
+    week = models.DateField()
+    hours = models.JSONField(null=True)
+    providers = models.JSONField(null=True)
+
+    def __str__(self) -> str:
+        return f"funnel of {self.week}"

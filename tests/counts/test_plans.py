@@ -9,11 +9,11 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from petition import confirmation, retention, withdrawal
-from petition.counts import breakdown, letter, tally
+from petition.counts import breakdown, funnel, letter, tally
 from petition.counts.breakdown import Question
 from petition.mail import queue
 from petition.mail.keys import Keyring
-from petition.models import Signature
+from petition.models import PublishedFunnel, Signature
 from tests.support import links
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +59,13 @@ ACTIONS = {
     "standing": lambda row: tally.standing(row.petition_id),
     "breakdown": lambda row: list(breakdown.rows(Question.ask(row.petition_id, ["week", "country"]))),
     "export": lambda row: call_command("export_counts", "--by", "week,country,language,measure", "--out", os.devnull),
+    "funnel": lambda row: (
+        PublishedFunnel.objects.all().delete(),
+        funnel.release(),
+        funnel.by("source", row.petition_id),
+        funnel.by_provider(row.petition_id),
+        funnel.by_day(row.petition_id),
+    ),
     "letter": lambda row: letter.compose(row.petition, "en"),
     "mail": lambda row: (
         withdrawal.request(row.petition, "anna@example.org", language="en"),

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 from petition import metrics
-from petition.mail import results
+from petition.mail_providers import OTHER
 from petition.models import Heartbeat, MailTally, TallyChange
 from petition.models.signature import this_hour
 from petition.web import metrics as web_metrics
@@ -39,7 +39,7 @@ def exported(publish, petition, settings, tmp_path, monkeypatch):
     meters.seconds("none").observe(1)
     meters.looks("hit").inc()
     Heartbeat.beat(Heartbeat.Part.MAIL)
-    MailTally.objects.create(provider=results.OTHER, result="sent", amount=1)
+    MailTally.objects.create(provider=OTHER, result="sent", amount=1)
     cell = {"country": "", "language": "en", "source": "", "measure": "signed", "amount": 1}
     TallyChange.objects.create(petition=petition, hour=this_hour(), **cell)
     publish()

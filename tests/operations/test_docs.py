@@ -64,7 +64,7 @@ def test_every_model_is_known_to_be_about_people_or_not():
         " SwitchesTranslation KeyFingerprint"
         " DailySalt"
         " Retention Heartbeat Notice ForgottenHour Sample MailTally TallyChange HourTally DayTally TotalTally"
-        " PublishedCount PublishedHour PublishedWeek PublishedCell"
+        " PublishedCount PublishedHour PublishedWeek PublishedCell PublishedFunnel"
     )
 
     # What only shows the rows of another one has no fields of its own.

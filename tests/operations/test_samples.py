@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from petition import retention, samples
-from petition.mail import results
+from petition.mail_providers import OTHER
 from petition.models import Heartbeat, MailTally, OutgoingMail, Sample
 from petition.staff import roles
 from tests.conftest import make_petition
@@ -65,7 +65,7 @@ def test_of_several_workers_one_takes_the_sample_of_a_minute(petition):
 def test_how_many_mails_wait_is_stored_in_tens(petition, mails, waiting):
     for _ in range(mails):
         links.owe_mail(petition)
-    MailTally.objects.create(provider=results.OTHER, result="sent", amount=mails)
+    MailTally.objects.create(provider=OTHER, result="sent", amount=mails)
 
     samples.take()
 

@@ -134,6 +134,7 @@ ROUTES = {
         )
         for name, arguments in (
             ("page", ()),
+            ("funnel", ()),
             ("download", ("csv",)),
             ("letter", ("en",)),
         )

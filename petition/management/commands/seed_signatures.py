@@ -44,7 +44,11 @@ SEED = """
             CASE WHEN confirmed AND luck > 0.995 THEN hour END,
             CASE WHEN confirmed AND luck > 0.995 THEN 'seeded as a fake' ELSE '' END
         FROM drawn
-        RETURNING id, language, confirmed_at
+        RETURNING id, petition_id, country, language, source, created_at, confirmed_at
+    ), mailed AS (
+        INSERT INTO petition_tallychange (petition_id, hour, country, language, source, measure, amount)
+        SELECT petition_id, created_at, country, language, source, 'mailed', count(*)
+        FROM signed WHERE confirmed_at IS NOT NULL OR id %% 4 > 0 GROUP BY 1, 2, 3, 4, 5
     )
     INSERT INTO petition_shownwords (signature_id, name, language, asked_at, approved_at)
     SELECT id, 'Seed ' || id, language, confirmed_at, confirmed_at

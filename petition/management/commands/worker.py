@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, connection
 from petition import clock, forgetting, lookup, notifications, retention, samples, withdrawn_list
 from petition.backup.drills import MonthlyDrill
 from petition.checks import of_the_worker
-from petition.counts import prepared, publication, tally
+from petition.counts import funnel, prepared, publication, tally
 from petition.mail import queue
 from petition.mail.keys import Keyring
 from petition.mail.refusals import ServerAwayError
@@ -106,6 +106,7 @@ class Command(BaseCommand):
             folded += rows
         if clock.is_right():
             publication.publish()
+            funnel.release()
         while prepared.make_next():
             pass
         return f"Dealt with {sent} mails, folded {folded} changes, purged {purged} rows."
@@ -125,6 +126,8 @@ class Command(BaseCommand):
             Duty(SAMPLE_SECONDS, samples.take),
             Duty(NOTICE_SECONDS, notifications.Lookout().go_on),
             Duty(EXPORT_SECONDS, exports.go_on),
+            # Before it purges, while the rows of the week are all there.
+            Duty(PURGE_SECONDS, funnel.release, goes_by_the_clock=True),
             Duty(PURGE_SECONDS, retention.purge, goes_by_the_clock=True),
             Duty(FORGET_SECONDS, forgetting.forget_ended_hour, goes_by_the_clock=True),
         ]
