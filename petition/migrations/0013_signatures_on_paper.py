@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('petition', '0009_mailing_list'),
+        ('petition', '0012_tokens_end_and_large_exports'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('petition', '0012_signatures_on_paper'),
+        ('petition', '0013_signatures_on_paper'),
     ]
 
     operations = [
