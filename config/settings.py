@@ -90,6 +90,8 @@ NOTIFY_EMAIL = env.str("NOTIFY_EMAIL", "")
 NOTIFY_URL = env.str("NOTIFY_URL", "")
 NOTIFY_COUNT = env.str("NOTIFY_COUNT", "50")
 NOTIFY_HOURS = env.str("NOTIFY_HOURS", "4")
+CAMPAIGN_SHARE = env.str("CAMPAIGN_SHARE", "5")
+NAMES_PER_HOUR = env.str("NAMES_PER_HOUR", "1000")
 # The public number moves in steps of so many and more: in a trial with each signature.
 COUNT_STEP = env.str("COUNT_STEP", "1" if LOCAL else "10")
 CODE_TRIES = "5/h"  # for each network

@@ -198,6 +198,13 @@ def notices_can_be_sent(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessag
                 hint="Leave it out, or write how much may wait before staff are told. Live settings change it later.",
                 id="petition.E054",
             )
+    for name, most in (("CAMPAIGN_SHARE", 100), ("NAMES_PER_HOUR", 10_000)):
+        if not re.match(r"[1-9][0-9]{0,4}\Z", getattr(settings, name)) or int(getattr(settings, name)) > most:
+            yield Error(
+                f"{name} is not a number from 1 to {most}.",
+                hint="Leave it out, or write a number. Live settings change it later.",
+                id="petition.E056",
+            )
 
 
 def is_webhook(text: str) -> bool:

@@ -13,7 +13,7 @@ from petition.models import HeldReason, ListedDomain, ListedNetwork, ProposedLis
 from petition.postgres import replica
 
 SECONDS = 2
-NUMBERS = ("NOTIFY_COUNT", "NOTIFY_HOURS")
+NUMBERS = ("NOTIFY_COUNT", "NOTIFY_HOURS", "CAMPAIGN_SHARE", "NAMES_PER_HOUR")
 RATES = ("RATE_PER_NETWORK", "BURST_PER_NETWORK", "MAILS_PER_ADDRESS", "HOLD_PER_NETWORK")
 
 

@@ -134,6 +134,11 @@ def sheets_of_paper() -> Waiting:
     return rows(PaperSheets.objects.waiting(), "entered_at")
 
 
+@kind("petition.InvalidationCampaign", gettext_lazy("to approve"), "petition.oversee_campaigns")
+def campaigns_to_approve() -> Waiting:
+    return rows(InvalidationCampaign.objects.awaiting_approval(), "created_at")
+
+
 @kind("petition.Lookup", gettext_lazy("to approve or to answer"), "petition.find_signature")
 def lookups() -> Waiting:
     return rows(Lookup.objects.waiting(), "asked_at")

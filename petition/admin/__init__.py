@@ -3,6 +3,7 @@
 from . import (
     anomalies,
     audit,
+    canned_reasons,
     counts,
     held,
     invalidations,
@@ -25,6 +26,7 @@ from . import (
 __all__ = [
     "anomalies",
     "audit",
+    "canned_reasons",
     "counts",
     "held",
     "invalidations",

@@ -19,7 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from parler.models import TranslatableModel
 
-from petition.models import Action
+from petition.models import Action, CannedReason
 from petition.staff import audit
 
 from .changelist import CappedPaginator
@@ -46,6 +46,46 @@ class ReasonForm(forms.Form):
     """The form of every action that asks why; `admin/reason.html` is its page."""
 
     reason = ReasonField()
+
+
+class CannedReasonField(forms.ModelChoiceField):
+    """A choice among the canned reasons; free text stands beside it."""
+
+    def __init__(self, **options: Any) -> None:
+        defaults: dict[str, Any] = {
+            "queryset": CannedReason.objects.in_order(),
+            "label": _("Reason"),
+            "required": False,
+            "empty_label": _("in my own words"),
+        }
+        super().__init__(**(defaults | options))
+
+
+class CannedReasonMixin:
+    """A mixin for a form that takes a canned reason, words of one's own, or both.
+
+    Afterwards `reason` holds all of it as text, and `canned_reason` the number of the one that was chosen, or None.
+    """
+
+    def join_reason(self, cleaned: dict[str, Any]) -> None:
+        chosen, own = cleaned.get("canned_reason"), cleaned.get("reason", "")
+        # An own reason that was refused has told why.
+        if not chosen and not own and "reason" not in self.errors:  # type: ignore[attr-defined]
+            self.add_error("reason", _("Choose a reason, or write one."))  # type: ignore[attr-defined]
+        cleaned["reason"] = ": ".join(filter(None, [str(chosen) if chosen else "", own]))
+        cleaned["canned_reason"] = chosen.pk if chosen else None
+
+
+class ModerationReasonForm(CannedReasonMixin, forms.Form):
+    """The form of what moderators do to signatures: a canned reason, free text, or both."""
+
+    canned_reason = CannedReasonField()
+    reason = ReasonField(label=_("In your own words"), required=False, max_length=390)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        self.join_reason(cleaned)
+        return cleaned
 
 
 class HourField(forms.DateTimeField):
@@ -134,7 +174,7 @@ class Audited(admin.ModelAdmin):
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         if formsets:
             raise NotImplementedError("What changes in an inline would not be in the audit log.")
-        names = [name for name in form.changed_data if name != "reason"]
+        names = [name for name in form.changed_data if name not in ("reason", "canned_reason")]
         return Change(
             detail=", ".join(self.describe(form, name) for name in names),
             reason=form.cleaned_data.get("reason", ""),

@@ -1,24 +1,37 @@
 """Bulk actions on signatures: hold, release, invalidate and restore, each time with a reason."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64Error
+from collections.abc import Iterable
+from dataclasses import dataclass
+from struct import iter_unpack, pack
 from typing import Any
 
+from django import forms
 from django.contrib import admin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext, ngettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext, ngettext_lazy
 
-from petition.models import Action, Signature
+from petition.models import Action, Petition, Signature
 from petition.models.signature import SignatureQuerySet
-from petition.staff import audit
+from petition.moderation import invalidation
+from petition.staff import audit, names_read
 
 from . import languages
-from .base import ReadOnlyAdmin, ReasonForm
+from .base import ModerationReasonForm, ReadOnlyAdmin
+from .changelist import BEFORE
 
 # How many rows one action changes at most. Their transaction is over in a second, so that nobody waits for it.
 LIMIT = 5_000
+# The numbers of the rows that were asked about, so that the answer is about them and no others.
+ROWS = "rows"
+NUMBER_BYTES = 8
+ACROSS = "select_across"
+OUT_OF_THE_COUNT = (Action.HELD, Action.INVALIDATED)
 
 
 class InLanguage(admin.SimpleListFilter):
@@ -34,8 +47,50 @@ class InLanguage(admin.SimpleListFilter):
         return queryset.filter(language=self.value()) if self.value() else queryset
 
 
+class AcrossForm(ActionForm):
+    """Django's form of bulk actions, whose choice of all rows needs no script."""
+
+    select_across = forms.BooleanField(label=_("all that the filter finds"), required=False)
+
+
+@dataclass(frozen=True)
+class TooMuchForOneError(Exception):
+    """So many of these count that taking them out takes a second person."""
+
+    counted: int
+
+
 class BulkActions(ReadOnlyAdmin):
-    """A list of signatures whose actions ask for a reason, change up to 5,000 at once, and are audited."""
+    """A list of signatures whose actions ask for a reason, change up to 5,000 at once, and are audited.
+
+    Above that, what is held or invalidated becomes a campaign with what the list is filtered by.
+    """
+
+    action_form = AcrossForm
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        post = request.POST.copy()
+        if post.get(ACROSS) and not post.getlist(ACTION_CHECKBOX_NAME):
+            # Django wants one that is ticked, whatever is chosen beside it.
+            post.setlist(ACTION_CHECKBOX_NAME, ["0"])
+            request.POST = post  # type: ignore[assignment]
+        if post.get(ACROSS):
+            # All that the filter finds, not what comes behind a page.
+            shown = request.GET.copy()
+            shown.pop(BEFORE, None)
+            request.GET = shown  # type: ignore[assignment]
+        response = super().changelist_view(request, extra_context)
+        if (context := getattr(response, "context_data", None)) and "cl" in context:
+            names_read.note(request.user, (row.shown_words for row in context["cl"].result_list))
+        return response
+
+    def campaign_url(self, request: HttpRequest) -> str:
+        """The form of a campaign with what the list is filtered by; empty if a campaign cannot say that."""
+        return ""
+
+    def stretch(self) -> int:
+        """How many signatures the list looks through, if there are more than that; else 0."""
+        return 0
 
     def has_hold_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("petition.hold_signature")
@@ -60,40 +115,42 @@ class BulkActions(ReadOnlyAdmin):
         return self.run(request, signatures, Action.RESTORED)
 
     def run(self, request: HttpRequest, signatures: SignatureQuerySet, action: Action) -> HttpResponse | None:
-        """Ask for a reason; once there is one, change the rows and say how many."""
-        form = ReasonForm(request.POST if "reason" in request.POST else None)
-        found = list(signatures.values_list("pk", "petition__slug")[: LIMIT + 1])
-        chosen = dict(found[:LIMIT])
+        """Ask for a reason; once there is one, change the rows that were asked about and say how many."""
+        form = ModerationReasonForm(request.POST if "reason" in request.POST else None)
+        if ROWS in request.POST:
+            signatures = signatures.filter(pk__in=unpacked(request.POST[ROWS]))
+        ids = list(signatures.values_list("pk", flat=True)[: LIMIT + 1])
+        is_more, ids = len(ids) > LIMIT, ids[:LIMIT]
+        campaign = self.campaign_url(request) if action in OUT_OF_THE_COUNT else ""
+        if is_more and campaign:
+            effect = "hold" if action == Action.HELD else "invalidate"
+            self.message_user(request, _("These are more than 5,000: the worker does it, as a campaign."))
+            return HttpResponseRedirect(f"{campaign}&effect={effect}")
         if not form.is_valid():
             return self.page(
                 request,
                 "bulk_action",
                 QUESTIONS[action],
                 form=form,
-                count=len(chosen),
-                is_more=len(found) > LIMIT,
-                # Django runs the same action on the same rows again if the form sends these back.
+                count=len(ids),
+                is_more=is_more,
+                stretch=self.stretch() if request.POST.get(ACROSS) else 0,
+                campaign_url=campaign,
+                # Django runs the same action again if the form sends these back.
                 repeated=[
                     ("action", request.POST.get("action", "")),
-                    ("select_across", request.POST.get("select_across", "0")),
+                    (ACROSS, request.POST.get(ACROSS, "")),
                     *((ACTION_CHECKBOX_NAME, pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)),
+                    (ROWS, packed(ids)),
                 ],
             )
-        reason = form.cleaned_data["reason"]
-        with transaction.atomic():
-            changed = change(Signature.objects.filter(pk__in=chosen), action, reason)
-            if changed:
-                slugs = set(chosen.values())
-                audit.record(
-                    request.user,
-                    action,
-                    about=f"signature {next(iter(chosen))}" if len(chosen) == 1 else "",
-                    petition=slugs.pop() if len(slugs) == 1 else "",
-                    count=changed,
-                    reason=reason,
-                )
+        try:
+            changed = decide(request, ids, action, form)
+        except TooMuchForOneError:
+            self.message_user(request, too_much_for_one(), "ERROR")
+            return HttpResponseRedirect(campaign) if campaign else None
         self.message_user(request, DONE[action] % {"count": changed})
-        if left := len(chosen) - changed:
+        if left := len(ids) - changed:
             self.message_user(
                 request,
                 ngettext(
@@ -105,6 +162,55 @@ class BulkActions(ReadOnlyAdmin):
                 "WARNING",
             )
         return None
+
+
+def too_much_for_one() -> str:
+    return gettext(
+        "Nothing was changed: this is so much of the count that it takes two people. Make a campaign of it, which"
+        " somebody else approves."
+    )
+
+
+def decide(request: HttpRequest, ids: list[int], action: Action, form: ModerationReasonForm, about: str = "") -> int:
+    """Change these signatures, with an entry in the audit log; return how many were in a state for it.
+
+    `about` is what they are called there, if it is not their number. Raises TooMuchForOneError.
+    """
+    chosen = Signature.objects.filter(pk__in=ids)
+    reason = form.cleaned_data["reason"]
+    with transaction.atomic():
+        petitions = list(Petition.objects.filter(pk__in=chosen.values("petition").distinct()))
+        if action in OUT_OF_THE_COUNT:
+            counted = chosen.counted().count()
+            if any(invalidation.is_too_much_for_one(request.user.pk, petition, counted) for petition in petitions):
+                raise TooMuchForOneError(counted)
+        changed = change(chosen, action, reason)
+        if changed:
+            audit.record(
+                request.user,
+                action,
+                about=about or (f"signature {ids[0]}" if len(ids) == 1 else ""),
+                petition=petitions[0].slug if len(petitions) == 1 else "",
+                count=changed,
+                reason=reason,
+                canned_reason=form.cleaned_data["canned_reason"],
+            )
+    return changed
+
+
+def packed(ids: Iterable[int]) -> str:
+    """Numbers of rows for a hidden field, 11 letters each."""
+    return urlsafe_b64encode(b"".join(pack(">q", pk) for pk in ids)).decode()
+
+
+def unpacked(text: str) -> list[int]:
+    """The numbers that `packed` has packed, at most as many as an action takes; none, if it is something else."""
+    try:
+        numbers = urlsafe_b64decode(text)
+    except (NotBase64Error, ValueError):
+        return []
+    whole = len(numbers) - len(numbers) % NUMBER_BYTES
+    return [pk for (pk,) in iter_unpack(">q", numbers[:whole])][:LIMIT]
 
 
 def change(signatures: SignatureQuerySet, action: Action, reason: str) -> int:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import transaction
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
@@ -12,15 +12,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from petition.models import Action, HeldReason, HeldSignature, Signature
+from petition.models import Action, HeldReason, HeldSignature
 from petition.models.signature import SignatureQuerySet
 from petition.moderation import held_groups
 from petition.moderation.held_groups import HeldGroup
-from petition.staff import audit
 
 from .anomalies import end_of, list_url, written
-from .base import ReasonForm
-from .bulk_actions import DONE, LIMIT, BulkActions, InLanguage, change
+from .base import ModerationReasonForm
+from .bulk_actions import DONE, LIMIT, BulkActions, InLanguage, TooMuchForOneError, decide, too_much_for_one
+from .invalidations import url_for
 
 BY_HAND = "hand"
 
@@ -101,7 +101,7 @@ class HeldSignatureAdmin(BulkActions):
             messages.warning(request, gettext("This group does not wait any more: somebody else was faster."))
             return back
         rows = group.waiting() if action == Action.RELEASED else group.rest()
-        form = ReasonForm(request.POST if request.method == "POST" else None)
+        form = ModerationReasonForm(request.POST if request.method == "POST" else None)
         if not form.is_valid():
             found = rows.order_by()[: LIMIT + 1].count()
             return self.page(
@@ -114,12 +114,12 @@ class HeldSignatureAdmin(BulkActions):
                 is_release=action == Action.RELEASED,
                 back=back.url,
             )
-        reason = form.cleaned_data["reason"]
-        with transaction.atomic():
-            ids = list(rows.order_by("pk").values_list("pk", flat=True)[:LIMIT])
-            changed = change(Signature.objects.filter(pk__in=ids), action, reason)
-            if changed:
-                audit.record(request.user, action, about=about(group), count=changed, reason=reason)
+        ids = list(rows.order_by("pk").values_list("pk", flat=True)[:LIMIT])
+        try:
+            changed = decide(request, ids, action, form, about=about(group))
+        except TooMuchForOneError:
+            messages.error(request, too_much_for_one())
+            return back
         messages.success(request, DONE[action] % {"count": changed})
         if len(ids) == LIMIT:
             messages.warning(request, gettext("There are more. Do it again for the rest."))
@@ -127,6 +127,19 @@ class HeldSignatureAdmin(BulkActions):
 
     def get_queryset(self, request: HttpRequest) -> SignatureQuerySet:
         return HeldSignature.objects.awaiting_release().select_related("shown")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The page of the signature, which is one and the same wherever somebody comes from."""
+        signature = self.row_or_404(request, object_id)
+        if request.method == "POST":
+            raise PermissionDenied
+        return HttpResponseRedirect(reverse("admin:petition_signature_change", args=[signature.pk]))
+
+    def campaign_url(self, request: HttpRequest) -> str:
+        """Only without a filter: campaigns know no reason for holding."""
+        return "" if request.GET else url_for(state="held")
 
     @admin.display(description=_("name"))
     def name(self, signature: HeldSignature) -> str:

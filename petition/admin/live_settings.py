@@ -22,7 +22,7 @@ from . import languages
 from .base import Audited, ReasonField
 
 RATES = ("rate_per_network", "burst_per_network", "mails_per_address", "hold_per_network")
-NUMBERS = ("notify_count", "notify_hours")
+NUMBERS = ("notify_count", "notify_hours", "campaign_share", "names_per_hour")
 # What happens above each.
 ABOVE: dict[str, Any] = {
     "rate_per_network": _("Above it a network is asked to wait, and nothing that it sends is stored."),
@@ -31,6 +31,10 @@ ABOVE: dict[str, Any] = {
     "hold_per_network": _("Above it what is confirmed is held, and does not count until a moderator releases it."),
     "notify_count": _("From so many names, held signatures, reports or mails on, staff get a notice."),
     "notify_hours": _("Once the oldest has waited so long, staff get a notice. There is one an hour at most."),
+    "campaign_share": _(
+        "Per cent of the confirmed signatures, in 24 hours. A campaign that goes beyond it waits for a second person."
+    ),
+    "names_per_hour": _("Above it administrators are told, on the start page and in the audit log."),
 }
 UNIT = _("Count/period, as 300/h, with s, m, h or d for the period; 0 is no limit.")
 BACK = "_back"

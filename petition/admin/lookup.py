@@ -83,7 +83,6 @@ class LookupAdmin(ReadOnlyAdmin):
             form=form,
             status=status,
             answers=[(answer, lookup.found(answer)) for answer in answers],
-            sees_signatures=request.user.has_perm("petition.view_signature"),
             warning=TOO_NEW if lookup.is_new(staff(request)) and not form.is_bound else "",
             **about_lookups(request),
         )

@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from petition import lookup, organisation, retention
 from petition.backup.state import State
 from petition.models import Heartbeat, LanguageApproval, Lookup, Notice, Petition
+from petition.staff import names_read
 
 from . import languages
 
@@ -31,6 +32,12 @@ def about_the_site(request: HttpRequest) -> dict[str, Any]:
             lacks.append(gettext("The petition does not say what happens with the number."))
     unread = LanguageApproval.unread() if request.user.has_perm("petition.add_languageapproval") else []
     return {"lacks": lacks, "unread_languages": [languages.name(code) for code in unread]}
+
+
+def about_names(request: HttpRequest) -> dict[str, Any]:
+    """The accounts that have read unusually many names, for administrators."""
+    sees = request.user.has_perm("petition.view_staffaction")
+    return {"many_names_read": names_read.above_the_bound()[:10]} if sees else {}
 
 
 def about_mail(request: HttpRequest) -> dict[str, Any]:

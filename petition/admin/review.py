@@ -19,7 +19,7 @@ from petition.models.audit import OF_REVIEW, StaffActionQuerySet
 from petition.models.shown_words import ShownWordsQuerySet
 from petition.moderation import dangers, review, review_claims, written_language
 from petition.moderation.review import Decision
-from petition.staff import audit
+from petition.staff import audit, names_read
 
 from . import languages
 from .audit import midnight, with_page
@@ -98,6 +98,7 @@ class ReviewAdmin(ReadOnlyAdmin):
         rows, is_shared = review_claims.take(account_of(request), queue, PER_PAGE, may_share=not after)
         entries = with_marks(rows[:PER_PAGE])
         # The next page begins after the last one seen, so that it leaves out those that are left for later.
+        names_read.note(request.user, rows[:PER_PAGE])
         end = place_of(entries[-1]) if len(rows) > PER_PAGE else looked_to and Place(*looked_to)
         return self.page(
             request,
@@ -146,6 +147,7 @@ class ReviewAdmin(ReadOnlyAdmin):
         shown = Review.objects.select_related("signature").filter(pk=pk).first()
         if shown is None:
             raise Http404
+        names_read.note(request.user, [shown])
         return self.page(request, "review_one", _("Name and words"), shown=with_marks([shown])[0])
 
     def decisions(self, request: HttpRequest) -> HttpResponse:

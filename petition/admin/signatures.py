@@ -1,27 +1,31 @@
+import re
 from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise, cached_property
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from petition import countries
-from petition.models import Signature, Source
+from petition.models import Action, HeldReason, Signature, Source
 from petition.models.signature import SignatureQuerySet
 from petition.moderation import similar
+from petition.staff import names_read
 
 from . import languages
-from .base import HourField
-from .bulk_actions import BulkActions
-from .changelist import BEFORE, ByTime, ListByTime, Place, number
+from .base import HourField, ModerationReasonForm
+from .bulk_actions import DONE, BulkActions, TooMuchForOneError, decide, too_much_for_one
+from .changelist import BEFORE, STRETCH, ByTime, ListByTime, Place, number
+from .invalidations import url_for
 
 ANY: list[tuple[str, Any]] = [("", _("any"))]
 STATES: dict[str, Any] = {
@@ -38,6 +42,23 @@ LIKE: dict[str, Any] = {
     "name": _("with the same name as No. %(number)s"),
     "shape": _("with a name written like that of No. %(number)s"),
     "words": _("with the same words as No. %(number)s"),
+}
+
+# The field that opens the signature of a number.
+NUMBER = "no"
+NO_NUMBER = _("This is no number of a signature. Copy all of its digits.")
+GONE = _("There is no signature No. %(number)d. It may have been withdrawn, or a digit is wrong.")
+DECISIONS = {
+    "hold": Action.HELD,
+    "release": Action.RELEASED,
+    "invalidate": Action.INVALIDATED,
+    "restore": Action.RESTORED,
+}
+BUTTONS: dict[str, Any] = {
+    "hold": _("Hold: keep it out of the count for now"),
+    "release": _("Release: let it count"),
+    "invalidate": _("Invalidate: stop counting it"),
+    "restore": _("Restore: count it again"),
 }
 
 
@@ -107,6 +128,23 @@ class FilterForm(forms.Form):
         return rows.none() if self.is_about_few else rows
 
     @property
+    def campaign_criteria(self) -> dict[str, Any]:
+        """The fields of a campaign that finds the same; none if there is no such campaign."""
+        chosen = self.chosen
+        state = chosen.get("state", "")
+        if state in ("pending", "invalidated"):
+            return {}
+        found: dict[str, Any] = {name: chosen[name] for name in ("country", "language", "source") if name in chosen}
+        for name, time in (("signed_since", "since"), ("signed_until", "until")):
+            if time in chosen:
+                found[name] = f"{chosen[time]:%Y-%m-%dT%H:%M}"
+        if self.is_of_group:
+            found[f"{chosen['by']}_like"] = number(chosen["of"])
+        if found and state != "confirmed":
+            found["state"] = state
+        return found
+
+    @property
     def is_of_group(self) -> bool:
         return {"by", "of"} <= set(self.chosen)
 
@@ -142,7 +180,7 @@ class FilterForm(forms.Form):
 
 
 class SignatureList(ListByTime):
-    own_parameters = (BEFORE, *FilterForm.base_fields)
+    own_parameters = (BEFORE, NUMBER, *FilterForm.base_fields)
 
     def narrow(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         self.form = FilterForm(request.GET)
@@ -151,17 +189,96 @@ class SignatureList(ListByTime):
 
 @admin.register(Signature)
 class SignatureAdmin(ByTime, BulkActions):
-    """Signatures, with all that is known of them; an address is not."""
+    """Signatures, with all that is known of them; an address is not.
+
+    Moderators see the list. The page of one is for administrators who have found it, too, without what it shows.
+    """
 
     list_display = ["id", "name", "country", "language", "created_at", "confirmed_at", "state"]
-    # A partner's link may have been made for one person.
-    exclude = ["email_digest", "domain_digest", "network_digest", "source"]
-    readonly_fields = ["review", "alike"]
     list_select_related = ["shown"]
-    actions = ["hold", "invalidate", "restore"]
+    actions = ["hold", "release", "invalidate", "restore"]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        found = obj is not None and request.user.has_perm("petition.find_signature")
+        return found or super().has_view_permission(request, obj)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SignatureList
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if NUMBER in request.GET and self.has_view_permission(request):
+            return self.open(request, request.GET[NUMBER])
+        return super().changelist_view(request, {"campaign_url": self.campaign_url(request), **(extra_context or {})})
+
+    def open(self, request: HttpRequest, typed: str) -> HttpResponse:
+        """Open the signature of this number, or say plainly that there is none."""
+        pk = number(re.sub(r"^(No\.?|№)|\s", "", typed.strip(), flags=re.IGNORECASE))
+        if Signature.objects.filter(pk=pk).exists():
+            return HttpResponseRedirect(reverse("admin:petition_signature_change", args=[pk]))
+        messages.warning(request, NO_NUMBER if not pk else GONE % {"number": pk})
+        return HttpResponseRedirect(request.path)
+
+    def campaign_url(self, request: HttpRequest) -> str:
+        criteria = FilterForm(request.GET).campaign_criteria
+        return url_for(**criteria) if criteria and self.has_invalidate_permission(request) else ""
+
+    def stretch(self) -> int:
+        behind = Signature.objects.order_by("-created_at", "-pk").values("pk")[STRETCH : STRETCH + 1]
+        return STRETCH if behind.exists() else 0
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """One signature: what is known of it, and the decisions on it, each with a reason."""
+        if self.has_view_permission(request) and not self.get_object(request, object_id):
+            messages.warning(request, GONE % {"number": number(object_id)})
+            return HttpResponseRedirect(reverse("admin:petition_signature_changelist"))
+        signature = self.row_or_404(request, object_id)
+        action = DECISIONS.get(request.POST.get("action", ""))
+        if request.method == "POST" and action not in self.decisions_on(request, signature):
+            if action is None or not self.has_view_permission(request):
+                raise PermissionDenied
+            # Somebody else was faster, or the button was not there.
+            messages.warning(request, _("Nothing was changed: see below how it stands now."))
+            return HttpResponseRedirect(request.path)
+        form = ModerationReasonForm(request.POST if request.method == "POST" else None)
+        if action and form.is_valid():
+            try:
+                changed = decide(request, [signature.pk], action, form)
+                messages.success(request, DONE[action] % {"count": changed})
+            except TooMuchForOneError:
+                messages.error(request, too_much_for_one())
+            return HttpResponseRedirect(request.path)
+        sees_words = self.has_view_permission(request)
+        if sees_words:
+            names_read.note(request.user, [signature.shown_words])
+        return self.page(
+            request,
+            "signature",
+            _("Signature No. %(number)d") % {"number": signature.pk},
+            signature=signature,
+            state=self.state(signature),
+            country=countries.name(signature.country) if signature.country else "",
+            language=languages.name(signature.language),
+            held_reason=dict(HeldReason.choices).get(signature.held_reason, signature.held_reason),
+            sees_words=sees_words,
+            shared=shared_in_words(signature) if sees_words else [],
+            decisions=[
+                (name, BUTTONS[name]) for name in DECISIONS if DECISIONS[name] in self.decisions_on(request, signature)
+            ],
+            form=form,
+        )
+
+    def decisions_on(self, request: HttpRequest, signature: Signature) -> set[Action]:
+        """What this account may do to it in its state."""
+        possible: set[Action] = set()
+        if not self.has_view_permission(request) or signature.is_pending:
+            return possible
+        if self.has_hold_permission(request) and not signature.invalidated_at:
+            possible.add(Action.RELEASED if signature.held_at else Action.HELD)
+        if self.has_invalidate_permission(request):
+            possible.add(Action.RESTORED if signature.invalidated_at else Action.INVALIDATED)
+        return possible
 
     @admin.display(description=_("name"))
     def name(self, signature: Signature) -> str:
@@ -175,21 +292,11 @@ class SignatureAdmin(ByTime, BulkActions):
             return _("held")
         return _("counted") if signature.is_counted else _("pending")
 
-    @admin.display(description=_("others like it"))
-    def alike(self, signature: Signature) -> SafeString | str:
-        """How many share what it has, as links to them; of fewer than 20 nothing."""
-        shared = similar.how_many_share(signature)
-        lines = [(share_in_words(kind, shared[kind], signature),) for kind in SHARE if kind in shared]
-        return format_html_join("", "<div>{}</div>", lines) or "–"
 
-    @admin.display(description=_("name and words"))
-    def review(self, signature: Signature) -> SafeString | str:
-        """A link to the decision on name and words, which can be changed."""
-        if not (shown := signature.shown_words):
-            return "–"
-        decision = _("approved") if shown.approved_at else _("not decided")
-        url = reverse("admin:petition_review_change", args=[signature.pk])
-        return format_html('{} · <a href="{}">{}</a>', decision, url, _("Look at it"))
+def shared_in_words(signature: Signature) -> list[SafeString]:
+    """How many share what it has, as links to them; of fewer than 20 nothing."""
+    shared = similar.how_many_share(signature)
+    return [share_in_words(kind, shared[kind], signature) for kind in SHARE if kind in shared]
 
 
 def share_in_words(kind: str, number: int, signature: Signature) -> SafeString:

@@ -79,7 +79,8 @@ class StaffSite(admin.AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         own = StaffAction.objects.filter(user_id=request.user.pk).latest_first()[:10]
         told = notices.about_mail(request) | notices.about_lookups(request) | notices.about_the_site(request)
-        told |= notices.about_backups(request) | notices.about_notices(request) | {"work": start.what_waits(request)}
+        told |= notices.about_backups(request) | notices.about_notices(request) | notices.about_names(request)
+        told["work"] = start.what_waits(request)
         return super().index(request, {"own_actions": own, **told, **(extra_context or {})})
 
     @method_decorator(never_cache)

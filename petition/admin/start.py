@@ -29,7 +29,8 @@ MODERATE = Section(
         "petition.Review": _("Names and words that people want shown: approve or hide them."),
         "petition.HeldSignature": _("Confirmed, but not counted until somebody decides: release or invalidate them."),
         "petition.Signals": _("Groups of signatures that stand out, with the reason."),
-        "petition.InvalidationCampaign": _("Stop many fakes from counting at once; it can be undone."),
+        "petition.InvalidationCampaign": _("Hold or invalidate many at once; it can be undone."),
+        "petition.CannedReason": _("The reasons that moderators choose from."),
         "petition.Signature": _("Each signature, without its address: look at it, hold or invalidate it."),
     },
 )

@@ -1,5 +1,6 @@
 from .anomalies import AnomalyMark, ProposedListing
 from .audit import Action, StaffAction
+from .canned_reason import CannedReason
 from .counts import Counts, CountsExport, CountsToken
 from .domains import SeenDomain
 from .forgetting import ForgottenHour
@@ -11,6 +12,7 @@ from .live_settings import ListedDomain, ListedNetwork, Switches, Verdict
 from .lookup import Lookup
 from .mail import AddressMark, OutboxKey, OutgoingMail
 from .mailing_list import Subscription, SubscriptionRequest
+from .names_read import NamesRead
 from .notice import Notice
 from .paper import PaperSheets
 from .petition import Petition, Source
@@ -41,6 +43,7 @@ __all__ = [
     "Action",
     "AddressMark",
     "AnomalyMark",
+    "CannedReason",
     "Counts",
     "CountsExport",
     "CountsToken",
@@ -61,6 +64,7 @@ __all__ = [
     "Lookup",
     "MailTally",
     "Measure",
+    "NamesRead",
     "Notice",
     "OutboxKey",
     "OutgoingMail",

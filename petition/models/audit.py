@@ -44,7 +44,10 @@ class Action(models.TextChoices):
     RESTORED = "restored", _("invalidated signatures restored")
     CAMPAIGN_APPLIED = "campaign_applied", _("campaign begun")
     CAMPAIGN_FINISHED = "campaign_finished", _("campaign finished")
-    CAMPAIGN_CANCELLED = "campaign_cancelled", _("campaign cancelled")
+    CAMPAIGN_ASKED = "campaign_asked", _("campaign waits for a second person")
+    CAMPAIGN_APPROVED = "campaign_approved", _("campaign of somebody else approved")
+    CAMPAIGN_CANCELLED = "campaign_cancelled", _("campaign stopped")
+    CAMPAIGN_STOP_EXPLAINED = "campaign_stop_explained", _("said why a campaign was stopped")
     CAMPAIGN_UNDONE = "campaign_undone", _("undoing of a campaign begun")
     CAMPAIGN_UNDO_FINISHED = "campaign_undo_finished", _("campaign undone")
     SIGNATURE_SOUGHT = "signature_sought", _("asked for one signature")
@@ -62,6 +65,8 @@ class Action(models.TextChoices):
     LOOKED_UP = "looked_up", _("signatures looked up")
     PAPER_COUNTED = "paper_counted", _("signatures on paper counted")
     PAPER_WITHDRAWN = "paper_withdrawn", _("signatures on paper withdrawn")
+    NAMES_READ = "names_read", _("names of signers read within an hour")
+    MANY_NAMES_READ = "many_names_read", _("more names of signers read within an hour than usual")
 
 
 def actions() -> Sequence[tuple[str, str | Promise]]:
@@ -101,6 +106,8 @@ class StaffAction(models.Model):
     detail = models.CharField(_("detail"), max_length=1000, blank=True)
     count = models.PositiveBigIntegerField(_("how many"), null=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
+    # Which canned reason was chosen, so that they can be counted; the words of it are part of `reason`.
+    canned_reason = models.BigIntegerField(null=True)
 
     objects = StaffActionQuerySet.as_manager()
 

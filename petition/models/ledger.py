@@ -102,13 +102,16 @@ def triggers() -> list[pgtrigger.Trigger]:
         pgtrigger.Trigger(
             name="forget_campaign",
             when=pgtrigger.Before,
-            operation=pgtrigger.UpdateOf("invalidated_at", "invalidated_reason"),
+            operation=pgtrigger.UpdateOf("invalidated_at", "invalidated_reason", "held_at", "held_reason"),
+            # What a campaign has invalidated it leaves held or not held, whatever is decided about that afterwards.
             condition=pgtrigger.Condition(
                 "OLD.campaign_id IS NOT NULL AND NEW.campaign_id = OLD.campaign_id"
-                " AND (NEW.invalidated_at, NEW.invalidated_reason)"
+                " AND ((NEW.invalidated_at, NEW.invalidated_reason)"
                 " IS DISTINCT FROM (OLD.invalidated_at, OLD.invalidated_reason)"
+                " OR OLD.invalidated_at IS NULL"
+                " AND (NEW.held_at, NEW.held_reason) IS DISTINCT FROM (OLD.held_at, OLD.held_reason))"
             ),
-            # Undoing a campaign restores what is as the campaign left it, not what somebody decided on since.
+            # Undoing a campaign changes what is as the campaign left it, not what somebody decided on since.
             func="NEW.campaign_id = NULL; RETURN NEW;",
         ),
     ]

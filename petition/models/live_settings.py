@@ -28,9 +28,9 @@ def rate(label: Any) -> "models.CharField[str, str]":
     return models.CharField(label, max_length=20, blank=True, default="", validators=[RegexValidator(f"^{RATE}", hint)])
 
 
-def least(label: Any) -> "models.PositiveIntegerField[int | None, int | None]":
+def least(label: Any, most: int = 10_000) -> "models.PositiveIntegerField[int | None, int | None]":
     """A number from 1 on. None: the one that the operator set at the start."""
-    limits = [MinValueValidator(1), MaxValueValidator(10_000)]
+    limits = [MinValueValidator(1), MaxValueValidator(most)]
     return models.PositiveIntegerField(label, null=True, blank=True, validators=limits)
 
 
@@ -43,6 +43,8 @@ class Switches(TranslatableModel):
     hold_per_network = rate(_("confirmations, per network, before the rest is held"))
     notify_count = least(_("notice from so many of one kind on"))
     notify_hours = least(_("notice once the oldest has waited so many hours"))
+    campaign_share = least(_("per cent of the count that one person may take out of it"), most=100)
+    names_per_hour = least(_("names that an account reads in an hour"))
     translations = TranslatedFields(
         banner=models.CharField(
             _("banner"), max_length=300, blank=True, help_text=_("One sentence, shown on top of every page.")

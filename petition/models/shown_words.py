@@ -10,6 +10,16 @@ from django.utils.translation import gettext_lazy as _
 
 from .signature import Signature, WholeHour, this_hour
 
+# The shape of a name that has more in it than letters: of "Anna1984" it is a9, of "olga_7" a_9. Regular expressions are
+# what costs most in finding anomalies, so letters are all that they look for.
+SHAPE = r"""CASE WHEN translate(name, '0123456789_*+=/#&~|<>^', '') <> name
+    THEN replace(replace(replace(
+        regexp_replace(translate(name, '012345678', '999999999'), '[[:alpha:]]+', 'a', 'g'),
+    '999', '9'), '99', '9'), '99', '9') END"""
+NAME = "nullif(lower(btrim(name)), '')"
+WORDS = "nullif(lower(btrim(words)), '')"
+ALIKE = {"name": NAME, "shape": SHAPE, "words": WORDS}
+
 # A moderator decides about these words, not about others of the same address that she has not read: so the links that
 # would show them lose theirs, and those that would show others keep them. It is the same for a link that counted and
 # for one whose press only changed what an older signature shows.
@@ -45,6 +55,11 @@ HIDE_PART = {
 """
     for part in ("name", "words")
 }
+
+
+def alike(kind: str) -> models.Func:
+    """One of ALIKE as an expression: two that have the same value of it are alike."""
+    return models.Func(template=ALIKE[kind], output_field=models.TextField())
 
 
 class ShownWordsQuerySet(models.QuerySet["ShownWords"]):

@@ -223,7 +223,7 @@ class Signature(models.Model):
     invalidated_reason = models.CharField(
         _("reason for invalidating"), max_length=200, blank=True, default="", db_default=""
     )
-    # Which campaign invalidated it. No constraint, which would be checked for each row; campaigns are never deleted.
+    # Which campaign held or invalidated it. No constraint, which would be checked for each row; campaigns stay.
     campaign = models.ForeignKey(
         "petition.InvalidationCampaign",
         models.DO_NOTHING,
@@ -232,7 +232,7 @@ class Signature(models.Model):
         db_constraint=False,
         db_index=False,
         related_name="+",
-        verbose_name=_("invalidated by campaign"),
+        verbose_name=_("changed by campaign"),
     )
     domain_digest = models.BinaryField(max_length=32, null=True)
     network_digest = models.BinaryField(max_length=3, null=True)

@@ -13,16 +13,10 @@ from django.utils.crypto import salted_hmac
 
 from petition import identity
 from petition.models import DayTally, Measure, SeenDomain, ShownWords, Signature
+from petition.models.shown_words import ALIKE
 from petition.models.signature import SignatureQuerySet, this_hour
 
-# The shape of a name that has more in it than letters: of "Anna1984" it is a9, of "olga_7" a_9. Regular expressions are
-# what costs most in finding anomalies, so letters are all that they look for.
-SHAPE = r"""CASE WHEN translate(name, '0123456789_*+=/#&~|<>^', '') <> name
-    THEN replace(replace(replace(
-        regexp_replace(translate(name, '012345678', '999999999'), '[[:alpha:]]+', 'a', 'g'),
-    '999', '9'), '99', '9'), '99', '9') END"""
-NAME = "nullif(lower(btrim(name)), '')"
-WORDS = "nullif(lower(btrim(words)), '')"
+NAME, SHAPE, WORDS = ALIKE["name"], ALIKE["shape"], ALIKE["words"]
 # All that signatures can share, as SQL over petition_signature and, for WRITTEN, petition_shownwords.
 KEYS = {
     "network": "network_digest",
@@ -69,8 +63,7 @@ def like(rows: SignatureQuerySet, kind: str, number: int) -> SignatureQuerySet:
 
     No rows, if that signature is gone, or has nothing of the kind, or no more.
     """
-    holders: QuerySet[Any] = ShownWords.objects.all() if kind in WRITTEN else Signature.objects.all()
-    value = holders.filter(pk=number).values_list(key(kind), flat=True).first()
+    value = value_of(kind, number)
     if value is None:
         return rows.none()
     if kind == "network":
@@ -80,6 +73,12 @@ def like(rows: SignatureQuerySet, kind: str, number: int) -> SignatureQuerySet:
             rows = rows.filter(created_at__gte=day, created_at__lt=day + timedelta(days=1))
     same = Exact(key(kind), Value(value, key(kind).output_field))
     return rows.filter(pk__in=ShownWords.objects.filter(same).values("pk")) if kind in WRITTEN else rows.filter(same)
+
+
+def value_of(kind: str, number: int) -> Any:
+    """What the signature of this number has of the kind, to compare others with; None if nothing, or no more."""
+    holders: QuerySet[Any] = ShownWords.objects.all() if kind in WRITTEN else Signature.objects.all()
+    return holders.filter(pk=number).values_list(key(kind), flat=True).first()
 
 
 def is_crowd(signatures: SignatureQuerySet) -> bool:

@@ -15,12 +15,14 @@ def record(
     detail: str = "",
     count: int | None = None,
     reason: str = "",
+    canned_reason: int | None = None,
 ) -> None:
     """Record that this user did this, in the transaction of what was done. None is the command line.
 
     `about` is a row, or words of ours; `detail` says what of it, as in "goal: 1000 → 2000"; `count` how many rows.
     No address, name or words of a signer may be in any of them: addresses in `detail` and `reason` are an
-    IntegrityError, the rest is the caller's duty. Long texts are cut.
+    IntegrityError, the rest is the caller's duty. Long texts are cut. `canned_reason` is the number of the one that was
+    chosen.
     """
     if petition is None and isinstance(about, Model):
         petition = about if isinstance(about, Petition) else getattr(about, "petition", None)
@@ -33,6 +35,7 @@ def record(
         detail=detail[:1000],
         count=count,
         reason=reason[:500],
+        canned_reason=canned_reason,
     )
 
 

@@ -206,7 +206,7 @@ def test_an_administrator_who_is_a_moderator_applies_it_and_the_page_names_no_nu
 
     draft.refresh_from_db()
     assert draft.changed == 3
-    assert "Fewer than 20 signatures were invalidated." in client.get(url(draft)).content.decode()
+    assert "Fewer than 20 signatures were changed." in client.get(url(draft)).content.decode()
     page = client.get(reverse("admin:petition_invalidationcampaign_changelist"))
     assert '<td class="field-how_many_changed">fewer than 20</td>' in page.content.decode()
 

@@ -48,7 +48,8 @@ def test_a_moderator_approves_and_undoes_a_campaign(browser, tmp_path, make_sign
 
         page.goto("/admin/")
         page.click("#content-main .model-invalidationcampaign .addlink")
-        page.fill("[name=name_pattern]", "robot*")
+        page.fill("[name=name]", "robot*")
+        page.check("[name=effect][value=invalidate]")
         page.select_option("[name=country]", "DE")
         page.fill("[name=reason]", "Robots at night")
         page.click("[name=_save]")

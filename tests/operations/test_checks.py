@@ -107,6 +107,8 @@ REFUSALS = [
     ("E053", {"NOTIFY_EMAIL": "a@example.org,b@example.org"}, "one address"),
     ("E054", {"NOTIFY_COUNT": "0"}, "Leave it out"),
     ("E054", {"NOTIFY_HOURS": "4h"}, "Leave it out"),
+    ("E056", {"CAMPAIGN_SHARE": "101"}, "Leave it out"),
+    ("E056", {"NAMES_PER_HOUR": "no"}, "Leave it out"),
     # What cannot even be read.
     ("E005", {"DATABASE_URL": f"postgresql://user:{PASSWORD}/x@host/db"}, "DATABASE_URL"),
     ("E005", {"DATABASE_URL": f"postgresql://user:x@host:{PASSWORD}/db"}, "DATABASE_URL"),

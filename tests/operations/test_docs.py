@@ -35,6 +35,7 @@ OF_PEOPLE = [
     models.Draft,
     models.TextVersion,
     models.PaperSheets,
+    models.NamesRead,
     models.ListedNetwork,
     models.ListedDomain,
     campaign_models.Report,
@@ -60,7 +61,7 @@ def test_every_stored_field_has_its_line_in_the_privacy_document(model):
 def test_every_model_is_known_to_be_about_people_or_not():
     found = apps.get_app_config("petition").get_models()
     about_others = (
-        "LanguageApproval Petition PetitionTranslation CountsToken CountsExport Source Switches"
+        "CannedReason CannedReasonTranslation LanguageApproval Petition PetitionTranslation CountsToken CountsExport Source Switches"
         " SwitchesTranslation KeyFingerprint"
         " DailySalt"
         " Retention Heartbeat Notice ForgottenHour Sample MailTally TallyChange HourTally DayTally TotalTally"

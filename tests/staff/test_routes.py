@@ -18,6 +18,7 @@ from campaign.models import Figure, Page, Partner, Report, Testimony, Update
 from petition.mail.keys import Keyring
 from petition.models import (
     AnomalyMark,
+    CannedReason,
     CountsToken,
     Draft,
     HeldSignature,
@@ -159,6 +160,11 @@ ROUTES = {
         delete=NOBODY,
     ),
     **facts("petition_signature", "signature", view=only(MODERATOR)),
+    # Who may find one may see it, and decides nothing.
+    "petition_signature_change": Route(
+        only(MODERATOR, ADMINISTRATOR), only(MODERATOR), "signature", data={"action": "hold", "reason": "a test"}
+    ),
+    "petition_signature_history": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "signature"),
     "petition_review_changelist": Route(only(MODERATOR), only(MODERATOR)),
     "petition_review_change": Route(only(MODERATOR), only(MODERATOR), "words"),
     "petition_review_decisions": Route(only(MODERATOR), only(MODERATOR)),
@@ -166,16 +172,17 @@ ROUTES = {
     **model(
         "petition_invalidationcampaign",
         "campaign",
-        view=only(MODERATOR),
+        view=only(MODERATOR, ADMINISTRATOR),
         add=only(MODERATOR),
-        change=only(MODERATOR),
+        change=only(MODERATOR, ADMINISTRATOR),
         delete=NOBODY,
     ),
+    "petition_invalidationcampaign_apply": Route(only(MODERATOR), only(MODERATOR), "campaign", inside=(302, 405)),
     **{
         f"petition_invalidationcampaign_{step}": Route(
-            only(MODERATOR), only(MODERATOR), "campaign", inside=(200, 302, 405)
+            only(MODERATOR, ADMINISTRATOR), only(MODERATOR, ADMINISTRATOR), "campaign", inside=(200, 302, 405)
         )
-        for step in ("apply", "cancel", "undo")
+        for step in ("approve", "cancel", "explain", "undo")
     },
     **model(
         "petition_papersheets",
@@ -191,6 +198,14 @@ ROUTES = {
         )
         for step in ("check", "withdraw")
     },
+        "petition_cannedreason",
+        "canned",
+        view=only(ADMINISTRATOR),
+        add=only(ADMINISTRATOR),
+        change=only(ADMINISTRATOR),
+        delete=only(ADMINISTRATOR),
+        translated=True,
+    ),
     "petition_lookup_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     **{
         f"petition_lookup_{step}": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "lookup", inside=(302, 405))
@@ -282,6 +297,7 @@ STATE = (
     *(User, Petition, Signature, OutgoingMail, Source, Page, Update, Figure, Report, StaffAction, TOTPDevice, Switches),
     InvalidationCampaign,
     PaperSheets,
+    CannedReason,
     Lookup,
     AnomalyMark,
     ProposedListing,
@@ -297,12 +313,14 @@ STATE = (
 # For each action of a list: who is offered it, and can do it.
 ACTIONS = {
     ("signature", "hold"): only(MODERATOR),
+    ("signature", "release"): only(MODERATOR),
     ("signature", "invalidate"): only(MODERATOR),
     ("signature", "restore"): only(MODERATOR),
     ("heldsignature", "release"): only(MODERATOR),
     ("heldsignature", "invalidate"): only(MODERATOR),
     ("outgoingmail", "try_again"): only(ADMINISTRATOR),
     ("countstoken", "revoke"): only(ADMINISTRATOR),
+    ("cannedreason", "delete_selected"): only(ADMINISTRATOR),
     ("listednetwork", "delete_selected"): only(ADMINISTRATOR),
     ("listeddomain", "delete_selected"): only(ADMINISTRATOR),
     ("languageapproval", "delete_selected"): only(EDITOR),
@@ -345,6 +363,7 @@ def make_rows(petition):
         "campaign": InvalidationCampaign.objects.create(
             petition=petition, reason="Robots", country="DE", network_digest=b"n" * 3
         ),
+        "canned": CannedReason.objects.in_order().first(),
         "mail": mail,
         "lookup": Lookup.objects.create(asked_by=0, reason="She asks", address=mail.recipient, key_id=mail.key_id),
         "source": Source.objects.create(slug="amnesty", title="Amnesty"),
@@ -486,6 +505,8 @@ def test_an_action_is_done_by_those_whom_the_table_names_and_leaves_a_trace(rows
     row = next(row for row in rows.values() if row._meta.model_name == model_name)
     if action == "restore":
         Signature.objects.filter(pk=row.pk).invalidate("a test")
+    if action == "release":
+        Signature.objects.filter(pk=row.pk).hold("a test")
     url = reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_changelist")
     for who, client in clients.items():
         with transaction.atomic():
@@ -536,6 +557,7 @@ def test_what_has_no_page_cannot_be_edited_by_anyone():
         "campaign.Partner",
         "campaign.Testimony",
         "petition.LanguageApproval",
+        "petition.CannedReason",
         "petition.Counts",
         "petition.CountsToken",
         "campaign.Report",

@@ -118,7 +118,7 @@ def test_drafts_wait_for_those_who_write(look, petition):
     InvalidationCampaign.objects.create(petition=petition, reason="Robots", country="DE")
 
     assert look("editor")["updates", "drafts"].waiting.count == 1
-    assert look("moderator")["invalidation campaigns", "drafts"].waiting.count == 1
+    assert look("moderator")["moderation campaigns", "drafts"].waiting.count == 1
     assert ("updates", "drafts") not in look("moderator")
 
 

@@ -22,6 +22,7 @@ from petition.mail.smtp import Post
 from petition.models import Heartbeat
 from petition.moderation import invalidation
 from petition.postgres.counters import CountersAwayError
+from petition.staff import names_read
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ class Command(BaseCommand):
         while invalidation.advance():
             pass
         lookup.answer_due(Keyring())
+        names_read.record_ended_hours()
         while withdrawn_list.write():
             pass
         purged = 0
@@ -129,6 +131,7 @@ class Command(BaseCommand):
             # Before it purges, while the rows of the week are all there.
             Duty(PURGE_SECONDS, funnel.release, goes_by_the_clock=True),
             Duty(PURGE_SECONDS, retention.purge, goes_by_the_clock=True),
+            Duty(FORGET_SECONDS, names_read.record_ended_hours, goes_by_the_clock=True),
             Duty(FORGET_SECONDS, forgetting.forget_ended_hour, goes_by_the_clock=True),
         ]
         # A trial has nothing to lose, and the machine of a developer better things to do.
