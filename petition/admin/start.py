@@ -41,6 +41,7 @@ NUMBERS = Section(
         "petition.Counts": _("How many signed, when and where; tables to download, and the letter."),
         "petition.PaperSheets": _("Bundles of sheets: enter them, and count what another account entered."),
         "petition.Source": _("Links for partners, which tell how many came by each."),
+        "petition.Subscription": _("Addresses for updates, sealed: how many there are, and the file of them."),
         "petition.CountsToken": _("Keys with which a dashboard may read the counts."),
     },
 )
