@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'proposals for the lists',
                 'permissions': [('propose_listing', 'Can propose to list a network or a mail domain'), ('confirm_listing', 'Can confirm proposals to list a network or a mail domain')],
                 'default_permissions': (),
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('day', None), ('network_digest', None)), models.Q(('day__isnull', False), ('network_digest__isnull', False)), _connector='OR'), name='a_network_is_proposed_for_its_day'), models.UniqueConstraint(models.F('name'), models.F('day'), name='one_proposal_for_a_name', nulls_distinct=False)],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('day', None), ('network_digest', None)), models.Q(('day__isnull', False), ('network_digest__isnull', False)), _connector='OR'), name='a_network_is_proposed_for_its_day'), models.UniqueConstraint(models.F('name'), models.F('day'), name='one_proposal_for_a_network'), models.UniqueConstraint(models.F('name'), condition=models.Q(('day', None)), name='one_proposal_for_a_domain')],
             },
         ),
     ]

@@ -90,7 +90,9 @@ class ProposedListing(models.Model):
                 condition=Q(network_digest=None, day=None) | Q(network_digest__isnull=False, day__isnull=False),
                 name="a_network_is_proposed_for_its_day",
             ),
-            models.UniqueConstraint("name", "day", nulls_distinct=False, name="one_proposal_for_a_name"),
+            models.UniqueConstraint("name", "day", name="one_proposal_for_a_network"),
+            # Two, since one that takes no day for a value like any other can only be checked with the database at hand.
+            models.UniqueConstraint("name", condition=Q(day=None), name="one_proposal_for_a_domain"),
         ]
 
     def __str__(self) -> str:

@@ -61,8 +61,8 @@ def test_every_stored_field_has_its_line_in_the_privacy_document(model):
 def test_every_model_is_known_to_be_about_people_or_not():
     found = apps.get_app_config("petition").get_models()
     about_others = (
-        "CannedReason CannedReasonTranslation LanguageApproval Petition PetitionTranslation CountsToken CountsExport Source Switches"
-        " SwitchesTranslation KeyFingerprint"
+        "CannedReason CannedReasonTranslation LanguageApproval Petition PetitionTranslation CountsToken CountsExport"
+        " Source Switches SwitchesTranslation KeyFingerprint"
         " DailySalt"
         " Retention Heartbeat Notice ForgottenHour Sample MailTally TallyChange HourTally DayTally TotalTally"
         " PublishedCount PublishedHour PublishedWeek PublishedCell PublishedFunnel"

@@ -107,7 +107,7 @@ def test_nothing_that_was_deleted_is_left_in_any_file(cluster, settings):
     for person in withdrawn:
         person.withdraw()
     for person in hidden:
-        review.decide({person.shown.pk: review.fingerprint(person.shown)}, approve=False)
+        review.decide({person.shown.pk: review.fingerprint(person.shown)}, review.Decision.HIDE)
     replaced = [text for person in changed for text in person.written]
     for person in changed:
         person.sign()

@@ -103,7 +103,7 @@ def test_a_language_without_a_wording_of_the_consent_stops_the_start(settings):
     settings.LANGUAGES = [*settings.LANGUAGES, ("pl", "Polish")]
 
     (found,) = [found for found in run_checks() if found.id == "petition.E020"]
-    assert found.hint.startswith("Write petition/consent/1/pl.txt")
+    assert found.hint.startswith("Write pl.txt in petition/consent/1 and in petition/consent/updates/1")
 
 
 @pytest.mark.parametrize("language", MACHINE_MADE)

@@ -198,6 +198,7 @@ ROUTES = {
         )
         for step in ("check", "withdraw")
     },
+    **model(
         "petition_cannedreason",
         "canned",
         view=only(ADMINISTRATOR),
