@@ -45,6 +45,8 @@ SPARE_SECONDS = 4
 # A mail at which something unforeseen happened is left alone for so long.
 ASIDE_MINUTES = 5
 BATCH = 100
+# No turn takes up more for longer than that: the worker has long duties as well, which wait for its end.
+TURN_SECONDS = 60
 # So many find out whether a server is back that was away or refused us.
 PROBES = 3
 # So few go over one connection: opening another takes longer.
@@ -189,7 +191,8 @@ def deliver_due(
     """Send one batch of what is due, or its beginning if `stopping`; return how many rows were dealt with.
 
     As long as the server leaves a mail unanswered the turn goes on with what falls due, over other connections. The
-    caller has other things to do as well: it does them `meanwhile`, which is called every few seconds.
+    caller has other things to do as well: it does them `meanwhile`, which is called every second and must not take more
+    than a few, in which no claim is renewed.
 
     A `post` keeps its connections for the next batch; without one they are made for this batch. Raises ServerAwayError
     if the mail server is away. What was claimed and not begun is due again at once; a mail at which anything unforeseen
@@ -260,7 +263,7 @@ def deliver(
 ) -> None:
     """Send these, which are claimed. What is in `waiting` afterwards was not begun."""
     recognised = prepare(mails, claimed, waiting, post)
-    is_held_up = False
+    is_held_up, take_up_until = False, time.monotonic() + TURN_SECONDS
     fates, doubtful = set[Fate](), list[Outcome]()
 
     def take() -> Parcel | None:
@@ -286,7 +289,8 @@ def deliver(
                 is_held_up = is_held_up or bool(post.refusals.fault and not post.is_probing)
                 fates |= {outcome.fate for outcome in outcomes}
                 claimed.renew()
-                if not (outcomes or waiting or is_held_up or post.is_probing or stopping()):
+                is_over = is_held_up or post.is_probing or stopping() or time.monotonic() > take_up_until
+                if not (outcomes or waiting or is_over):
                     # What is unanswered holds up nobody else.
                     recognised += prepare(claimed.add(BATCH, unanswered=0), claimed, waiting, post)
                 meanwhile()

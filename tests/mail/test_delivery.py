@@ -753,6 +753,17 @@ def test_what_falls_due_while_one_is_unanswered_goes_out_over_another_connection
     assert any(seen[:-1])
 
 
+def test_a_turn_that_has_lasted_takes_up_no_more_and_ends(sign, silent, monkeypatch):
+    """The worker has long duties as well, which wait for its end."""
+    monkeypatch.setattr(smtp, "TELL_SECONDS", 0.2)
+    monkeypatch.setattr(queue, "TURN_SECONDS", 0)
+    sign(SILENT[0])
+    seen = []
+
+    assert queue.deliver_due(meanwhile=lambda: seen or seen.append(sign(ANNA))) == 1
+    assert ANNA not in silent.recipients()
+
+
 def test_they_are_tried_again_when_nobody_else_waits_and_all_at_once(sign, silent):
     sign(*SILENT)
     until(lambda: not mails().filter(attempts=0).exists())

@@ -44,7 +44,10 @@ AWAY_SECONDS = (1, 2, 5, 10)
 
 @dataclass
 class Duty:
-    """What a worker does beside the mail, every so many seconds; some of it only while its clock is right."""
+    """What a worker does beside the mail, every so many seconds.
+
+    What deletes or rewrites many rows may take long, and is only done while the clock is right.
+    """
 
     seconds: float
     do: Callable[[], object]
@@ -143,7 +146,7 @@ class Command(BaseCommand):
             try:
                 self.do_duties()
                 if now >= mail_at:
-                    busy = queue.deliver_due(post, stopping=lambda: self.stopping, meanwhile=self.do_duties)
+                    busy = queue.deliver_due(post, stopping=lambda: self.stopping, meanwhile=self.do_short_duties)
                     away = 0
                 if self.go_on_with_campaigns():
                     # It fills the ledger, which is folded before it goes on.
@@ -167,9 +170,15 @@ class Command(BaseCommand):
         drill.stop()
         post.close()
 
-    def do_duties(self) -> None:
+    def do_short_duties(self) -> None:
+        """Do what is due and takes a moment: a claim on mails must not end meanwhile, or they would go out twice."""
+        self.do_duties(only_short=True)
+
+    def do_duties(self, *, only_short: bool = False) -> None:
         """Do what is due of all that a worker does beside the mail."""
         for duty in self.duties:
+            if only_short and duty.goes_by_the_clock:
+                continue
             now = time.monotonic()
             if now < duty.due_at or (duty.goes_by_the_clock and not self.is_clock_right):
                 continue
