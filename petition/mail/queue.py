@@ -234,6 +234,7 @@ def prepare(mails: list[OutgoingMail], claimed: Claim, waiting: deque[Parcel], p
     opened = recognise(mails, claimed.ring)
     quiet = unwanted(opened)
     finish(quiet)
+    results.note_unsent(quiet)
     wanted = [known for known in opened if known.mail not in quiet]
     added = [
         Parcel(mail, messages.compose(mail, read), read.address, partial(claimed.is_ours, mail))
@@ -246,10 +247,12 @@ def prepare(mails: list[OutgoingMail], claimed: Claim, waiting: deque[Parcel], p
         # Counted only now: while the server is away nothing is sent.
         over = over_mail_limit(wanted)
         finish(over)
+        results.note_unsent(over)
         claimed.let_go(over)
         for parcel in [parcel for parcel in added if parcel.mail in over]:
             waiting.remove(parcel)
         claimed.renew()
+    results.store()
     return wanted
 
 

@@ -39,6 +39,14 @@ def note(outcomes: Iterable[Outcome]) -> None:
                 _accepted.append(mail.signature_id)
 
 
+def note_unsent(mails: Iterable[OutgoingMail]) -> None:
+    """Count as accepted, in this process, what is dropped because its address asked for no mail or has had its share.
+
+    Otherwise whoever signs for somebody with a link of her own would read in the funnel which addresses those are.
+    """
+    _accepted.extend(mail.signature_id for mail in mails if mail.kind == OutgoingMail.Kind.SIGN and mail.signature_id)
+
+
 def result(outcome: Outcome) -> str:
     if outcome.codes and not outcome.codes.are_permanent:
         return "put_off"
@@ -46,14 +54,13 @@ def result(outcome: Outcome) -> str:
 
 
 def store() -> None:
-    """Add what was noted to the tallies. Costs two statements, or none. What a killed worker has not stored is lost."""
-    if not _noted:
-        return
+    """Add what was noted to the tallies. Costs two statements at most. What a killed worker has not stored is lost."""
     keys = list(_noted)
     values = [provider for provider, _result in keys], [name for _provider, name in keys], [_noted[key] for key in keys]
     with connection.cursor() as cursor:
-        cursor.execute(ADD, values)
-        _noted.clear()
+        if keys:
+            cursor.execute(ADD, values)
+            _noted.clear()
         if _accepted:
             cursor.execute(ADD_TO_LEDGER, [_accepted])
             _accepted.clear()
