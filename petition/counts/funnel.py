@@ -1,9 +1,10 @@
 """The funnel: of those who signed, to how many a mail went out, and how many confirmed. Nobody is tracked for it.
 
 By link and by language it is a sum of the cells that are published anyway (`petition.counts.breakdown`). By hour and by
-mail provider it is released here, once for each ended week: each cell is rounded to tens at random, its three numbers
-by one draw, and never revised. Which provider a signature belongs to is not stored: the worker, which has the key of
-digests, knows the digests of the large ones. All other domains are one.
+mail provider it is released here, once for each ended week: each cell is rounded to tens at random, its numbers by one
+draw, and never revised. How many confirmed in an hour is not rounded anew: it is how the public number moved, since the
+two together would tell an hour more closely than either. Which provider a signature belongs to is not stored: the
+worker, which has the key of digests, knows the digests of the large ones. All other domains are one.
 """
 
 from collections import Counter
@@ -19,9 +20,9 @@ from django.db.models import Max
 from petition import identity
 from petition.counts import breakdown
 from petition.counts.breakdown import Question
-from petition.counts.publication import PUBLISHER_LOCK, ROUNDED_TO, WEEK, rounded
+from petition.counts.publication import MOST_OFF, PUBLISHER_LOCK, WEEK, rounded
 from petition.mail_providers import OTHER, PROVIDERS
-from petition.models import PublishedCount, PublishedFunnel
+from petition.models import PublishedCount, PublishedFunnel, PublishedHour
 
 STAGES = ("signed", "mailed", "confirmed")
 WEEKS_BACK = 4  # of a petition that is looked at for the first time
@@ -33,7 +34,7 @@ HOURS = """
         SELECT hour, measure, amount FROM petition_hourtally WHERE petition_id = %(petition)s
         UNION ALL SELECT hour, measure, amount FROM petition_tallychange WHERE petition_id = %(petition)s
     ) AS events
-    WHERE measure = ANY(%(stages)s) AND hour >= %(since)s AND hour < %(before)s
+    WHERE measure IN ('signed', 'mailed') AND hour >= %(since)s AND hour < %(before)s
     GROUP BY 1, 2
 """
 # A mail that still waits, or was refused for good, was not accepted. Who has withdrawn since is not there any more.
@@ -139,7 +140,7 @@ def _due(row: PublishedCount) -> Iterator[PublishedFunnel]:
         yield PublishedFunnel(
             petition_id=row.petition_id,
             week=week,
-            hours=_shown(_hours(values), secret, f"{week}|hour"),
+            hours=_with_moves(_shown(_hours(values), secret, f"{week}|hour"), row, week),
             # Of an earlier week those who never confirmed have lapsed, and everybody would seem to have confirmed.
             providers=_shown(_providers(values), secret, f"{week}|provider") if week + WEEK == row.week else None,
         )
@@ -153,10 +154,20 @@ def _begin(day: date) -> datetime:
 def _hours(values: Values) -> dict[str, Numbers]:
     found: dict[str, Counter[str]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(HOURS, {**values, "stages": list(STAGES)})
+        cursor.execute(HOURS, values)
         for hour, measure, amount in cursor.fetchall():
             found.setdefault(hour, Counter())[measure] += amount
-    return {hour: (amounts["signed"], amounts["mailed"], amounts["confirmed"]) for hour, amounts in found.items()}
+    return {hour: (amounts["signed"], amounts["mailed"], 0) for hour, amounts in found.items()}
+
+
+def _with_moves(shown: dict[str, list[int]] | None, row: PublishedCount, week: date) -> dict[str, list[int]] | None:
+    """These hours, with how the public number moved in each as the last of their numbers."""
+    if shown is None:
+        return None
+    moves = PublishedHour.objects.filter(petition=row.petition_id, hour__gte=_begin(week), hour__lt=_begin(week + WEEK))
+    for hour, moved in moves.values_list("hour", "counted"):
+        shown.setdefault(f"{hour.astimezone(UTC):%Y-%m-%dT%H}", [0, 0, 0])[2] = max(moved, 0)
+    return shown
 
 
 def _providers(values: Values) -> dict[str, Numbers]:
@@ -171,12 +182,13 @@ def _providers(values: Values) -> dict[str, Numbers]:
 
 def _shown(cells: dict[str, Numbers], secret: bytes, key: str) -> dict[str, list[int]] | None:
     """The cells as they are published; None where the total of their week, which is public, would give one away."""
-    # One draw for the three: what one person adds to each is rounded alike, and seen once.
+    # One draw for all: what one person adds to each is rounded alike, and seen once.
     shown = {name: [rounded(amount, secret, f"{key}|{name}") for amount in amounts] for name, amounts in cells.items()}
     if settings.COUNT_STEP != "1":
         for stage in range(len(STAGES)):
             told = [amounts[stage] for amounts in shown.values() if amounts[stage]]
-            off = abs(sum(amounts[stage] for amounts in cells.values()) - sum(told))
-            if off > (ROUNDED_TO - 1) * max(len(told) - 2, 0):
+            total = sum(amounts[stage] for amounts in cells.values())
+            # One alone is the total, even where rounding has not changed it.
+            if total and abs(total - sum(told)) > MOST_OFF * (len(told) - 2):
                 return None
     return {name: amounts for name, amounts in shown.items() if any(amounts)}

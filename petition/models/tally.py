@@ -151,7 +151,8 @@ class PublishedCell(models.Model):
 class PublishedFunnel(models.Model):
     """What became of the signatures of an ended week, by hour and by mail provider, rounded and never revised.
 
-    Each cell is a list: signed, mail accepted, confirmed. None: too few to tell (`petition.counts.funnel`).
+    Each cell is a list: signed, mail accepted, confirmed; by hour the last is how the public number moved. None: too
+    few to tell (`petition.counts.funnel`).
     """
 
     pk = models.CompositePrimaryKey("petition_id", "week")

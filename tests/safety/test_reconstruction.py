@@ -15,7 +15,7 @@ import time_machine
 from django.db import transaction
 from django.urls import reverse
 
-from petition.counts import letter, publication, tally
+from petition.counts import funnel, letter, publication, tally
 from petition.counts.publication import Sum
 from petition.models import CountsToken, PublishedCell, PublishedCount, PublishedWeek, TallyChange
 
@@ -311,3 +311,77 @@ def test_the_same_attack_finds_every_cell_where_weeks_are_told_exactly(quiet, pu
 
     known = narrowed(cells, weeks, totals)
     assert all(known[cell] == (amount, amount) for cell, amount in cells.items())
+
+
+# The funnel.
+
+
+def found_of_one_total(shown, total):
+    """The cells that lie closer than their rounding leaves, once their exact sum is known."""
+    told = {name: value for name, value in shown.items() if value}
+    highest = {name: total - sum(value - MOST_OFF for other, value in told.items() if other != name) for name in told}
+    return [name for name, value in told.items() if highest[name] < value + MOST_OFF]
+
+
+@pytest.mark.parametrize("providers", [1, 2, 3, 5])
+def test_no_provider_of_a_week_is_found_by_its_exact_total(settings, providers):
+    settings.COUNT_STEP = "10"
+    told = 0
+    for trial in range(200):
+        chance = random.Random(f"{providers} {trial}")
+        amounts = [chance.randint(1, 60) for _ in range(providers)]
+        cells = {f"provider {number}": (amount, amount, amount) for number, amount in enumerate(amounts)}
+        shown = funnel._shown(cells, bytes([trial] * 32), "provider") or {}
+        told += len(shown)
+
+        assert found_of_one_total({name: numbers[2] for name, numbers in shown.items()}, sum(amounts)) == [], amounts
+    assert (told > 0) == (providers > 1)
+
+
+@pytest.fixture
+def week_of_hours(quiet, publish, clock):
+    """A week that is watched by the hour: how many confirmed in each, and how the number moved."""
+    chance, confirmed, moved, before = random.Random(5), {}, {}, 0
+    for number in range(7 * 24):
+        hour = MONDAY + timedelta(hours=number)
+        confirmed[hour] = amount = chance.randint(0, 30)
+        add(quiet, hour, ORIGINS[0], signed=amount, mailed=amount, confirmed=amount, counted=amount)
+        clock.move_to(hour + timedelta(minutes=59))
+        publish()
+        standing = tally.current("chechnya").confirmed_here
+        moved[hour], before = standing - before, standing
+    clock.move_to(MONDAY + timedelta(weeks=1))
+    publish()
+    funnel.release()
+    return confirmed, moved
+
+
+def found_hours(told, moved):
+    """The hours that lie closer than their rounding leaves, by where the number stood before and after.
+
+    As long as nobody withdraws, it stands at the exact one or at most 19 below it.
+    """
+    low = high = standing = 0
+    found = []
+    for hour, value in told.items():
+        standing += moved[hour]
+        least, most = max(value - MOST_OFF, standing - high), min(value + MOST_OFF, standing + 19 - low)
+        if (least, most) != (value - MOST_OFF, value + MOST_OFF):
+            found.append(hour)
+        low, high = max(low + least, standing), min(high + most, standing + 19)
+    return found
+
+
+def test_hours_say_no_more_about_who_confirmed_than_the_number_that_everybody_watched(quiet, week_of_hours):
+    _confirmed, moved = week_of_hours
+
+    days = {hour.date() for hour in moved}
+    told = {step.name: step.confirmed for day in days for step in funnel.by_hour(quiet.pk, day) if step.confirmed}
+    assert told == {f"{hour:%Y-%m-%dT%H}": amount for hour, amount in moved.items() if amount}
+
+
+def test_the_same_attack_finds_hours_that_are_rounded_beside_the_number(week_of_hours):
+    confirmed, moved = week_of_hours
+    told = {hour: publication.rounded(amount, bytes(32), f"{hour}") for hour, amount in confirmed.items()}
+
+    assert found_hours(told, moved)
