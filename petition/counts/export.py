@@ -46,8 +46,9 @@ def table(petition: Petition, question: Question) -> Table:
 
 
 def public_table(petition: Petition, question: Question) -> Table:
-    """The same for everybody, without what became of signatures."""
+    """The same for everybody, without what became of signatures, and alike as long as the numbers are."""
     made = table(petition, question)
+    del made.about["as_of"]
     made.about["now"] = {name: made.about["now"][name] for name in PUBLIC}
     return made
 

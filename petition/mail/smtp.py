@@ -34,7 +34,7 @@ ANSWER_SECONDS = 15
 GREETING_SECONDS = 8
 # So often whoever hands out the mails is told something, if only that nothing is known yet.
 TELL_SECONDS = 1
-# So many connections at most, times those that are allowed, while the server leaves mails unanswered.
+# So many connections at most, times those that are allowed, while the server leaves mails unanswered. One is one.
 SPARE_FACTOR = 2
 
 
@@ -278,7 +278,7 @@ class Post:
     def carry(self, take: Callable[[], Parcel | None], *, several: bool) -> Iterator[list[Outcome]]:
         """Send what `take` returns, until that is None, and tell what became of it: nothing yet, every few seconds.
 
-        Each time that nothing is known yet there may be one connection more, up to twice `most`.
+        Each time that nothing is known yet there may be one connection more, up to twice `most`, unless that is one.
 
         A connection gets its next mail when the outcome of its last one was acted on: whoever is killed has sent at
         most one mail over each without the database knowing. Raises ServerAwayError once no connection is left, after
@@ -294,7 +294,7 @@ class Post:
                 return
             done = self._done()
             if not done:
-                self._start(min(self.asked + 1, SPARE_FACTOR * self.most))
+                self._start(min(self.asked + 1, SPARE_FACTOR * self.most if self.most > 1 else 1))
             lost = [outcome.away for outcome in done if outcome.away]
             self.carriers -= len(lost)
             if not self.carriers:

@@ -18,7 +18,7 @@ def page(request: HttpRequest, status: int, retry_after: int | None = None) -> H
     """The page of an error status: `templates/errors/<status>.html`. `retry_after` is in seconds."""
     # A handler may run after the middleware that chose the language has ended.
     with translation.override(getattr(request, "LANGUAGE_CODE", None) or translation.get_language()):
-        context = {"retry_after": retry_after, "request_id": request_ids.of(request)}
+        context = {"is_failure": True, "retry_after": retry_after, "request_id": request_ids.of(request)}
         response = render(request, f"errors/{status}.html", context, status=status)
     if status == 503 and retry_after is None:
         retry_after = RETRY_SECONDS

@@ -226,14 +226,14 @@ def test_mails_are_filtered_by_the_kind_of_answer(staff, make_mails, status, wan
 @pytest.mark.parametrize(
     ("path", "statements"),
     [
-        ("petition_signature", 6),
+        ("petition_signature", 7),
         ("petition_outgoingmail", 5),
-        ("petition_staffaction", 5),
-        ("petition_petition", 5),
-        ("petition_source", 5),
+        ("petition_staffaction", 6),
+        ("petition_petition", 7),
+        ("petition_source", 6),
         ("petition_listeddomain", 5),
         ("petition_listednetwork", 5),
-        ("campaign_page", 5),
+        ("campaign_page", 6),
         ("auth_user", 6),
     ],
 )

@@ -20,7 +20,7 @@ from petition import identity, lookup, retention
 from petition.mail.keys import Keyring
 from petition.models import Action, Lookup, OutboxKey, StaffAction
 from petition.models.signature import this_hour
-from petition.staff import audit
+from petition.staff import accounts, audit
 
 FIND = reverse("admin:petition_lookup_changelist")
 START = reverse("admin:index")
@@ -271,6 +271,7 @@ def test_three_administrators_made_in_a_minute_can_neither_ask_nor_approve(olga,
         data = {"username": name, "password1": PASSWORD, "password2": PASSWORD}
         olga.post(reverse("admin:auth_user_add"), data | {"groups": [Group.objects.get(name="administrator").pk]})
         User.objects.filter(username=name).update(date_joined=timezone.now() - 2 * DAY)  # had she a way to do so
+        accounts.note_own_password(User.objects.get(username=name))
         client = Client()
         client.force_login(User.objects.get(username=name))
         approve(client)
@@ -304,6 +305,7 @@ def test_an_account_that_another_administrator_took_over_waits_a_day(olga, vera,
     ask(olga)
     assert not lookup.is_new(vera.user)
     take_over(olga, vera.user, way)
+    accounts.note_own_password(vera.user)
     taken = Client()
     taken.force_login(User.objects.get(pk=vera.user.pk))
 

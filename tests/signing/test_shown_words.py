@@ -61,7 +61,7 @@ def shown():
 
 def hide():
     entry = ShownWords.objects.get()
-    review.decide({entry.pk: review.fingerprint(entry)}, approve=False)
+    review.decide({entry.pk: review.fingerprint(entry)}, review.Decision.HIDE)
 
 
 def test_what_is_not_to_be_shown_is_not_stored(client, petition, sign_data):

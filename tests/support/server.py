@@ -50,6 +50,7 @@ def environment(**overrides: str | None) -> dict[str, str]:
         "VAR_DIR": str(settings.VAR_DIR),
         "DATABASE_URL": database_url(),
         "SECRET_KEY": settings.SECRET_KEY,
+        "MAILING_LIST_KEY": settings.MAILING_LIST_KEY,
         "PYTHONUNBUFFERED": "1",
         **overrides,
     }

@@ -76,6 +76,7 @@ def weight(browser, site, path):
 
 
 @needs_chromium
+@pytest.mark.usefixtures("list_key")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_page_is_light(browser, site, tokens, language):
     faults = []

@@ -33,7 +33,7 @@ def test_the_admin_whose_pages_hold_a_secret_keeps_the_gzip_of_random_length(cli
 
 
 def test_a_page_is_sent_without_the_indentation_of_its_template():
-    html = engines["django"].get_template("errors/500.html").render()
+    html = engines["django"].get_template("errors/500.html").render({"is_failure": True})
 
     assert re.findall(r"\n[ \t]+", html) == []
 

@@ -76,6 +76,7 @@ def pages(tokens, make_signature):
 
 
 @needs_chromium
+@pytest.mark.usefixtures("list_key")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_page_has_full_marks(pages, language, tmp_path):
     asked = {}

@@ -157,7 +157,7 @@ def test_the_count_is_kept_for_two_seconds(client, make_signature, monkeypatch):
 
 @pytest.mark.parametrize(
     ("path", "most"),
-    [("/en/", 16), ("/en/petitions/chechnya/check-inbox/", 3), ("/en/petitions/chechnya/thanks/", 4)],
+    [("/en/", 17), ("/en/petitions/chechnya/check-inbox/", 3), ("/en/petitions/chechnya/thanks/", 4)],
 )
 def test_a_page_of_the_journey_that_is_made_anew_costs_few_statements(
     client, settings, publish, known_switches, django_assert_max_num_queries, path, most
