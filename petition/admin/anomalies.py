@@ -49,6 +49,7 @@ PLAIN = ("country", "language", "source")
 # What a campaign calls the same criteria.
 CRITERIA = {
     "network": "network_like",
+    "domain": "domain_like",
     "name": "name_like",
     "shape": "shape_like",
     "words": "words_like",
@@ -329,13 +330,11 @@ def explanation(anomaly: Anomaly, titles: dict[tuple[str, str], str]) -> str:
 
 
 def campaign_url(anomaly: Anomaly, domain: str) -> str:
-    """The form of a campaign about these signatures. Empty: they share what has no name that may stand there."""
-    if anomaly.kind in CRITERIA:
-        about: dict[str, Any] = {CRITERIA[anomaly.kind]: anomaly.cell.example}
-    elif anomaly.kind == "domain":
-        if not domain:
-            return ""
-        about = {"domain": domain}
+    """The form of a campaign about these signatures; `domain` is empty where theirs is not known by name."""
+    if anomaly.kind == "domain" and domain:
+        about: dict[str, Any] = {"domain": domain}
+    elif anomaly.kind in CRITERIA:
+        about = {CRITERIA[anomaly.kind]: anomaly.cell.example}
     else:
         about = {anomaly.kind: anomaly.value}
     times = {"signed_since": written(anomaly.since), "signed_until": written(anomaly.until)}
