@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from petition.models import (
     InvalidationCampaign,
@@ -108,7 +108,7 @@ def names_and_words() -> Waiting:
     return rows(ShownWords.objects.awaiting_review(), "asked_at")
 
 
-@kind("petition.HeldSignature", gettext_lazy("held"), "petition.hold_signature")
+@kind("petition.HeldSignature", pgettext_lazy("what waits", "held"), "petition.hold_signature")
 def held_signatures() -> Waiting:
     return rows(Signature.objects.awaiting_release(), "held_at")
 
@@ -124,7 +124,7 @@ def drafts_of_campaigns() -> Waiting:
     return rows(InvalidationCampaign.objects.drafts().filter(faded_at=None), "created_at")
 
 
-@kind("petition.ProposedListing", gettext_lazy("to confirm"), "petition.confirm_listing")
+@kind("petition.ProposedListing", pgettext_lazy("what waits", "to confirm"), "petition.confirm_listing")
 def proposals() -> Waiting:
     return rows(ProposedListing.objects.waiting(), "proposed_at")
 
