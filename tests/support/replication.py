@@ -54,6 +54,8 @@ class Cluster:
 
     def start(self, database: str = "") -> None:
         settings = postgres.SETTINGS | {"fsync": "off", "max_connections": "100", "wal_receiver_status_interval": "1"}
+        # A worker throws the log away when an hour has ended, perhaps before a standby that was paused has all of it.
+        settings["wal_keep_size"] = "256MB"
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
         with self._log() as log:
             self.server = postgres._child(
