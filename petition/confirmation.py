@@ -43,13 +43,13 @@ class Refused:
 
 def find(token: str) -> Confirmation | Refused:
     """What the holder of this link can do. Changes nothing. Costs one statement."""
-    token = links.within(token)
-    made_at = links.made_at(token)
-    if made_at is None:
-        return Refused(Refusal.FORGED)
-    if links.has_expired(made_at):
+    try:
+        read = links.read(token)
+    except links.ExpiredError:
         return Refused(Refusal.EXPIRED)
-    link = Link.objects.of_token(token)
+    if read is None:
+        return Refused(Refusal.FORGED)
+    link = Link.objects.of_token(read)
     return _answer(link) if link else Refused(Refusal.GONE)
 
 

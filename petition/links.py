@@ -55,6 +55,21 @@ def has_expired(hour: datetime) -> bool:
     return timezone.now() >= end and clock.now() >= end
 
 
+class ExpiredError(Exception):
+    """The week of this link is over."""
+
+
+def read(text: str) -> str | None:
+    """The token in what was opened; None if it was not made here. Raises ExpiredError. Costs a statement if so."""
+    token = within(text)
+    hour = made_at(token)
+    if hour is None:
+        return None
+    if has_expired(hour):
+        raise ExpiredError
+    return token
+
+
 def code_digest(code: str) -> str:
     """The stored form of a code. All of ten digits are soon tried, so it takes SECRET_KEY to make one."""
     return salted_hmac("petition.links.code", code, algorithm="sha256").hexdigest()

@@ -43,10 +43,6 @@ PRESS = """
 """
 
 
-class ExpiredError(Exception):
-    """The week of this link is over."""
-
-
 def is_offered(petition: Petition) -> bool:
     """Whether one can ask for updates: there is a key to seal with, and the petition has not ended for good."""
     return bool(settings.MAILING_LIST_KEY) and petition.ended_at is None
@@ -90,14 +86,9 @@ def request(petition: Petition, email: str, *, language: str, is_onion: bool = F
 
 
 def find(token: str) -> SubscriptionRequest | None:
-    """What the holder of this link can do; None if it was not made here, or not for this. Raises ExpiredError."""
-    token = links.within(token)
-    made_at = links.made_at(token)
-    if made_at is None:
-        return None
-    if links.has_expired(made_at):
-        raise ExpiredError
-    return SubscriptionRequest.objects.filter(token_digest__in=token_digests(token)).first()
+    """What the holder of this link can do; None if it was not made here, or not for this. Raises links.ExpiredError."""
+    read = links.read(token)
+    return SubscriptionRequest.objects.filter(token_digest__in=token_digests(read)).first() if read else None
 
 
 def subscribe(found: SubscriptionRequest) -> None:

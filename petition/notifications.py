@@ -67,6 +67,7 @@ class Lookout:
         except (OperationalError, InterfaceError) as error:
             logger.warning("What waits for staff cannot be asked (%s)", type(error).__name__)
         except Exception:
+            # A bare traceback of the thread would quote values; the log names types and places only.
             logger.exception("Looking what waits for staff has failed")
         finally:
             connection.close()

@@ -17,6 +17,7 @@ from petition import (
     confirmation,
     consent,
     countries,
+    links,
     live_settings,
     mailing_list,
     rate_limits,
@@ -198,7 +199,7 @@ def withdraw_check_inbox(request: HttpRequest, slug: str) -> HttpResponse:
 def withdraw_link(request: HttpRequest, token: str) -> HttpResponse:
     try:
         found = withdrawal.find(token)
-    except withdrawal.ExpiredError:
+    except links.ExpiredError:
         return render(request, "petition/withdraw_link/expired.html", status=HTTPStatus.GONE)
     if found is None:
         return render(request, "petition/withdraw_link/forged.html", status=HTTPStatus.NOT_FOUND)
@@ -247,7 +248,7 @@ def subscribe_link(request: HttpRequest, token: str) -> HttpResponse:
     """Before and after its press the same, for a week: who reads the mailbox is not told who pressed it."""
     try:
         found = mailing_list.find(token)
-    except mailing_list.ExpiredError:
+    except links.ExpiredError:
         return render(request, "petition/subscribe_link/expired.html", status=HTTPStatus.GONE)
     petition = Petition.find()
     if found is None or petition is None:

@@ -61,18 +61,9 @@ def request(petition: Petition, email: str, *, language: str, is_onion: bool = F
 
 
 def find(token: str) -> Withdrawal | None:
-    """What the holder of this link can do; None if it was not made here. Raises ExpiredError. Changes nothing."""
-    token = links.within(token)
-    made_at = links.made_at(token)
-    if made_at is None:
-        return None
-    if links.has_expired(made_at):
-        raise ExpiredError
-    return Withdrawal(Link.objects.of_token(token))
-
-
-class ExpiredError(Exception):
-    """The week of this link is over."""
+    """What the holder of this link can do; None if it was not made here. Raises links.ExpiredError. Changes nothing."""
+    read = links.read(token)
+    return Withdrawal(Link.objects.of_token(read)) if read else None
 
 
 def withdraw(link: Link | None) -> int:
