@@ -526,6 +526,8 @@ def test_while_a_mail_is_left_unanswered_the_worker_folds_and_sends_others(sign,
         sign("boris@example.org")
         wait_until(lambda: server.recipients() == ["anna@example.org", "boris@example.org"])
         wait_until(lambda: not TallyChange.objects.exists())
+        # The server has a mail before the worker has written down that it has.
+        wait_until(lambda: OutgoingMail.objects.count() == 1)
 
         # It still waits for the answer.
         assert OutgoingMail.objects.get().attempts == 0
