@@ -160,7 +160,7 @@ def measure() -> list[Form]:
 
 
 def one_turn(form: Form) -> None:
-    from petition.mail.queue import RECOGNISE
+    from petition.mail.recipients import RECOGNISE
     from petition.models.signature import CONFIRM
     from petition.signing import SIGN
 

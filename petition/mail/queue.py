@@ -1,6 +1,4 @@
-"""The mail queue: which mail is due, whose it is, and sending it.
-
-Here alone an address is read: opened with the key of its hour, digested, limited, and written to.
+"""The mail queue: sending what is due, and what becomes of each mail then.
 
 Delivery is at least once: rows are claimed by moving their time ahead by some seconds, again and again while they are
 sent, without an open transaction, and deleted right after the server's own 250, before their connection gets another
@@ -8,179 +6,34 @@ mail. A worker that dies in between leaves rows that fall due again: at most one
 been sent. One that was merely stopped sends nothing more when it wakes up and another one has taken over.
 """
 
-import logging
-import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection
 from contextlib import closing
-from datetime import timedelta
 from functools import partial
-from operator import attrgetter
-from typing import Any, NamedTuple
 
-from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
-from nacl.exceptions import CryptoError
 
-from petition import identity, live_settings, rate_limits
 from petition.mail import messages, results
-from petition.mail.keys import Keyring, NoSecretError, Opened
-from petition.mail.refusals import Codes, RefusedError, ServerAwayError
+from petition.mail.claims import BATCH, Claim, release
+from petition.mail.keys import Keyring
+from petition.mail.recipients import Recognised, over_mail_limit, recognise, unwanted
+from petition.mail.refusals import RefusedError, ServerAwayError
+from petition.mail.retries import park, put_last, refuse, retry_later, set_aside
 from petition.mail.smtp import Fate, Outcome, Parcel, Post
-from petition.models import AddressMark, Heartbeat, OutgoingMail
-from petition.models.link import token_digests
-from petition.models.mail import CLAIM_SECONDS, OutgoingMailQuerySet
+from petition.models import Heartbeat, OutgoingMail
 from petition.moderation import domains
-from petition.postgres import counters
 
-logger = logging.getLogger(__name__)
-
-# The mails of a killed worker are another one's once CLAIM_SECONDS are over. A living one renews its claim in time, and
-# sends no text with less than SPARE_SECONDS of it left.
-RENEW_SECONDS = 3
-SPARE_SECONDS = 4
-# A mail at which something unforeseen happened is left alone for so long.
-ASIDE_MINUTES = 5
-BATCH = 100
 # No turn takes up more for longer than that: the worker has long duties as well, which wait for its end.
 TURN_SECONDS = 60
 # So many find out whether a server is back that was away or refused us.
 PROBES = 3
 # So few go over one connection: opening another takes longer.
 FEW = 30
-# So many that were once left unanswered are tried at once, and for so long several connections are used after one was.
-UNANSWERED = 4
+# For so long several connections are used after a mail was left unanswered.
 WARY_SECONDS = 300
-# Minutes until the next try after a temporary refusal: then hourly, for a day in all.
-BACKOFF = [1, 5, 15, 60, *[60] * 23]
-# Until the next try of a mail of which it should soon be known whether it was refused for its own sake.
-DOUBT_SECONDS = 8
-# The same for one whose connection broke, which is the server's doing more often than the mail's.
-BROKEN_SECONDS = (5, 10)
-# How long a mail is remembered as counted against the limit of its address: longer than it is tried.
-COUNTED_SECONDS = 172_800
-DIGEST_THREADS = 2
 BEAT_SECONDS = 5
-
-# What the server once took and left unanswered holds up a connection again: it waits until nothing else does.
-CLAIM = """
-    WITH others AS (
-        SELECT id, due_at FROM petition_outgoingmail
-        WHERE parked_at IS NULL AND due_at <= statement_timestamp() AND key_id = ANY(%(keys)s)
-            AND (attempts = 0 OR last_status IS NOT NULL)
-        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-    ), unanswered AS (
-        SELECT id, due_at FROM petition_outgoingmail
-        WHERE parked_at IS NULL AND due_at <= statement_timestamp() AND key_id = ANY(%(keys)s)
-            AND attempts > 0 AND last_status IS NULL AND NOT EXISTS (SELECT FROM others)
-        ORDER BY due_at LIMIT %(unanswered)s FOR UPDATE SKIP LOCKED
-    ), due AS (
-        SELECT id, due_at FROM others UNION ALL SELECT id, due_at FROM unanswered
-    )
-    UPDATE petition_outgoingmail mail SET due_at = statement_timestamp() + make_interval(secs => %(seconds)s)
-    FROM due WHERE mail.id = due.id
-    RETURNING mail.*, due.due_at AS was_due_at
-"""
-
-# Those that another worker has claimed meanwhile have another time.
-RENEW = """
-    UPDATE petition_outgoingmail mail SET due_at = statement_timestamp() + make_interval(secs => %(seconds)s)
-    FROM unnest(%(ids)s::bigint[], %(due_at)s::timestamptz[]) AS claimed (id, due_at)
-    WHERE mail.id = claimed.id AND mail.due_at = claimed.due_at
-    RETURNING mail.id, mail.due_at
-"""
-RELEASE = """
-    UPDATE petition_outgoingmail mail SET due_at = claimed.was_due_at
-    FROM unnest(%(ids)s::bigint[], %(due_at)s::timestamptz[], %(was_due_at)s::timestamptz[])
-        AS claimed (id, due_at, was_due_at)
-    WHERE mail.id = claimed.id AND mail.due_at = claimed.due_at
-"""
-
-# The digests of the addresses that the worker has just read.
-RECOGNISE = """
-    UPDATE petition_signature signature
-    SET email_digest = known.email_digest, domain_digest = known.domain_digest,
-        held_reason = coalesce(nullif(signature.held_reason, ''), known.held_reason)
-    FROM unnest(%(ids)s::bigint[], %(emails)s::bytea[], %(domains)s::bytea[], %(reasons)s::text[])
-        AS known (id, email_digest, domain_digest, held_reason)
-    WHERE signature.id = known.id AND signature.email_digest IS NULL
-"""
-RECOGNISE_LINK = """
-    UPDATE petition_link link SET email_digest = known.email_digest
-    FROM unnest(%(tokens)s::text[], %(emails)s::bytea[]) AS known (token_digest, email_digest)
-    WHERE link.token_digest = known.token_digest AND link.kind = 'withdraw'
-"""
-
-
-class Recognised(NamedTuple):
-    """A mail that this worker has opened, and the digest of its address."""
-
-    mail: OutgoingMail
-    opened: Opened
-    email_digest: bytes
-
-
-class Claim:
-    """The mails of one turn that are ours alone and not dealt with yet, until a time by a clock that nobody sets."""
-
-    def __init__(self, ring: Keyring) -> None:
-        self.ring = ring
-        self.mails = dict[int, OutgoingMail]()
-        # How many there have been.
-        self.number = 0
-
-    def add(self, limit: int, unanswered: int = UNANSWERED) -> list[OutgoingMail]:
-        """Claim so many more; return those. Costs one statement."""
-        asked_at = time.monotonic()
-        added = claim(self.ring, limit, unanswered)
-        if not self.mails:
-            self._lasts_from(asked_at)
-        self.mails |= {mail.pk: mail for mail in added}
-        self.number += len(added)
-        return added
-
-    def _lasts_from(self, asked_at: float) -> None:
-        self.renew_at = asked_at + RENEW_SECONDS
-        self.ends_at = asked_at + CLAIM_SECONDS - SPARE_SECONDS
-
-    def is_ours(self, mail: OutgoingMail | None = None) -> bool:
-        """Whether the claim lasts and, if a mail is named, no other worker has taken it over."""
-        return time.monotonic() < self.ends_at and (mail is None or mail.pk in self.mails)
-
-    def renew(self) -> None:
-        """Claim anew, if it is time, what nobody else has claimed or dealt with. Costs one statement."""
-        asked_at = time.monotonic()
-        if asked_at < self.renew_at or not self.mails:
-            return
-        claimed = [mail.due_at for mail in self.mails.values()]
-        with connection.cursor() as cursor:
-            cursor.execute(RENEW, {"ids": list(self.mails), "due_at": claimed, "seconds": CLAIM_SECONDS})
-            renewed = dict(cursor.fetchall())
-        self.mails = {pk: mail for pk, mail in self.mails.items() if pk in renewed}
-        for pk, mail in self.mails.items():
-            mail.due_at = renewed[pk]
-        self._lasts_from(asked_at)
-
-    def let_go(self, mails: Iterable[OutgoingMail]) -> None:
-        for mail in mails:
-            self.mails.pop(mail.pk, None)
-
-
-def claim(ring: Keyring, limit: int = BATCH, unanswered: int = UNANSWERED) -> list[OutgoingMail]:
-    """The mails that are due and that this worker can open, the oldest, ours alone for CLAIM_SECONDS.
-
-    If there are no others, so many at most that were once left unanswered. In no order, unless mails are not shuffled
-    at all.
-    """
-    values = {"keys": ring.ids(), "seconds": CLAIM_SECONDS, "limit": limit, "unanswered": min(limit, unanswered)}
-    mails = list(OutgoingMail.objects.raw(CLAIM, values))
-    if not settings.MAIL_SHUFFLE_SECONDS:
-        return sorted(mails, key=attrgetter("was_due_at"))
-    secrets.SystemRandom().shuffle(mails)
-    return mails
 
 
 def deliver_due(
@@ -333,86 +186,6 @@ def beat(part: str = Heartbeat.Part.MAIL, *, is_urgent: bool = False) -> None:
         _beats_at[part] = time.monotonic() + BEAT_SECONDS
 
 
-def release(mails: Iterable[OutgoingMail]) -> None:
-    """Give these back with the time they had, so that monitoring sees how late they are."""
-    released = [(mail.pk, mail.due_at, mail.was_due_at) for mail in mails]  # type: ignore[attr-defined]  # CLAIM adds it
-    if released:
-        ids, due_at, was_due_at = map(list, zip(*released, strict=True))
-        with connection.cursor() as cursor:
-            cursor.execute(RELEASE, {"ids": ids, "due_at": due_at, "was_due_at": was_due_at})
-
-
-def set_aside(mails: Iterable[OutgoingMail]) -> None:
-    for mail in mails:
-        _claimed(mail).update(due_at=Now() + timedelta(minutes=ASIDE_MINUTES))
-
-
-def _claimed(mail: OutgoingMail) -> OutgoingMailQuerySet:
-    """The row of this mail as long as nobody else has claimed it after us."""
-    return OutgoingMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
-
-
-def recognise(mails: list[OutgoingMail], ring: Keyring) -> list[Recognised]:
-    """Open these mails and write the digests of their addresses to what was signed. Two statements.
-
-    Digests are slow on purpose and let other threads run meanwhile, so two are made at a time.
-    """
-    opened = [(mail, text) for mail in mails if (text := _open(mail, ring))]
-    with ThreadPoolExecutor(DIGEST_THREADS) as pool:
-        digests = list(pool.map(lambda pair: identity.email_digest(pair[1].address), opened))
-    recognised = [Recognised(*pair, digest) for pair, digest in zip(opened, digests, strict=True)]
-    signed = [known for known in recognised if known.mail.kind == OutgoingMail.Kind.SIGN]
-    asked = [known for known in recognised if known.mail.kind == OutgoingMail.Kind.WITHDRAW]
-    with connection.cursor() as cursor:
-        if signed:
-            values: dict[str, list[Any]] = {
-                "ids": [known.mail.signature_id for known in signed],
-                "emails": [known.email_digest for known in signed],
-                "domains": [identity.domain_digest(known.opened.address) for known in signed],
-                "reasons": [live_settings.reason_to_hold_domain(known.opened.address) for known in signed],
-            }
-            cursor.execute(RECOGNISE, values)
-        if asked:
-            of_links = [(digest, known.email_digest) for known in asked for digest in token_digests(known.opened.token)]
-            tokens, emails = map(list, zip(*of_links, strict=True))
-            cursor.execute(RECOGNISE_LINK, {"tokens": tokens, "emails": emails})
-    return recognised
-
-
-def _open(mail: OutgoingMail, ring: Keyring) -> Opened | None:
-    try:
-        opened = ring.open(mail.key_id or 0, bytes(mail.recipient))
-        identity.normalise(opened.address)
-    except NoSecretError:
-        # Another worker has sealed it anew since we claimed it.
-        _claimed(mail).update(due_at=Now())
-        return None
-    except (CryptoError, ValueError):
-        logger.exception("%s holds no address that its key opens; parked", mail)
-        park(mail, None)
-        return None
-    return opened
-
-
-def unwanted(recognised: Iterable[Recognised]) -> list[OutgoingMail]:
-    """The mails to addresses that asked for none. A mail to withdraw goes to them as well."""
-    others = {known.mail: known.email_digest for known in recognised if known.mail.kind != OutgoingMail.Kind.WITHDRAW}
-    quiet = AddressMark.objects.active().filter(kind=AddressMark.Kind.NO_MAIL, email_digest__in=set(others.values()))
-    digests = {bytes(digest) for digest in quiet.values_list("email_digest", flat=True)}
-    return [mail for mail, digest in others.items() if digest in digests]
-
-
-def over_mail_limit(recognised: list[Recognised]) -> set[OutgoingMail]:
-    """Count these against the limit of their addresses; those that are beyond it. Costs two statements."""
-    named = {f"counted:{known.mail.pk}": known for known in recognised}
-    seen = counters.count(dict.fromkeys(named, COUNTED_SECONDS))
-    # A mail that is taken up again, after a refusal or a crash, is not another one.
-    new = [known for name, known in named.items() if seen[name] == 1]
-    rate = live_settings.rate("MAILS_PER_ADDRESS")
-    over = rate_limits.over_each((f"mail:{known.mail.kind}", known.email_digest.hex(), rate) for known in new)
-    return {known.mail for known, is_over in zip(new, over, strict=True) if is_over}
-
-
 def settle(outcomes: list[Outcome]) -> None:
     """Delete the rows of what was sent, all in one statement, and put back with the reason what concerns one mail."""
     finish([outcome.parcel.mail for outcome in outcomes if outcome.fate is Fate.SENT])
@@ -444,67 +217,7 @@ def judge(outcome: Outcome, doubtful: list[Outcome], post: Post) -> None:
         doubtful.append(outcome)
 
 
-def put_last(refused: list[Outcome]) -> None:
-    """Have these tried after all others that are due: the server refuses us, and no mail is to blame."""
-    for outcome in refused:
-        mail = outcome.parcel.mail
-        _claimed(mail).update(due_at=Now(), **tried(mail, outcome.codes) | {"attempts": mail.attempts})
-
-
 def finish(mails: Collection[OutgoingMail]) -> None:
     """Forget mails that are dealt with. What was signed stays until it lapses by the clock, sent or not."""
     if mails:
         OutgoingMail.objects.filter(pk__in=[mail.pk for mail in mails]).delete()
-
-
-def refuse(mail: OutgoingMail, codes: Codes | None, *, is_in_doubt: bool = False) -> None:
-    """Park this mail, or try it again later if that may help.
-
-    As long as it `is_in_doubt` whether all are refused, it is tried again, and parked if others were taken meanwhile.
-    """
-    if codes and codes.are_permanent and not (is_in_doubt and not others_taken_since(mail)):
-        park(mail, codes)
-    else:
-        retry_later(mail, codes)
-
-
-def wait(attempts: int, codes: Codes | None, *, is_broken: bool = False) -> timedelta:
-    """How long a mail waits that was tried so often before."""
-    if is_broken and attempts < len(BROKEN_SECONDS):
-        return timedelta(seconds=BROKEN_SECONDS[attempts])
-    if attempts == 0 and codes and codes.are_permanent:
-        return timedelta(seconds=DOUBT_SECONDS)
-    return timedelta(minutes=BACKOFF[attempts])
-
-
-def others_taken_since(mail: OutgoingMail) -> bool:
-    """Whether the server has taken any mail since it refused this one the last time; False if it never has before."""
-    before = Codes(mail.last_status or 0)
-    if not (mail.attempts and before.are_permanent):
-        return False
-    waited = wait(mail.attempts - 1, before)
-    return Heartbeat.objects.filter(part=Heartbeat.Part.TAKEN, beat_at__gt=Now() - waited).exists()
-
-
-def retry_later(mail: OutgoingMail, codes: Codes | None, *, is_broken: bool = False) -> None:
-    """Try again after 1, 5, 15 and 60 minutes, then hourly; park it after a day.
-
-    The first two times after some seconds if only the connection broke.
-    """
-    if mail.attempts >= len(BACKOFF):
-        park(mail, codes)
-        return
-    _claimed(mail).update(due_at=Now() + wait(mail.attempts, codes, is_broken=is_broken), **tried(mail, codes))
-    logger.info("%s was put off: %s", mail, codes)
-
-
-def park(mail: OutgoingMail, codes: Codes | None) -> None:
-    """Stop trying; staff see the status code until the row is purged."""
-    _claimed(mail).update(parked_at=Now(), **tried(mail, codes))
-    logger.warning("%s was parked: %s", mail, codes)
-
-
-def tried(mail: OutgoingMail, codes: Codes | None) -> dict[str, Any]:
-    # smtplib says -1 for an answer that is no status code.
-    status = codes.status if codes and codes.status > 0 else None
-    return {"attempts": mail.attempts + 1, "last_status": status, "enhanced_status": codes.enhanced if codes else ""}

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from petition import confirmation, retention, withdrawal
 from petition.counts import breakdown, funnel, letter, tally
 from petition.counts.breakdown import Question
-from petition.mail import queue
+from petition.mail import claims, recipients
 from petition.mail.keys import Keyring
 from petition.models import PublishedFunnel, Signature
 from tests.support import links
@@ -69,7 +69,7 @@ ACTIONS = {
     "letter": lambda row: letter.compose(row.petition, "en"),
     "mail": lambda row: (
         withdrawal.request(row.petition, "anna@example.org", language="en"),
-        queue.recognise(queue.claim(Keyring()), Keyring()),
+        recipients.recognise(claims.claim(Keyring()), Keyring()),
     ),
     "lapsed": lambda row: Signature.objects.lapsed().purge(),
     "purge": lambda row: retention.purge(),

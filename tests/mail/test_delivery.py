@@ -15,7 +15,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from django.utils import timezone
 
 from petition import identity, withdrawal
-from petition.mail import messages, queue, smtp
+from petition.mail import claims, messages, queue, recipients, retries, smtp
 from petition.mail.keys import Keyring
 from petition.mail.refusals import ServerAwayError
 from petition.mail.smtp import Post
@@ -161,7 +161,7 @@ def test_a_repeated_mail_keeps_its_name_and_others_have_other_names(sign, server
     names = []
     for _ in range(2):
         due_again()
-        recognised = queue.recognise(queue.claim(Keyring()), Keyring())
+        recognised = recipients.recognise(claims.claim(Keyring()), Keyring())
         letters = [(mail, messages.compose(mail, opened)) for mail, opened, _digest in recognised]
         names.append({mail.pk: messages.write(mail, letter, ANNA).message()["Message-ID"] for mail, letter in letters})
 
@@ -198,13 +198,13 @@ def test_a_text_is_only_sent_while_the_claim_lasts_and_the_rest_of_it_is_given_b
     sign(ANNA, BORIS)
     # It ends while the server looks at the address, as for a process that was stopped meanwhile.
     ends = iter([True, False])
-    monkeypatch.setattr(queue.Claim, "is_ours", lambda claim, mail=None: next(ends, False))
+    monkeypatch.setattr(claims.Claim, "is_ours", lambda claim, mail=None: next(ends, False))
 
     assert queue.deliver_due() == 0
     assert server.received == []
     monkeypatch.undo()
     assert {mail.attempts for mail in mails()} == {0}
-    assert len(queue.claim(Keyring())) == 2
+    assert len(claims.claim(Keyring())) == 2
 
 
 def test_a_line_of_a_text_may_begin_with_a_dot(sign, server, monkeypatch):
@@ -218,7 +218,7 @@ def test_a_line_of_a_text_may_begin_with_a_dot(sign, server, monkeypatch):
 
 # Several connections.
 
-MANY = [f"signer{number}@example.org" for number in range(queue.BATCH)]
+MANY = [f"signer{number}@example.org" for number in range(claims.BATCH)]
 
 
 def rows():
@@ -378,7 +378,7 @@ def test_what_nobody_foresaw_in_a_carrier_is_raised_and_the_batch_is_given_back(
     claimed = [mail for mail in mails() if mail.due_at > timezone.now()]
     assert MANY[10] in rows()
     assert 1 <= len(claimed) <= 4
-    assert len(queue.claim(Keyring())) == mails().count() - len(claimed) > 0
+    assert len(claims.claim(Keyring())) == mails().count() - len(claimed) > 0
 
 
 # Refusals.
@@ -474,7 +474,7 @@ def test_after_a_day_of_refusals_a_mail_is_parked(sign, server):
         due_again()
         tries += queue.deliver_due()
 
-    assert tries == 1 + len(queue.BACKOFF)
+    assert tries == 1 + len(retries.BACKOFF)
     assert mails().get().last_status == 450
 
 
@@ -530,7 +530,7 @@ def test_a_worker_that_is_stopped_begins_no_other_mail(sign, server):
     assert queue.deliver_due(stopping=lambda: bool(server.received)) == 1
     assert len(server.received) == 1
     # The others are anybody's again.
-    assert len(queue.claim(Keyring())) == 2
+    assert len(claims.claim(Keyring())) == 2
 
 
 # The server is away, or at odds with us.
@@ -776,6 +776,6 @@ def test_they_are_tried_again_when_nobody_else_waits_and_all_at_once(sign, silen
     assert ANNA in silent.recipients()
 
     started = time.monotonic()
-    assert queue.deliver_due() == queue.UNANSWERED
-    assert time.monotonic() - started < (queue.UNANSWERED - 1) * PATIENCE
-    assert mails().filter(attempts=2).count() == queue.UNANSWERED
+    assert queue.deliver_due() == claims.UNANSWERED
+    assert time.monotonic() - started < (claims.UNANSWERED - 1) * PATIENCE
+    assert mails().filter(attempts=2).count() == claims.UNANSWERED

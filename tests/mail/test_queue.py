@@ -13,7 +13,7 @@ from django.utils import timezone
 from nacl.public import PublicKey, SealedBox
 
 from petition import confirmation, identity, signing, withdrawal
-from petition.mail import keys, queue
+from petition.mail import claims, keys, queue, recipients, retries
 from petition.mail.keys import Keyring
 from petition.mail.refusals import Codes
 from petition.models import AddressMark, ListedDomain, OutboxKey, OutgoingMail, Signature, Verdict
@@ -107,7 +107,7 @@ def known():
 
 def test_a_worker_that_was_killed_before_it_sent_recognises_once_more(sign, sent):
     sign()
-    queue.recognise(queue.claim(Keyring()), Keyring())
+    recipients.recognise(claims.claim(Keyring()), Keyring())
     before = Signature.objects.values().get()
 
     OutgoingMail.objects.update(due_at=timezone.now())
@@ -305,12 +305,12 @@ def test_one_batch_counts_each_address_and_kind_by_itself(sign, sent, ask_to_wit
 
 
 def test_a_flood_for_one_address_leaves_room_for_others_in_its_batch(sign, sent):
-    for _ in range(queue.BATCH - 1):
+    for _ in range(claims.BATCH - 1):
         sign()
     sign("boris@example.org")
 
     assert Counter(message.to[0] for message in sent()) == {ANNA: 5, "boris@example.org": 1}
-    assert Signature.objects.count() == queue.BATCH
+    assert Signature.objects.count() == claims.BATCH
 
 
 def test_signing_does_not_use_up_the_mails_to_withdraw(sign, sent, ask_to_withdraw):
@@ -368,28 +368,28 @@ def test_mail_that_is_not_due_or_parked_is_left_alone(sign):
     OutgoingMail.objects.filter(pk=first.pk).update(due_at=timezone.now() + timedelta(minutes=1))
     OutgoingMail.objects.filter(pk=second.pk).update(parked_at=timezone.now())
 
-    assert queue.claim(Keyring()) == []
+    assert claims.claim(Keyring()) == []
 
 
 def test_a_claim_is_a_batch_of_the_oldest_and_ends(sign):
-    for _ in range(queue.BATCH + 3):
+    for _ in range(claims.BATCH + 3):
         sign()
     newest = list(OutgoingMail.objects.order_by("-due_at")[:3])
 
-    claimed = queue.claim(Keyring())
-    assert len(claimed) == queue.BATCH
+    claimed = claims.claim(Keyring())
+    assert len(claimed) == claims.BATCH
     assert not set(newest) & set(claimed)
-    assert {mail.pk for mail in queue.claim(Keyring())} == {mail.pk for mail in newest}
-    assert queue.claim(Keyring()) == []
+    assert {mail.pk for mail in claims.claim(Keyring())} == {mail.pk for mail in newest}
+    assert claims.claim(Keyring()) == []
 
     OutgoingMail.objects.update(due_at=timezone.now())
-    assert len(queue.claim(Keyring())) == queue.BATCH
+    assert len(claims.claim(Keyring())) == claims.BATCH
 
 
 def test_a_claim_lasts_12_seconds(sign):
     sign()
     before = timezone.now()
-    queue.claim(Keyring())
+    claims.claim(Keyring())
 
     claimed_for = OutgoingMail.objects.get().due_at - before
     assert timedelta(seconds=12) <= claimed_for < timedelta(seconds=40)
@@ -400,23 +400,23 @@ def test_a_worker_claims_only_what_it_can_open(sign, tmp_path):
     elsewhere = Keyring(tmp_path)
     elsewhere.rotate()
 
-    assert queue.claim(elsewhere) == []
+    assert claims.claim(elsewhere) == []
     keys._newest = None
     sign()
-    assert len(queue.claim(elsewhere)) == len(queue.claim(Keyring())) == 1
+    assert len(claims.claim(elsewhere)) == len(claims.claim(Keyring())) == 1
 
 
 def test_a_mail_that_a_stalled_worker_sent_after_all_costs_nobody_her_signature(sign, sent, monkeypatch):
     """Its link is in her mailbox."""
     signature = sign()
-    claim = queue.claim
+    claim = claims.claim
 
     def claim_too_late(ring, *limits):
         mails = claim(ring, *limits)
         OutgoingMail.objects.all().delete()
         return mails
 
-    monkeypatch.setattr(queue, "claim", claim_too_late)
+    monkeypatch.setattr(claims, "claim", claim_too_late)
 
     assert len(sent()) == 1
     assert Signature.objects.get() == signature
@@ -427,12 +427,12 @@ def test_a_batch_costs_the_same_statements_however_large(sign, known_switches, n
     """With a million signatures, each is found by its number."""
     for person in range(number):
         sign(f"person{person}@example.org")
-    claimed = queue.claim(Keyring())
+    claimed = claims.claim(Keyring())
 
     with CaptureQueriesContext(connection) as queries:
-        recognised = queue.recognise(claimed, Keyring())
-        queue.unwanted(recognised)
-        queue.over_mail_limit(recognised)
+        recognised = recipients.recognise(claimed, Keyring())
+        recipients.unwanted(recognised)
+        recipients.over_mail_limit(recognised)
     assert len(recognised) == number
     assert len(queries) == 4
     with connection.cursor() as cursor:
@@ -492,7 +492,7 @@ def test_tries_step_back_and_end_after_a_day(sign):
     waits = []
     while not (mail := OutgoingMail.objects.get()).parked_at:
         before = timezone.now()
-        queue.retry_later(mail, Codes(451))
+        retries.retry_later(mail, Codes(451))
         mail.refresh_from_db()
         if not mail.parked_at:
             waits.append(round((mail.due_at - before) / timedelta(minutes=1)))
@@ -506,13 +506,13 @@ def test_tries_step_back_and_end_after_a_day(sign):
 def test_who_lost_the_claim_changes_nothing(sign):
     """A worker that was stopped for minutes must not give away what another has claimed since."""
     sign()
-    (mail,) = queue.claim(Keyring())
+    (mail,) = claims.claim(Keyring())
     claimed_by_another = timezone.now() + timedelta(minutes=9)
     OutgoingMail.objects.update(due_at=claimed_by_another)
 
-    queue.release([mail])
-    queue.retry_later(mail, Codes(450))
-    queue.park(mail, Codes(550))
+    claims.release([mail])
+    retries.retry_later(mail, Codes(450))
+    retries.park(mail, Codes(550))
 
     row = OutgoingMail.objects.get()
     assert (row.due_at, row.parked_at, row.attempts) == (claimed_by_another, None, 0)
@@ -521,7 +521,7 @@ def test_who_lost_the_claim_changes_nothing(sign):
 def test_the_log_of_a_refusal_holds_a_number_and_no_address(sign, caplog):
     sign()
     with caplog.at_level(logging.INFO):
-        queue.refuse(OutgoingMail.objects.get(), Codes(550))
+        retries.refuse(OutgoingMail.objects.get(), Codes(550))
 
     assert "550" in caplog.text
     assert "anna" not in caplog.text

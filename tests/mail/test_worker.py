@@ -17,7 +17,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from petition.counts import tally
-from petition.mail import keys, queue
+from petition.mail import claims, keys
 from petition.mail.keys import Keyring
 from petition.models import OutboxKey, OutgoingMail, Signature, TallyChange
 from petition.models.mail import CLAIM_SECONDS
@@ -106,7 +106,7 @@ def test_threads_that_claim_at_once_share_without_overlap(sign):
     def claim():
         start.wait()
         try:
-            while mails := queue.claim(Keyring(), limit=7):
+            while mails := claims.claim(Keyring(), limit=7):
                 claimed.extend(mail.pk for mail in mails)
         finally:
             connection.close()
@@ -247,7 +247,7 @@ def test_a_worker_killed_at_the_250_repeats_that_mail_and_loses_none(sign, serve
     assert OutgoingMail.objects.count() == 4
 
     # They are claimed by the dead worker, for CLAIM_SECONDS at most.
-    assert queue.claim(Keyring()) == []
+    assert claims.claim(Keyring()) == []
     assert OutgoingMail.objects.filter(due_at__gt=timezone.now() + timedelta(seconds=CLAIM_SECONDS)).count() == 0
     claims_end()
     server.on_data = lambda recipient: None
@@ -340,7 +340,7 @@ def test_a_worker_killed_before_any_delete_repeats_one_mail_for_each_connection(
 
 def test_workers_killed_in_the_middle_of_their_batches_lose_nothing(sign, server, log):
     """Five are killed one after another; each repeats at most one mail for each connection."""
-    everybody = addresses(5 * queue.BATCH)
+    everybody = addresses(5 * claims.BATCH)
     sign(*everybody)
     killed = 0
     for enough in (30, 70, 130, 190, 260):
@@ -368,7 +368,7 @@ def test_workers_killed_in_the_middle_of_their_batches_lose_nothing(sign, server
 def test_mails_of_a_killed_and_of_a_stopped_worker_go_out_within_45_seconds_and_not_again_when_that_wakes_up(
     sign, server, log
 ):
-    everybody = addresses(queue.BATCH + 20)
+    everybody = addresses(claims.BATCH + 20)
     sign(*everybody)
     # So slowly that the first one cannot do it alone.
     server.on_data = lambda recipient: time.sleep(0.3)
@@ -397,13 +397,13 @@ def test_mails_of_a_killed_and_of_a_stopped_worker_go_out_within_45_seconds_and_
 
 
 def test_one_worker_killed_beside_another_costs_the_other_nothing(sign, server, log):
-    everybody = addresses(4 * queue.BATCH)
+    everybody = addresses(4 * claims.BATCH)
     sign(*everybody)
     with worker(server, log) as victim, worker(server, log):
         wait_until(lambda: len(server.received) >= 60)
         kill(victim)
         # What the dead one claimed waits; the other sends the rest.
-        wait_until(lambda: OutgoingMail.objects.count() == left() <= queue.BATCH)
+        wait_until(lambda: OutgoingMail.objects.count() == left() <= claims.BATCH)
         claims_end()
         wait_until(all_sent)
 
@@ -414,7 +414,7 @@ def test_one_worker_killed_beside_another_costs_the_other_nothing(sign, server, 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_stopped_in_a_large_batch_gives_the_rest_back_and_repeats_none(sign, server, log, number):
-    everybody = addresses(queue.BATCH)
+    everybody = addresses(claims.BATCH)
     sign(*everybody)
     with worker(server, log) as first:
         # Once, though the twentieth may come together with the next ones.
@@ -674,7 +674,7 @@ def test_a_database_that_goes_away_within_a_mail_repeats_it_and_loses_none(sign,
 
 
 def test_once_does_what_is_due_and_says_so(sign, server, make_signature):
-    everybody = addresses(queue.BATCH + 5)
+    everybody = addresses(claims.BATCH + 5)
     sign(*everybody)
     make_signature(created_at=Signature.objects.first().created_at - timedelta(days=9)).confirm()
     make_signature(created_at=Signature.objects.first().created_at - timedelta(days=9))

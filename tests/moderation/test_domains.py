@@ -8,7 +8,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from petition import identity, retention, signing
-from petition.mail import queue
+from petition.mail import queue, recipients
 from petition.mail.keys import Keyring
 from petition.models import OutgoingMail, SeenDomain, Signature
 from petition.models.signature import this_hour
@@ -34,7 +34,7 @@ def mailboxes(number, domain="club.example"):
 
 def read():
     """The addresses of all mails by their signatures, as the worker has just read them."""
-    recognised = queue.recognise(list(OutgoingMail.objects.all()), Keyring())
+    recognised = recipients.recognise(list(OutgoingMail.objects.all()), Keyring())
     return {known.mail.signature_id: known.opened.address for known in recognised}
 
 

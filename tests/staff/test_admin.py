@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from campaign.models import Page
 from petition.counts import tally
-from petition.mail import queue
+from petition.mail import claims
 from petition.mail.keys import Keyring
 from petition.models import Action, Heartbeat, OutgoingMail, Petition, ShownWords, Signature, StaffAction
 from tests.support import links, server
@@ -132,7 +132,7 @@ def test_all_parked_mails_are_tried_again_in_random_order_as_if_for_the_first_ti
 
 def test_what_a_worker_is_sending_is_not_tried_again_as_well(staff, make_mail):
     mail = make_mail(due_at=timezone.now() - timedelta(minutes=1), attempts=1, last_status=450)
-    (claimed,) = queue.claim(Keyring())
+    (claimed,) = claims.claim(Keyring())
 
     staff.post(
         reverse("admin:petition_outgoingmail_changelist"), {"action": "try_again", "_selected_action": [mail.pk]}
