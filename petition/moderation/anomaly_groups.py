@@ -19,9 +19,11 @@ from petition.moderation.similar import KEYS, NAME, SHAPE, WORDS
 SUPPORT = 20
 # A network with fewer signatures than this is not looked at.
 CROWD = 30
-# Nor is an hour in which it has fewer confirmed than this. What is usual is read from those with SEVERAL in a quarter.
+# Nor is an hour in which it has fewer confirmed than this. What is usual is read from those with SEVERAL on a day, in
+# one row of four if there are more than MANY: the largest of a quiet day of a small petition has some ten.
 FULL_HOUR = 50
 SEVERAL = 3
+MANY = 100_000
 WORK_MEM = "64MB"
 
 # In what a group can stand out, beside networks, and in what the signatures of a network can be alike.
@@ -99,17 +101,17 @@ NETWORKS = f"""
 """
 
 # A digest stands for a network on one day alone: on another day it is another one. Which ones are large enough to say
-# what is usual, a quarter of the rows tells, whose numbers are random; those that are looked at are all there.
+# what is usual, one of `step` rows tells, whose numbers are random; those that are looked at are all there.
 CROWDS = f"""
     CREATE TEMPORARY TABLE anomaly_crowds AS
     SELECT network, hour, country, is_new, count(*) AS confirmed, count(*) FILTER (WHERE held) AS held,
         count(*) FILTER (WHERE counted) AS counted, max(id) AS example
     FROM anomaly_signatures JOIN (
         SELECT network, hour / 24 AS day FROM anomaly_signatures
-        WHERE confirmed AND network IS NOT NULL AND id %% 4 = 0
+        WHERE confirmed AND network IS NOT NULL AND id %% %(step)s = 0
         GROUP BY network, hour / 24 HAVING count(*) >= {SEVERAL}
         UNION
-        SELECT network, hour / 24 FROM anomaly_signatures WHERE is_new AND network = ANY(%s::bytea[])
+        SELECT network, hour / 24 FROM anomaly_signatures WHERE is_new AND network = ANY(%(looked_at)s::bytea[])
     ) AS several USING (network)
     WHERE confirmed AND hour / 24 = day
     GROUP BY network, hour, country, is_new
@@ -297,7 +299,8 @@ def read_networks(cursor: Any, observed: Observed) -> None:
 
 def read_full_hours(cursor: Any, observed: Observed) -> None:
     """The sizes of networks in an hour. What is usual for a country is read only if some hour has many of one."""
-    cursor.execute(CROWDS, [list(observed.networks)])
+    step = 4 if observed.everybody.count > MANY else 1
+    cursor.execute(CROWDS, {"step": step, "looked_at": list(observed.networks)})
     cursor.execute(FULL_HOURS)
     for digest, hour, country, *numbers in cursor.fetchall():
         full = observed.full_hours[digest, hour]

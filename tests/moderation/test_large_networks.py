@@ -2,6 +2,7 @@
 
 import sys
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from django.db import connection, transaction
@@ -155,6 +156,16 @@ def test_a_press_day_is_no_anomaly_of_the_telephone_companies(petition, clock, p
 
     for span, found in planted(press).items():
         assert [anomaly for anomaly in found if anomaly.kind in ("network", "domain")] == [], span
+
+
+def test_what_is_usual_in_a_small_petition_does_not_hang_on_random_numbers(petition, clock, planted, monkeypatch):
+    """Where a day has few signatures, a part of them would tell little of its largest networks."""
+    now, odd = clock(20), count(1, 2)
+    monkeypatch.setattr(crowds, "random_id", lambda: next(odd))
+    sign(petition, Crowd(QUIET, days=DAYS).rows)
+
+    for span, found in planted(radio(now - HOUR)).items():
+        assert [anomaly for anomaly in found if anomaly.kind == "network"] == [], span
 
 
 def test_what_was_invalidated_or_held_is_not_usual_the_next_day(petition, clock, planted):
