@@ -21,13 +21,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from petition import organisation
-from petition.counts import breakdown, export, funnel, publication, tally
+from petition.counts import export, funnel, publication, tally
 from petition.counts.breakdown import Question
 from petition.models import Action, Counts, CountsExport
 from petition.staff import audit
 
 from . import counts_page, funnel_page, languages
-from .base import ReadOnlyAdmin
+from .base import DayField, ReadOnlyAdmin
 
 SHOWN_EXPORTS = 5
 
@@ -43,8 +43,8 @@ class Groupings(forms.CheckboxSelectMultiple):
 class CountsForm(forms.Form):
     """A question to the counts, as `question` once the form is valid. Without groupings it asks for the overview."""
 
-    since = forms.CharField(label=gettext_lazy("First day"), required=False)
-    until = forms.CharField(label=gettext_lazy("Last day"), required=False)
+    since = forms.CharField(label=gettext_lazy("First day"), required=False, widget=DayField.widget)
+    until = forms.CharField(label=gettext_lazy("Last day"), required=False, widget=DayField.widget)
     by = forms.Field(
         label=gettext_lazy("Broken down by"), required=False, widget=Groupings(choices=list(counts_page.TITLES.items()))
     )
@@ -52,11 +52,6 @@ class CountsForm(forms.Form):
     def __init__(self, data: Any, petition: Counts) -> None:
         super().__init__(data, label_suffix="")
         self.petition = petition
-        for name in ("since", "until"):
-            # A date field of a browser shows nothing else that was typed, so a mistake could not be corrected.
-            typed = self.data.get(name, "")
-            kind = "date" if not typed or breakdown.is_day(typed) else "text"
-            self.fields[name].widget = forms.TextInput(attrs={"type": kind, "size": 12})
 
     def clean(self) -> None:
         asked = {name: self.cleaned_data.get(name) or "" for name in ("since", "until")}

@@ -131,8 +131,7 @@ class Words:
 
     def word(self, name: str, cell: Cell) -> str:
         if isinstance(cell, date):
-            moment = date_format(cell, "j E Y, H:i" if isinstance(cell, datetime) else "j E Y")
-            return moment.replace(" ", "\N{NO-BREAK SPACE}")
+            return f"{cell:%Y-%m-%d\N{NO-BREAK SPACE}%H:%M}" if isinstance(cell, datetime) else f"{cell:%Y-%m-%d}"
         if cell == "":
             return str(EMPTY.get(name, _("unknown")))
         if name == "country":

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from petition.models import Action, PaperSheets, Petition
 from petition.staff import audit
 
-from .base import ReadOnlyAdmin, ReasonForm
+from .base import DayField, ReadOnlyAdmin, ReasonForm
 
 MAY_CHECK = "petition.check_papersheets"
 
@@ -28,7 +28,7 @@ class PaperSheetsForm(forms.ModelForm):
     class Meta:
         model = PaperSheets
         fields = ["petition", "collected_on", "place", "amount", "counted_by", "kept_at"]
-        widgets = {"collected_on": forms.DateInput({"type": "date"}, format="%Y-%m-%d")}
+        widgets = {"collected_on": DayField.widget}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -167,9 +167,7 @@ def _moved(before: Slot, slots: list[Slot], value: Callable[[Slot], int | None])
 
 
 def _section(chosen: Range, slots: list[Slot], name: str, title: str, amount: Callable[[Slot], int]) -> Section:
-    points = [
-        Point(date_format(slot.at, "j E, H:i"), date_format(slot.at, chosen.format), amount(slot)) for slot in slots
-    ]
+    points = [Point(f"{slot.at:%Y-%m-%d %H:%M}", date_format(slot.at, chosen.format), amount(slot)) for slot in slots]
     most, last = charts.grouped(max(point.amount for point in points)), charts.grouped(points[-1].amount)
     description = _("The most: %(most)s. The last: %(last)s.") % {"most": most, "last": last}
     return Section(name, title, charts.columns(title, description, points), most, last)

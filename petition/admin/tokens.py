@@ -18,14 +18,14 @@ from petition.models import Action, CountsToken, Petition
 from petition.models.counts import MOST_TOKEN_DAYS
 from petition.staff import audit
 
-from .base import Audited
+from .base import Audited, DayField
 
 
 class CountsTokenForm(forms.ModelForm):
     class Meta:
         model = CountsToken
         fields = ["name", "source", "ends_on"]
-        widgets = {"ends_on": forms.DateInput({"type": "date"}, format="%Y-%m-%d")}
+        widgets = {"ends_on": DayField.widget}
 
     def clean_ends_on(self) -> date:
         ends_on: date = self.cleaned_data["ends_on"]

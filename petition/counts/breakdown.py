@@ -119,10 +119,6 @@ def _typed(hour: datetime) -> str:
     return f"{hour:%Y-%m-%d}" if hour.hour == 0 else f"{hour:%Y-%m-%dT%H}"
 
 
-def is_day(text: str) -> bool:
-    return "T" not in text and _moment(text) is not None
-
-
 SERIES = {
     "week": "date_trunc('week', hour, 'UTC')::date",
     "day": "(hour AT TIME ZONE 'UTC')::date",

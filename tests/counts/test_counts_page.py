@@ -155,12 +155,12 @@ def test_without_signatures_it_says_so(organiser):
     assert said.count("Nothing was counted there yet.") == 5
 
 
-def test_numbers_and_days_are_written_in_the_language_of_the_reader(organiser, signed):
+def test_numbers_and_countries_are_written_in_the_language_of_the_reader_and_days_as_everywhere(organiser, signed):
     page = organiser.get(f"{PAGE}?by=week,country", headers={"accept-language": "ru"})
 
     assert "151 210" in words(page)
     assert "Германия" in words(page)
-    assert "23 февраля 2026" in words(page)
+    assert "2026-02-23" in words(page)
 
 
 def test_the_overview_has_hours_days_countries_languages_and_links(organiser, add, move):
@@ -196,7 +196,7 @@ def test_a_view_can_be_bookmarked(organiser, add):
 
     one_week = "since=2026-03-02&until=2026-03-08"
     for query in (f"by=week,country&{one_week}", f"by=country&by=week&{one_week}"):
-        assert tables(organiser.get(f"{PAGE}?{query}")) == [[["2 March 2026", "Germany", "30"]]]
+        assert tables(organiser.get(f"{PAGE}?{query}")) == [[["2026-03-02", "Germany", "30"]]]
     page = organiser.get(f"{PAGE}?by=week,country&since=2026-03-02").content.decode()
     assert re.search(r'name="since" value="2026-03-02"', page)
     assert len(re.findall(r'type="checkbox" name="by" value="(?:week|country)"[^>]* checked', page)) == 2
@@ -207,7 +207,7 @@ def test_the_overview_can_have_a_range(organiser, move):
     move(30, HOUR + timedelta(days=1))
 
     days, *_others = tables(organiser.get(f"{PAGE}?since=2026-03-02&until=2026-03-31"))
-    assert days == [["2 March 2026", "30"]]
+    assert days == [["2026-03-02", "30"]]
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_field_for_days_keeps_what_is_no_day(organiser):
     page = organiser.get(f"{PAGE}?since=2026-03-01T14&until=2026-03-01&by=hour").content.decode()
 
     assert re.search(r'<input type="text" name="since" value="2026-03-01T14"', page)
-    assert re.search(r'<input type="date" name="until" value="2026-03-01"', page)
+    assert re.search(r'<input type="text" name="until" value="2026-03-01"', page)
 
 
 def test_a_table_that_is_too_long_to_read_says_so(organiser, add, move, monkeypatch):
@@ -246,7 +246,7 @@ def test_a_table_that_is_too_long_to_read_says_so(organiser, add, move, monkeypa
 
     query = "by=day&until=2026-03-31"
     (days,) = tables(organiser.get(f"{PAGE}?{query}"))
-    assert [row[0] for row in days] == ["3 March 2026", "2 March 2026"]
+    assert [row[0] for row in days] == ["2026-03-03", "2026-03-02"]
     assert "2 rows are shown here" in words(organiser.get(f"{PAGE}?{query}"))
     assert len(tables(organiser.get(f"{PAGE}?by=week,country"))[0]) == 2
 

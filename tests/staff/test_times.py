@@ -87,6 +87,17 @@ def test_the_audit_log_takes_days_of_the_same_face(read):
     assert 'placeholder="2026-11-27"' in html
 
 
+@pytest.mark.parametrize("page", ["petition_countstoken_add", "petition_papersheets_add", "petition_counts_page"])
+def test_every_day_is_typed_in_that_face(client, make_staff, petition, page):
+    client.force_login(make_staff("administrator", "organiser"))
+    url = reverse(f"admin:{page}", args=[petition.slug] if page.endswith("page") else [])
+
+    html = client.get(url).content.decode()
+
+    assert 'placeholder="2026-11-27"' in html
+    assert 'type="date"' not in html
+
+
 def test_readers_of_the_site_read_days_in_words(client, petition):
     """What the public sees is worded by its templates."""
     Petition.objects.update(opened_at=datetime(2026, 3, 28, tzinfo=UTC))
