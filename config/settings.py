@@ -1,7 +1,7 @@
 """The one settings file: the environment decides.
 
 LOCAL=1, set by the Makefile alone, is a trial on one machine. Without it every secret comes from the environment, and
-the checks in `petition/checks.py` refuse to start without them.
+the checks in `petition/checks/` refuse to start without them.
 """
 
 import sys

@@ -13,7 +13,7 @@ import environ
 import pytest
 from django.db import connection
 
-from petition.checks import FORGETFUL, PRIVATE_LOGS
+from petition.checks.database import FORGETFUL, PRIVATE_LOGS
 from petition.postgres import base
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from nacl.public import PrivateKey, SealedBox
 
 from petition import offline_key
-from petition.checks import mailing_list_key
+from petition.checks.configuration import mailing_list_key
 
 PROGRAM = Path(settings.BASE_DIR) / "petition/offline_key.py"
 PASSPHRASE = "correct horse battery"

@@ -11,7 +11,7 @@ from django.db import OperationalError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from petition import checks
+from petition.checks import database
 from petition.counts import tally
 from petition.models import PublishedCount
 from petition.postgres import replica
@@ -242,6 +242,8 @@ def test_a_replica_that_is_away_is_a_warning(monkeypatch):
         raise OperationalError
 
     monkeypatch.setitem(settings.DATABASES, "replica", {"NAME": "petition"})
-    monkeypatch.setattr(checks, "database_identity", lambda alias: away(alias) if alias == "replica" else (1, 1, False))
+    monkeypatch.setattr(
+        database, "database_identity", lambda alias: away(alias) if alias == "replica" else (1, 1, False)
+    )
 
-    assert [message.id for message in checks.replica_is_a_standby(None, databases=["default"])] == ["petition.W050"]
+    assert [message.id for message in database.replica_is_a_standby(None, databases=["default"])] == ["petition.W050"]

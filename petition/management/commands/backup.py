@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, SystemCheckEr
 from petition.backup import making
 from petition.backup.archive import ArchiveError
 from petition.backup.postgres_tools import ToolError
-from petition.checks import of_the_backup
+from petition.checks.configuration import of_the_backup
 from petition.offline_key import OfflineKeyError
 
 

@@ -13,7 +13,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from petition import clock, forgetting, lookup, notifications, retention, samples, withdrawn_list
 from petition.backup.drills import MonthlyDrill
-from petition.checks import of_the_worker
+from petition.checks.configuration import of_the_worker
 from petition.counts import funnel, prepared, publication, tally
 from petition.mail import queue
 from petition.mail.keys import Keyring
