@@ -62,6 +62,7 @@ def measure(plan: Plan, report: Report, only: list[str] | None, fresh: bool) -> 
             storing.export(plan, database, empty, rows, report)
         if rows and wanted("admin"):
             admin.lists(plan, database, rows, report)
+            admin.pages(plan, database, rows, report)
         if missing is None:
             with (
                 environment.web(database) as app,
