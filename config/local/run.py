@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import http.client
 import io
+import json
 import os
 import secrets
 import shutil
@@ -26,6 +27,7 @@ from types import FrameType
 from typing import BinaryIO, NoReturn, Self
 
 from config.local import postgres
+from petition import offline_key
 
 PROJECT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 120
@@ -33,6 +35,8 @@ STOP_SECONDS = 10
 # What a new database, the files for browsers and the logs of a trial take, and what a second start wants to find.
 NEW_BYTES, USED_BYTES = 80_000_000, 8_000_000
 ELSEWHERE = "Let another folder hold the files: make run VAR_DIR=/path"
+# Of the mailing list's key. On a real site that is made elsewhere, and nobody but the organisers can open the list.
+PASSPHRASE = "only for this trial"
 UNWRITABLE = {errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 
 
@@ -83,6 +87,7 @@ def run(var: Path) -> NoReturn:
         _check_space(var)
         print("Starting PostgreSQL, then preparing tables, content and static files ...", flush=True)
         os.umask(0o077)  # logs and mails are nobody else's business
+        os.environ.setdefault("MAILING_LIST_KEY", _list_key(var / "list.key"))
         with _database(var) as data, Children(var, children_lock) as children:
             what_to_open = children.finish("prepare", "-m", "config.local", "prepare")
             children.start("web", "-m", "config.serve")
@@ -135,6 +140,8 @@ def prepare(var: Path) -> None:
     print(f"Site   {settings.SITE_URL}/")
     print(f"Mails  {settings.SITE_URL}/dev/mail/")
     print(f"Admin  {settings.SITE_URL}/{settings.ADMIN_PATH}/  {_admin_login(var / 'admin-login')}")
+    if settings.MAILING_LIST_KEY == _list_key(var / "list.key"):
+        print(f"List   {var}/list.key opens what the mailing list exports, passphrase: {PASSPHRASE}")
     print(f"Logs   {var}/*.log\n\nReady, on 127.0.0.1 alone and not on [::1]. Ctrl-C stops it.")
 
 
@@ -296,6 +303,13 @@ def _write_private(path: Path, text: str) -> None:
     unfinished.touch(mode=0o600)
     unfinished.write_text(text)
     unfinished.rename(path)
+
+
+def _list_key(file: Path) -> str:
+    """The public half of a key with which the mailing list can be tried; its file is made when missing."""
+    if not file.exists():
+        _write_private(file, offline_key.make(PASSPHRASE, "mailing list")[0])
+    return str(json.loads(file.read_text())["public"])
 
 
 def _admin_login(file: Path) -> str:

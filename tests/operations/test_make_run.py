@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from petition import offline_key
 from tests.support.server import free_port, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -102,14 +103,21 @@ def test_it_says_what_to_open(var):
         assert status(run.port, "/admin/login/") == 200
 
 
+def test_the_mailing_list_can_be_tried(var):
+    with running(var) as run:
+        passphrase = re.search(r"list\.key opens what the mailing list exports, passphrase: (.+)\n", run.said)[1]
+        assert offline_key.read((var / "list.key").read_text(), passphrase)
+        assert status(run.port, "/en/petitions/chechnya/subscribe/") == 200
+
+
 def test_its_secrets_are_made_once_and_readable_by_nobody_else(var):
-    files = [var / name for name in ("local.env", "worker.env", "admin-login")]
+    files = [var / name for name in ("local.env", "worker.env", "admin-login", "list.key")]
     before = [file.read_text() for file in files]
     with running(var):
         pass
 
     assert [file.read_text() for file in files] == before
-    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 4
 
 
 def test_a_second_run_is_refused_and_does_not_disturb_the_first(var, tmp_path):
