@@ -96,13 +96,18 @@ def publish() -> int:
 
 
 def publish_as_counted(petition_id: int) -> None:
-    """Publish all that is folded in the hours in which it was counted. For made-up signatures alone."""
+    """Publish all that is folded in the hours in which it was counted. For made-up signatures alone.
+
+    Their weeks are told with the next `publish`, unless some have been told before.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PUBLISHER_LOCK])
         row = PublishedCount.objects.filter(pk=petition_id).first() or _new(petition_id)
         cursor.execute(AS_COUNTED, [petition_id])
         cursor.execute("SELECT sum(counted) FROM petition_publishedhour WHERE petition_id = %s", [petition_id])
         row.counted = cursor.fetchone()[0] or 0
+        if not PublishedWeek.objects.filter(petition=petition_id).exists():
+            row.week = NEVER
         row.save()
 
 

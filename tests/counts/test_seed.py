@@ -3,8 +3,8 @@
 import pytest
 from django.core.management import CommandError, call_command
 
-from petition.counts import tally
-from petition.models import Signature
+from petition.counts import publication, tally
+from petition.models import PublishedCell, Signature
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +28,16 @@ def test_seeding_twice_adds(petition):
     call_command("seed_signatures", "100")
 
     assert Signature.objects.count() == 200
+
+
+def test_a_site_that_runs_already_shows_their_weeks_and_countries(petition, make_signature):
+    make_signature(confirmed=True)
+    publication.publish()
+
+    call_command("seed_signatures", "5000")
+
+    assert PublishedCell.objects.values("week").distinct().count() > 40
+    assert PublishedCell.objects.values("country").distinct().count() > 20
 
 
 def test_outside_local_it_must_be_meant(petition, settings):
