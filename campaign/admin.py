@@ -13,10 +13,11 @@ from django.db.models import CharField, Count, Exists, Min, OuterRef, QuerySet, 
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, override
 
 from campaign import figures, page_context
 from campaign.models import Figure, Page, Partner, Published, Report, Testimony, Update
@@ -157,13 +158,30 @@ class TextAdmin(PublishedAdmin):
         # Links carry the slug.
         return ["slug"] if obj else []
 
+    def public_url(self, row: Any, language: str) -> str:
+        if not row.is_published or row.slug == "outcome":
+            return ""
+        with override(language):
+            if row.slug == "home":
+                return reverse("campaign:home")
+            return reverse(f"campaign:{self.opts.model_name}", args=[row.slug])
+
 
 @admin.register(Page)
 class PageAdmin(TextAdmin):
-    list_display = ["slug", "title", "menu", "publication", "missing"]
+    list_display = ["slug", "title", "place", "publication", "missing"]
     fields = ["slug", "title", "description", "body", "menu", "published_at"]
     ordering = ["slug"]
     audited_values = ("published_at", "menu")
+
+    def get_fields(self, request: HttpRequest, obj: Page | None = None) -> Any:
+        has_own = obj is not None and (obj.slug in page_context.PLACES or obj.slug in page_context.WITHOUT_ADDRESS)
+        return [name for name in self.fields if name != "menu" or not has_own]
+
+    @admin.display(description=gettext_lazy("place in the menu"))
+    def place(self, row: Page) -> str:
+        column = page_context.PLACES.get(row.slug, row.menu)
+        return str(Page.Menu(column).label) if column else "–"
 
     def preview(self, request: HttpRequest, row: Page) -> HttpResponse:
         context = {"page": row, "is_translated": True, "there": [row.get_current_language()], "is_preview": True}
@@ -194,7 +212,7 @@ class TestimonyAdmin(PublishedAdmin):
 
 class PartnerForm(DraftForm):
     upload = forms.ImageField(
-        label=gettext_lazy("picture"),
+        label=capfirst(gettext_lazy("picture")),
         required=False,
         help_text=gettext_lazy("A logo or a photo. It is made small, and loses what cameras write into it."),
     )

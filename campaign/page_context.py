@@ -22,6 +22,12 @@ TEMPLATES = {
     "privacy": "campaign/privacy.html",
     "what-happened": "campaign/timeline.html",
 }
+# Pages that stand in the menu as `base.html` has it, and in which column.
+PLACES = {
+    **dict.fromkeys(("what-happened", "demand", "questions", "press", "about"), Page.Menu.CAMPAIGN),
+    **dict.fromkeys(("how-to-help", "donate", "counter"), Page.Menu.TAKE_PART),
+    **dict.fromkeys(("privacy", "accessibility", "imprint"), Page.Menu.SITE),
+}
 # Parts of the home page, with no address of their own.
 WITHOUT_ADDRESS = ("home", "outcome")
 

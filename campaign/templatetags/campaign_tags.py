@@ -41,8 +41,9 @@ def latest_update() -> Update | None:
 @register.simple_tag
 def menu_pages() -> list[Page]:
     """The pages that editors have put into a column of the menu, each in the language of the page or another one."""
-    rows = Page.objects.published().exclude(menu="").order_by("slug").prefetch_related("translations")
-    return [page_context.in_a_language(row) for row in rows]
+    rows = Page.objects.published().exclude(menu="")
+    rows = rows.exclude(slug__in=[*page_context.PLACES, *page_context.WITHOUT_ADDRESS])
+    return [page_context.in_a_language(row) for row in rows.order_by("slug").prefetch_related("translations")]
 
 
 @register.simple_tag

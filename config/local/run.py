@@ -36,7 +36,7 @@ STOP_SECONDS = 10
 NEW_BYTES, USED_BYTES = 80_000_000, 8_000_000
 ELSEWHERE = "Let another folder hold the files: make run VAR_DIR=/path"
 # Of the mailing list's key. On a real site that is made elsewhere, and nobody but the organisers can open the list.
-PASSPHRASE = "only for this trial"
+PASSPHRASE = "only for this trial"  # noqa: S105, it protects nothing
 UNWRITABLE = {errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 
 
@@ -140,7 +140,7 @@ def prepare(var: Path) -> None:
     print(f"Site   {settings.SITE_URL}/")
     print(f"Mails  {settings.SITE_URL}/dev/mail/")
     print(f"Admin  {settings.SITE_URL}/{settings.ADMIN_PATH}/  {_admin_login(var / 'admin-login')}")
-    if settings.MAILING_LIST_KEY == _list_key(var / "list.key"):
+    if _list_key(var / "list.key") == settings.MAILING_LIST_KEY:
         print(f"List   {var}/list.key opens what the mailing list exports, passphrase: {PASSPHRASE}")
     print(f"Logs   {var}/*.log\n\nReady, on 127.0.0.1 alone and not on [::1]. Ctrl-C stops it.")
 

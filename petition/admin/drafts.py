@@ -116,12 +116,17 @@ class DraftsAdmin(TextsAdmin):
                 "version": self.asked_version(request, obj, language),
                 "publish_url": self.link("publish", obj, language),
                 "take_off_url": self.link("take_off", obj, language) if hasattr(obj, "published_at") else "",
-                "versions_url": self.link("versions", obj, language) if obj.keeps_versions else "",
+                "versions_url": self.link("versions", obj, language) if TextVersion.objects.about(obj).exists() else "",
+                "public_url": self.public_url(public, language),
                 "seen": request.POST.get("seen", "") or drafts.seen(obj, language),
             }
             if getattr(request, "meets_newer", False):
                 context |= self.both(obj, language)
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def public_url(self, row: Drafted, language: str) -> str:
+        """Where readers find the row in this language; empty if it has no page of its own, or is not shown."""
+        return ""
 
     def both(self, typed: Drafted, language: str) -> dict[str, Any]:
         """What was saved meanwhile, beside what was typed, and the numbers with which a save goes over it."""

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from petition.models import LanguageApproval
@@ -15,7 +16,7 @@ from .base import Audited
 
 class ApprovalForm(forms.ModelForm):
     language = forms.ChoiceField(
-        label=_("language"),
+        label=capfirst(_("language")),
         choices=lambda: [(code, languages.name(code)) for code in LanguageApproval.unread()],
         help_text=_(
             "For native speakers who have read the form, the words on safety, the mails and the home page from"

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext
 
 from petition import lookup, organisation, retention
@@ -18,7 +19,7 @@ from . import languages
 
 def about_the_site(request: HttpRequest) -> dict[str, Any]:
     """What readers miss, for those who can mend it: the environment, texts, and languages that nobody has read."""
-    lacks = []
+    lacks, petition_lacks, petition_url = [], [], ""
     if request.user.is_superuser or request.user.has_perm("petition.change_switches"):
         lacks += [f"{name}: {gettext(why)}" for name, why in organisation.missing().items()]
     if request.user.has_perm("petition.view_retention") and retention.waits_for_a_person():
@@ -26,12 +27,14 @@ def about_the_site(request: HttpRequest) -> dict[str, Any]:
             gettext("Unusually many signatures have lapsed at once. Look at the clock, then run purge --agree.")
         )
     if request.user.has_perm("petition.change_petition") and (petition := Petition.find()):
+        petition_url = reverse("admin:petition_petition_change", args=[petition.pk])
         if not petition.safe_translation_getter("addressee", any_language=True):
-            lacks.append(gettext("The petition names nobody to whom it is addressed."))
+            petition_lacks.append(gettext("The petition names nobody to whom it is addressed."))
         if not petition.safe_translation_getter("plan", any_language=True):
-            lacks.append(gettext("The petition does not say what happens with the number."))
+            petition_lacks.append(gettext("The petition does not say what happens with the number."))
     unread = LanguageApproval.unread() if request.user.has_perm("petition.add_languageapproval") else []
-    return {"lacks": lacks, "unread_languages": [languages.name(code) for code in unread]}
+    about = {"lacks": lacks, "petition_lacks": petition_lacks, "petition_url": petition_url}
+    return {**about, "unread_languages": [languages.name(code) for code in unread]}
 
 
 def about_names(request: HttpRequest) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import get_language_info
@@ -82,6 +82,10 @@ class StaffSite(admin.AdminSite):
         told |= notices.about_backups(request) | notices.about_notices(request) | notices.about_names(request)
         told["work"] = start.what_waits(request)
         return super().index(request, {"own_actions": own, **told, **(extra_context or {})})
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> Any:
+        """Django's list of an app's tables: which app they are in is nothing that staff work by."""
+        return HttpResponseRedirect(reverse("admin:index"))
 
     @method_decorator(never_cache)
     @method_decorator(csrf_protect)

@@ -127,6 +127,25 @@ def test_the_form_shows_the_draft_and_says_that_readers_see_an_earlier_text(edit
     assert Page.objects.get().title == "Old title"
 
 
+@pytest.mark.parametrize(("slug", "path"), [("news", "/ru/news/"), ("home", "/ru/"), ("outcome", None)])
+def test_the_form_leads_to_what_readers_see(editor, petition, client, slug, path):
+    page = make_page(slug)
+
+    html = editor.get(admin_url(page, language="ru")).content.decode()
+
+    assert (f'<a href="{path}">View on site</a>' in html) == bool(path)
+    assert "View on site" not in editor.get(admin_url(make_page("later", published_at=None))).content.decode()
+
+
+def test_a_text_that_was_never_published_has_no_way_to_its_versions(editor):
+    page = make_page("later", published_at=None)
+    assert "Published versions" not in editor.get(admin_url(page)).content.decode()
+
+    press(editor, "_publish", page)
+
+    assert "Published versions" in editor.get(admin_url(page)).content.decode()
+
+
 def test_a_save_without_changes_makes_no_draft(editor):
     page = make_page(title="Title", description="About it", body="Раз\n\nДва")
     when = {"published_at_0": f"{page.published_at:%Y-%m-%d}", "published_at_1": f"{page.published_at:%H:%M:%S}"}
@@ -453,6 +472,33 @@ def test_a_page_can_be_put_into_the_menu(editor, client, column):
     press(editor, "_publish", page, "ru", title="Старый", menu=column)
 
     assert link in client.get("/ru/updates/").content.decode()
+
+
+def test_the_list_says_where_in_the_menu_each_page_stands(editor, client):
+    call_command("load_campaign")
+    make_page(menu="take-part")
+    footer = client.get("/en/").content.decode().split('id="pages"')[1].split("</nav>")[0]
+    columns = {}
+    for column in footer.split("<h2>")[1:]:
+        name = column.split("</h2>")[0]
+        columns |= dict.fromkeys(re.findall(r'href="/en/([\w-]+)/"', column), name)
+
+    shown = editor.get(reverse("admin:campaign_page_changelist")).context["cl"]
+
+    places = {page.slug: shown.model_admin.place(page) for page in shown.result_list}
+    pages = {slug: name for slug, name in columns.items() if slug in places}
+    assert places == {**pages, "home": "–"}
+    assert len(pages) == 12
+
+
+@pytest.mark.parametrize("slug", ["about", "home", "outcome"])
+def test_a_page_that_has_a_place_is_given_no_second_one(editor, client, slug):
+    page = make_page(slug)
+    assert 'name="menu"' not in editor.get(admin_url(page)).content.decode()
+
+    Page.objects.update(menu="site")
+
+    assert client.get("/en/updates/").content.decode().count(f'href="/en/{slug}/"') == (slug == "about")
 
 
 def test_a_draft_in_the_menu_is_not_there(client):

@@ -124,7 +124,7 @@ ROUTES = {
     "jsi18n": Route(STAFF, STAFF, inside=(200, 405)),
     # It looks at the permissions itself, and nothing of ours is found through it.
     "autocomplete": Route(NOBODY, STAFF, inside=(405,)),
-    "app_list": Route(STAFF, STAFF, inside=(200, 404), arguments=("petition",)),
+    "app_list": Route(STAFF, STAFF, inside=(302, 404), arguments=("petition",)),
     "petition_staffaction_changelist": Route(only(ADMINISTRATOR), only(ADMINISTRATOR)),
     "auth_user_password_change": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "user"),
     "auth_user_second_factor": Route(only(ADMINISTRATOR), only(ADMINISTRATOR), "user"),

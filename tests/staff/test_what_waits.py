@@ -63,6 +63,20 @@ def test_sections_stand_in_the_order_of_work_and_show_what_the_account_may_see(c
     assert "Links for partners, which tell how many came by each." in page.content.decode()
 
 
+@pytest.mark.parametrize("app", ["petition", "campaign"])
+def test_a_list_of_tables_from_a_to_z_is_nowhere(client, make_staff, app):
+    client.force_login(make_staff("editor", "organiser"))
+
+    assert client.get(reverse("admin:app_list", args=[app]))["Location"] == INDEX
+
+
+def test_what_the_petition_lacks_leads_to_its_form(client, make_staff, petition):
+    client.force_login(make_staff("editor"))
+
+    form = reverse("admin:petition_petition_change", args=[petition.pk])
+    assert f'<a href="{form}">The petition does not say' in client.get(INDEX).content.decode()
+
+
 def test_a_moderator_sees_how_many_wait_since_when_and_the_way_to_them(look, client, make_signature):
     three_hours_ago = this_hour() - timedelta(hours=3)
     for hours in range(3):
