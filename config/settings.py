@@ -109,6 +109,7 @@ BACKUP_DIR = env.str("BACKUP_DIR", str(VAR_DIR / "backups") if LOCAL else "")
 BACKUP_HOOK = env.str("BACKUP_HOOK", "")
 # The public half of the offline key to which the addresses of the mailing list are sealed; without it there is none.
 MAILING_LIST_KEY = env.str("MAILING_LIST_KEY", "")
+MAILING_LIST_WAITS = not LOCAL  # for the end of the week in which somebody came, before she is exported
 SUBSCRIPTION_DAYS = 730  # nobody stays on it longer without asking again
 # Where pg_dump and pg_restore are, if not where Debian puts them.
 POSTGRES_BIN_DIR = env.str("POSTGRES_BIN_DIR", postgres.binaries() if LOCAL else "")

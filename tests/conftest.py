@@ -261,6 +261,7 @@ def list_key(settings):
     """The organisers' key of the mailing list, of which the site has the public half."""
     pair = PrivateKey.generate()
     settings.MAILING_LIST_KEY = offline_key.as_text(bytes(pair.public_key))
+    settings.MAILING_LIST_WAITS = True
     return pair
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -41,7 +42,8 @@ class SubscriptionAdmin(ReadOnlyAdmin):
             }
             for key, number in numbers.items()
         ]
-        return self.page(request, "mailing_list", _("Mailing list"), keys=keys, in_use=in_use)
+        about = {"is_trial": not settings.MAILING_LIST_WAITS}
+        return self.page(request, "mailing_list", _("Mailing list"), keys=keys, in_use=in_use, **about)
 
     # It leaves an entry, so it is sent and not fetched.
     @method_decorator(require_POST)

@@ -83,6 +83,11 @@ class PaperSheetsAdmin(ReadOnlyAdmin):
         obj.entered_by = request.user  # type: ignore[assignment]
         super().save_model(request, obj, form, change)
 
+    def response_add(self, request: HttpRequest, obj: PaperSheets, post_url_continue: Any = None) -> HttpResponse:
+        if "_addanother" in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        return self.back(obj.pk)
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:

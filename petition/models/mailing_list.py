@@ -54,8 +54,11 @@ class SubscriptionRequest(models.Model):
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def released(self) -> Self:
-        """Those of ended weeks. No others leave the server, or an export each minute would tell when somebody came."""
-        return self.filter(week__lt=this_monday())
+        """Those of ended weeks. No others leave the server, or an export each minute would tell when somebody came.
+
+        In a trial nobody waits for Monday.
+        """
+        return self.filter(week__lt=this_monday()) if settings.MAILING_LIST_WAITS else self.all()
 
     def too_old(self) -> Self:
         return self.filter(week__lt=this_monday() - timedelta(days=settings.SUBSCRIPTION_DAYS))

@@ -52,6 +52,14 @@ def count(sheets):
 # From the desk of one to the eyes of another.
 
 
+def test_who_enters_a_bundle_sees_it_and_that_somebody_else_must_look(clients, petition):
+    page = clients[ORGANISER].post(ADD, {**TYPED, "petition": petition.pk}, follow=True)
+
+    sheets = PaperSheets.objects.get()
+    assert page.redirect_chain[-1][0] == reverse("admin:petition_papersheets_change", args=[sheets.pk])
+    assert "Another account has to look at it before it counts." in page.content.decode()
+
+
 def test_what_an_organiser_enters_waits_for_a_second_look(clients, petition):
     clients[ORGANISER].post(ADD, {**TYPED, "petition": petition.pk})
 

@@ -7,7 +7,7 @@ from nacl.public import PrivateKey
 from petition import offline_key
 from petition.models import StaffAction, Subscription
 from petition.models.mailing_list import this_monday
-from tests.support.mailing_list import end_week, join
+from tests.support.mailing_list import end_week, join, opened
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +45,18 @@ def test_an_organiser_exports_what_her_key_opens(organiser, petition, list_key):
     assert f'filename="mailing-list-{key[:8]}-{this_monday()}.sealed"' in response["Content-Disposition"]
     assert [row[0] for row in offline_key.open_list(list_key, lines).rows()] == ["anna@example.org"]
     assert "anna" not in "\n".join(lines)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_in_a_trial_nobody_waits_for_monday(organiser, petition, list_key, settings, waits):
+    settings.MAILING_LIST_WAITS = waits
+    join(organiser, "anna@example.org")
+
+    page = organiser.get(reverse(PAGE)).content.decode()
+
+    assert ("Nobody yet." in page) == waits
+    assert ("This is a trial" in page) == (not waits)
+    assert len(opened(list_key).by_address) == (not waits)
 
 
 def test_an_export_is_in_the_audit_log(organiser, petition, list_key):
