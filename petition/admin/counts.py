@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy
 from petition import organisation
 from petition.counts import export, funnel, publication, tally
 from petition.counts.breakdown import Question
+from petition.counts.prepared import question_of
 from petition.models import Action, Counts, CountsExport
 from petition.staff import audit
 
@@ -143,7 +144,10 @@ class CountsAdmin(ReadOnlyAdmin):
             languages=self.languages(petition),
             letter_lacks=self.letter_lacks(petition),
             is_overview=is_valid and form.is_overview,
-            exports=self.exports(request).filter(petition=petition).order_by("-asked_at")[:SHOWN_EXPORTS],
+            exports=[
+                (asked, counts_page.described(question_of(asked)))
+                for asked in self.exports(request).filter(petition=petition).order_by("-asked_at")[:SHOWN_EXPORTS]
+            ],
         )
 
     def funnel(self, request: HttpRequest, slug: str) -> HttpResponse:
@@ -205,6 +209,7 @@ class CountsAdmin(ReadOnlyAdmin):
                 _("Large file of counts"),
                 petition=petition,
                 query=query,
+                what=counts_page.described(form.question),
                 format=format_name,
                 most=export.LARGE_ROWS,
             )
@@ -224,6 +229,7 @@ class CountsAdmin(ReadOnlyAdmin):
             _("Large file of counts"),
             petition=asked.petition,
             asked=asked,
+            what=counts_page.described(question_of(asked)),
             is_watching=not asked.is_ready and not asked.has_failed,
         )
 

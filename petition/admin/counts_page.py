@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
+from urllib.parse import parse_qs
 
 from django.utils.formats import date_format, number_format
 from django.utils.functional import lazy
@@ -74,7 +75,7 @@ def overview(question: Question) -> Iterator[Section]:
 
 
 def section(question: Question, title: str = "") -> Section:
-    title = title or ", ".join(str(TITLES[name]) for name in question.by).capitalize()
+    title = title or groupings(question)
     is_series = len(question.by) == 1 and question.by[0] in STEPS
     # A chart can hold more than a table that somebody reads.
     most = DRAWN_ROWS if is_series else SHOWN_ROWS
@@ -94,6 +95,17 @@ def section(question: Question, title: str = "") -> Section:
         chart=_chart(question, title, rows, words) if is_whole else None,
         query=question.query(),
     )
+
+
+def groupings(question: Question) -> str:
+    return ", ".join(str(TITLES[name]) for name in question.by).capitalize()
+
+
+def described(question: Question) -> str:
+    """What was asked, in words: the groupings, and the first and last day or hour if any were named."""
+    asked = parse_qs(question.query())
+    first, last = (asked.get(name, [""])[0].replace("T", " ") for name in ("since", "until"))
+    return f"{groupings(question)}, {first} – {last}" if first or last else groupings(question)
 
 
 def parts(count: Count) -> list[Shape]:

@@ -1,6 +1,7 @@
 """Large files of counts: asked for in the admin, made by a worker, fetched by their account alone, gone after a day."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -55,6 +56,19 @@ def organiser(client, cells, make_staff, monkeypatch):
 def ask(client):
     """The page of a file that was asked for."""
     return client.post(f"{PREPARE}{ASKED}").headers["Location"]
+
+
+def test_what_was_asked_is_said_in_words(organiser):
+    asked = f"{ASKED}&since=2026-03-02&until=2026-03-22"
+    said = "XLSX: Weeks, countries, 2026-03-02 – 2026-03-22"
+    offer = organiser.get(f"{PREPARE}{asked}").content.decode()
+    page = organiser.post(f"{PREPARE}{asked}", follow=True).content.decode()
+
+    counts = organiser.get(reverse("admin:petition_counts_page", args=["chechnya"])).content.decode()
+
+    for html in (offer, page, counts):
+        assert said in html
+        assert "week,country" not in re.sub("<[^>]+>", "", html)
 
 
 def test_a_small_file_comes_at_once_and_a_large_one_is_offered(organiser, monkeypatch):
