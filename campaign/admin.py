@@ -206,6 +206,13 @@ class TestimonyAdmin(PublishedAdmin):
     ordering = ["-published_at"]
     formfield_overrides = {URLField: {"assume_scheme": "https"}}
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "words":
+            # Elsewhere "words" are those of support.
+            field.label = _("What was said")
+        return field
+
     def preview(self, request: HttpRequest, row: Testimony) -> HttpResponse:
         return render(request, "admin/campaign/testimony_preview.html", {"entries": [row], "is_preview": True})
 

@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from parler.models import TranslatableModel
 
@@ -161,6 +162,18 @@ class Audited(admin.ModelAdmin):
         rows = super().get_queryset(request)
         # Without this each row of a list would ask for its own title.
         return rows.prefetch_related("translations") if issubclass(self.model, TranslatableModel) else rows
+
+    # Django's titles put the name into a sentence ("Select %s to change"), which has other forms in many languages.
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        found = super().get_changelist_instance(request)
+        found.title = capfirst(str(self.opts.verbose_name_plural))
+        return found
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        title = {"title": capfirst(self.opts.verbose_name)}
+        return super().changeform_view(request, object_id, form_url, {**title, **(extra_context or {})})
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """Refuse filters that the list does not offer: a URL could ask them about columns that it does not show."""

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from petition.models import Action, PaperSheets, Petition
 from petition.staff import audit
@@ -148,5 +148,5 @@ class PaperSheetsAdmin(ReadOnlyAdmin):
 
 def state(sheets: PaperSheets) -> str:
     if sheets.withdrawn_at:
-        return _("withdrawn")
-    return _("counted") if sheets.checked_at else _("waits for a second look")
+        return pgettext("sheets", "withdrawn")
+    return pgettext("sheets", "counted") if sheets.checked_at else _("waits for a second look")

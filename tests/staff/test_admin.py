@@ -164,6 +164,22 @@ def test_the_start_page_says_that_the_mail_server_refuses_us_and_what_to_do(staf
     assert "refuses us" not in staff.get(start).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("language", "rows", "row"), [("en", "Pages", "Page (English)"), ("ru", "Страницы", "Страница (Английский)")]
+)
+def test_titles_and_numbers_hold_no_name_in_a_form_that_it_has_not(admin_client, language, rows, row):
+    for slug in ("news", "story"):
+        page = Page.objects.language("en").create(slug=slug, title="Title", body="Text")
+    spoken = {"headers": {"accept-language": language}}
+
+    listed = admin_client.get(reverse("admin:campaign_page_changelist"), **spoken).content.decode()
+    form = admin_client.get(reverse("admin:campaign_page_change", args=[page.pk]), **spoken).content.decode()
+
+    assert f"<h1>{rows}</h1>" in listed
+    assert f"2 {rows.lower()}" not in listed
+    assert f"<h1>{row}</h1>" in form
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_pages_are_edited_in_each_language(staff, language):
     call_command("load_campaign", verbosity=0)
