@@ -123,7 +123,8 @@ class PetitionAdmin(DraftsAdmin):
 class SourceAdmin(Audited):
     """The list has what organisers pass on to a partner: the link, and its QR code."""
 
-    list_display = ["slug", "title", "link", "code", "brought"]
+    list_display = ["slug", "title", "brought", "link", "code"]
+    ordering = ["title"]
     # One at a time: what goes with it is asked about that one.
     actions = None
     delete_confirmation_template = "admin/source_delete.html"

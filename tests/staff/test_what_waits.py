@@ -68,6 +68,11 @@ def test_a_list_of_tables_from_a_to_z_is_nowhere(client, make_staff, app):
     client.force_login(make_staff("editor", "organiser"))
 
     assert client.get(reverse("admin:app_list", args=[app]))["Location"] == INDEX
+    update = Update.objects.create(slug="news", published_at=None)
+    for page, arguments in (("changelist", []), ("add", []), ("change", [update.pk]), ("delete", [update.pk])):
+        html = client.get(reverse(f"admin:campaign_update_{page}", args=arguments)).content.decode()
+        assert '"/admin/campaign/"' not in html, page
+        assert "Updates" in html.partition('class="breadcrumbs"')[2].partition("</div>")[0], page
 
 
 def test_what_the_petition_lacks_leads_to_its_form(client, make_staff, petition):
