@@ -134,4 +134,3 @@ def _rewrite() -> None:
     with connection.cursor() as cursor:
         for model in models:
             cursor.execute(f"VACUUM (FULL, ANALYZE) {model._meta.db_table}")
-        cursor.execute("CHECKPOINT")

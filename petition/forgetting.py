@@ -179,8 +179,8 @@ def _store_anew(table: str) -> None:
         _execute(f"CLUSTER {table} USING {table}_pkey")
 
 
-def throw_log_away() -> None:
-    """Go on in a new file of the write-ahead log, and have the older ones deleted, if PostgreSQL lets us."""
+def throw_log_away() -> bool:
+    """Go on in a new file of the write-ahead log, and have the older ones deleted. False if PostgreSQL forbids us."""
     global is_told
     try:
         _execute("SELECT pg_switch_wal()")
@@ -191,6 +191,8 @@ def throw_log_away() -> None:
         if not is_told:
             logger.warning("The write-ahead log keeps what was deleted: this role may not end it (petition.W003)")
         is_told = True
+        return False
+    return True
 
 
 @contextmanager

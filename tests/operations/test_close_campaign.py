@@ -202,3 +202,24 @@ def test_the_files_are_written_anew(petition, make_signature):
     end(petition)
 
     assert Signature.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_role_of_the_web_server_may_end_it_though_not_the_log(petition, make_signature):
+    """As `deploy/manage` does, whose role owns the tables and has no right to CHECKPOINT."""
+    make_signature(confirmed=True)
+    Petition.objects.update(closed_at=timezone.now() - 2 * DAY)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE owns_the_tables")
+        cursor.execute("DO $$ BEGIN EXECUTE format('GRANT %I TO owns_the_tables', current_user); END $$")
+        cursor.execute("SET ROLE owns_the_tables")
+    try:
+        said = call_command("close_campaign", petition.slug, yes=petition.slug)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET ROLE")
+            cursor.execute("DROP ROLE owns_the_tables")
+
+    assert "has ended" in said
+    assert "--command='SELECT pg_switch_wal()' --command=CHECKPOINT" in said
+    assert StaffAction.objects.filter(action="petition_ended").count() == 1

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from petition import closing
+from petition import closing, forgetting
 from petition.models import Action, Petition
 from petition.staff import audit
 
@@ -32,10 +32,16 @@ class Command(BaseCommand):
                 "It is not over: close it first, and wait until the last day of confirming has passed."
             ) from None
         audit.record(None, Action.PETITION_ENDED, about=petition, count=ended.kept)
-        return told(petition, ended)
+        lines = told(petition, ended)
+        if not forgetting.throw_log_away():
+            lines.append(
+                "PostgreSQL's log still holds what was deleted, and this role may not end it. Do it now, as root:"
+                " runuser -u postgres -- psql --command='SELECT pg_switch_wal()' --command=CHECKPOINT"
+            )
+        return "\n".join(lines)
 
 
-def told(petition: Petition, ended: closing.Ended) -> str:
+def told(petition: Petition, ended: closing.Ended) -> list[str]:
     deleted = ", ".join(f"{number} {what}" for what, number in ended.deleted.items() if number) or "nothing else"
     lines = [
         f"{petition} has ended. {ended.kept} signatures are kept as numbers, without anybody's digest or words.",
@@ -50,4 +56,4 @@ def told(petition: Petition, ended: closing.Ended) -> str:
         lines.append(
             "EMAIL_DIGEST_KEY can be destroyed now, and every copy of it. A worker that goes on takes a new one."
         )
-    return "\n".join(lines)
+    return lines
