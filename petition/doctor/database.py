@@ -30,6 +30,11 @@ PARTS = {
     "clock": "Run timedatectl set-ntp true.",
     "purge": "Look at the clock, then run purge --agree; docs/operations.md says why.",
 }
+REFUSED = (
+    "The mail server refuses whatever we send: journalctl --unit 'petition-worker@*' names its code, docs/drills.md"
+    " (Mail is down) what helps."
+)
+MIGRATE = "Run migrate; see Health in docs/operations.md."
 
 
 def examine() -> Iterator[Finding]:
@@ -51,7 +56,7 @@ def parts() -> Iterator[Finding]:
             yield ok(part, said)
         else:
             judge = fail if said in health.FAULTS else warn
-            yield judge(part, said, PARTS.get(part, "Run migrate; see Health in docs/operations.md."))
+            yield judge(part, said, REFUSED if said == "refused" else PARTS.get(part, MIGRATE))
 
 
 def of_the_checks() -> Iterator[Finding]:

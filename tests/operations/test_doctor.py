@@ -88,6 +88,16 @@ def test_it_ends_with_one_if_anything_fails(petition, healthy):
     assert any(line.startswith("fail  mail: stopped -> Look at the workers") for line in lines)
 
 
+def test_a_mail_server_that_refuses_us_is_no_matter_of_the_workers(monkeypatch):
+    monkeypatch.setattr(database.health, "look", lambda: {"mail": "refused", "folder": "stopped"})
+
+    mail_, folder = database.parts()
+
+    assert "journalctl --unit 'petition-worker@*'" in mail_.advice
+    assert "systemctl status" not in mail_.advice
+    assert "systemctl status" in folder.advice
+
+
 @pytest.mark.django_db
 def test_without_a_database_it_says_so_and_judges_the_rest(healthy, monkeypatch):
     def away():
