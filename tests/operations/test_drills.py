@@ -13,7 +13,7 @@ from django.db import connection
 ROOT = Path(settings.BASE_DIR)
 DRILLS = (ROOT / "docs" / "drills.md").read_text()
 BLOCKS = "".join(re.findall(r"^```\n(.*?)^```", DRILLS, re.MULTILINE | re.DOTALL))
-COMMANDS = sorted(set(re.findall(r"deploy/manage ([^`\n;]+)", DRILLS)))
+COMMANDS = sorted(set(re.findall(r"deploy/manage ([^`\n;\\]+)", DRILLS)))
 SAMPLES = {"SLUG": "chechnya", "NAME": "anna", "ADDRESS": "anna@example.org"}
 
 
