@@ -122,10 +122,20 @@ class BulkActions(ReadOnlyAdmin):
         ids = list(signatures.values_list("pk", flat=True)[: LIMIT + 1])
         is_more, ids = len(ids) > LIMIT, ids[:LIMIT]
         campaign = self.campaign_url(request) if action in OUT_OF_THE_COUNT else ""
+        if campaign:
+            campaign += "&effect=hold" if action == Action.HELD else "&effect=invalidate"
         if is_more and campaign:
-            effect = "hold" if action == Action.HELD else "invalidate"
             self.message_user(request, _("These are more than 5,000: the worker does it, as a campaign."))
-            return HttpResponseRedirect(f"{campaign}&effect={effect}")
+            return HttpResponseRedirect(campaign)
+        try:
+            if form.is_valid():
+                changed = decide(request, ids, action, form)
+            else:
+                # Before somebody writes a reason, not after.
+                refuse_too_much(request, ids, action)
+        except TooMuchForOneError:
+            self.message_user(request, too_much_for_one(), "ERROR")
+            return HttpResponseRedirect(campaign) if campaign else None
         if not form.is_valid():
             return self.page(
                 request,
@@ -144,11 +154,6 @@ class BulkActions(ReadOnlyAdmin):
                     (ROWS, packed(ids)),
                 ],
             )
-        try:
-            changed = decide(request, ids, action, form)
-        except TooMuchForOneError:
-            self.message_user(request, too_much_for_one(), "ERROR")
-            return HttpResponseRedirect(campaign) if campaign else None
         self.message_user(request, DONE[action] % {"count": changed})
         if left := len(ids) - changed:
             self.message_user(
@@ -171,6 +176,17 @@ def too_much_for_one() -> str:
     )
 
 
+def refuse_too_much(request: HttpRequest, ids: list[int], action: Action) -> list[Petition]:
+    """The petitions of these signatures. Raises TooMuchForOneError if this takes too many of them out of the count."""
+    chosen = Signature.objects.filter(pk__in=ids)
+    petitions = list(Petition.objects.filter(pk__in=chosen.values("petition").distinct()))
+    if action in OUT_OF_THE_COUNT:
+        counted = chosen.counted().count()
+        if any(invalidation.is_too_much_for_one(request.user.pk, petition, counted) for petition in petitions):
+            raise TooMuchForOneError(counted)
+    return petitions
+
+
 def decide(request: HttpRequest, ids: list[int], action: Action, form: ModerationReasonForm, about: str = "") -> int:
     """Change these signatures, with an entry in the audit log; return how many were in a state for it.
 
@@ -179,11 +195,7 @@ def decide(request: HttpRequest, ids: list[int], action: Action, form: Moderatio
     chosen = Signature.objects.filter(pk__in=ids)
     reason = form.cleaned_data["reason"]
     with transaction.atomic():
-        petitions = list(Petition.objects.filter(pk__in=chosen.values("petition").distinct()))
-        if action in OUT_OF_THE_COUNT:
-            counted = chosen.counted().count()
-            if any(invalidation.is_too_much_for_one(request.user.pk, petition, counted) for petition in petitions):
-                raise TooMuchForOneError(counted)
+        petitions = refuse_too_much(request, ids, action)
         changed = change(chosen, action, reason)
         if changed:
             audit.record(

@@ -19,7 +19,16 @@ from petition.moderation.held_groups import HeldGroup
 
 from .anomalies import end_of, list_url, written
 from .base import ModerationReasonForm
-from .bulk_actions import DONE, LIMIT, BulkActions, InLanguage, TooMuchForOneError, decide, too_much_for_one
+from .bulk_actions import (
+    DONE,
+    LIMIT,
+    BulkActions,
+    InLanguage,
+    TooMuchForOneError,
+    decide,
+    refuse_too_much,
+    too_much_for_one,
+)
 from .invalidations import url_for
 
 BY_HAND = "hand"
@@ -102,6 +111,16 @@ class HeldSignatureAdmin(BulkActions):
             return back
         rows = group.waiting() if action == Action.RELEASED else group.rest()
         form = ModerationReasonForm(request.POST if request.method == "POST" else None)
+        ids = list(rows.order_by("pk").values_list("pk", flat=True)[:LIMIT])
+        try:
+            if form.is_valid():
+                changed = decide(request, ids, action, form, about=about(group))
+            else:
+                # Before somebody writes a reason, not after.
+                refuse_too_much(request, ids, action)
+        except TooMuchForOneError:
+            messages.error(request, too_much_for_one())
+            return HttpResponseRedirect(described(group).campaign_url)
         if not form.is_valid():
             found = rows.order_by()[: LIMIT + 1].count()
             return self.page(
@@ -114,12 +133,6 @@ class HeldSignatureAdmin(BulkActions):
                 is_release=action == Action.RELEASED,
                 back=back.url,
             )
-        ids = list(rows.order_by("pk").values_list("pk", flat=True)[:LIMIT])
-        try:
-            changed = decide(request, ids, action, form, about=about(group))
-        except TooMuchForOneError:
-            messages.error(request, too_much_for_one())
-            return back
         messages.success(request, DONE[action] % {"count": changed})
         if len(ids) == LIMIT:
             messages.warning(request, gettext("There are more. Do it again for the rest."))

@@ -151,6 +151,17 @@ def test_hold_the_rest_holds_what_counts_of_the_same_network_and_hour(moderator,
     assert (entry.action, entry.count, entry.reason) == ("held", 29, "One program")
 
 
+def test_a_rest_that_takes_two_people_begins_a_campaign_before_a_reason_is_written(moderator, signed, monkeypatch):
+    rows = signed(PROGRAM, 30, held=25)
+    monkeypatch.setattr("petition.moderation.invalidation.ALWAYS_ALONE", 2)
+
+    response = moderator.get(reverse("admin:petition_heldsignature_hold_network", args=[rows[-1].pk]), follow=True)
+
+    assert "it takes two people" in response.content.decode()
+    query = parse_qs(urlsplit(response.redirect_chain[-1][0]).query)
+    assert {"network_like", "signed_since", "signed_until"} <= set(query)
+
+
 def test_those_without_a_network_are_released_by_their_reason_and_hour(moderator, signed):
     small = signed(HOUSEHOLD, 3, held=3, ago=2)
     signed(PROGRAM, 20, held=20, ago=2)

@@ -83,15 +83,18 @@ def test_above_some_thousand_it_becomes_a_campaign(moderator, make_signature, mo
 
 
 def test_so_much_that_it_takes_two_is_changed_by_nobody_alone(moderator, make_signature, monkeypatch):
-    monkeypatch.setattr("petition.moderation.invalidation.ALWAYS_ALONE", 2)
     for _ in range(3):
         make_signature(confirmed=True, country="IS")
     url = f"{LIST}?country=IS"
+    asked = choose_all(moderator, url, "invalidate")
+    monkeypatch.setattr("petition.moderation.invalidation.ALWAYS_ALONE", 2)
 
-    page = answer(moderator, url, choose_all(moderator, url, "invalidate"))
+    page = answer(moderator, url, asked)
 
     assert "it takes two people" in page
     assert Signature.objects.counted().count() == 3
+    again = choose_all(moderator, url, "invalidate")
+    assert again["Location"] == f"{CAMPAIGN}?country=IS&effect=invalidate", "before a reason is written"
     Switches.objects.update_or_create(id=1, defaults={"campaign_share": 100})
     live_settings._state = None
     answer(moderator, url, choose_all(moderator, url, "invalidate"))
