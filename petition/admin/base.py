@@ -149,6 +149,11 @@ class Audited(admin.ModelAdmin):
     def page(self, request: HttpRequest, template: str, title: Any, **context: Any) -> TemplateResponse:
         return page(request, template, title, opts=self.opts, **context)
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """The list, under the name by which every link calls it, not Django's "Select … to view"."""
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
     def row_or_404(self, request: HttpRequest, pk: str | int) -> Any:
         """The row with this key. Raises PermissionDenied for those who may not view it."""
         row = self.get_object(request, str(pk))

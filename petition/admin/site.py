@@ -72,6 +72,10 @@ class StaffSite(admin.AdminSite):
         # Django's view of a row's public page looks up any row of any table before it finds that it has no such page.
         return ours + [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
 
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """The start page, to which Django's breadcrumbs lead by the name of an app: pages are ordered by work."""
+        return HttpResponseRedirect(reverse("admin:index"))
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         registered: list[dict[str, Any]] = super().get_app_list(request, app_label)
         return registered if app_label else start.by_work(request, registered)

@@ -43,6 +43,21 @@ def test_every_kind_of_work_is_done_on_a_page_that_there_is():
     assert {kind.model for kind in waiting.KINDS} <= start.placed()
 
 
+def test_the_name_of_an_app_leads_to_the_start_page(client, make_staff):
+    client.force_login(make_staff("moderator"))
+
+    assert client.get(reverse("admin:app_list", args=["petition"]))["Location"] == INDEX
+
+
+def test_a_page_is_called_what_the_links_to_it_are_called(client, make_staff):
+    client.force_login(make_staff("administrator", "moderator", "editor", "organiser"))
+
+    for section in client.get(INDEX).context["app_list"]:
+        for page in section["models"]:
+            title = client.get(page["admin_url"], follow=True).context["title"]
+            assert not str(title).startswith("Select "), page["name"]
+
+
 def test_an_administrator_sees_what_moderators_propose_for_the_lists(look, make_signature):
     asked = timezone.now() - timedelta(hours=5)
     ProposedListing.objects.create(name="throwaway.example", count=500, username="vera", proposed_at=asked)
