@@ -97,6 +97,10 @@ class HourField(forms.DateTimeField):
         {"placeholder": "2026-11-27 12:00", "size": "16", "autocomplete": "off"}, format="%Y-%m-%d %H:%M"
     )
 
+    def prepare_value(self, value: Any) -> Any:
+        # Links fill it in as addresses write a time; it has one face on all pages.
+        return super().prepare_value(value.replace("T", " ") if isinstance(value, str) else value)
+
 
 class DayField(forms.DateField):
     """A day in UTC, typed for the same reason."""
