@@ -16,8 +16,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from petition import countries, typos
-from petition.models import Action, AnomalyMark, ProposedListing, SeenDomain, Signals, Signature
+from petition import countries, live_settings, typos
+from petition.models import Action, AnomalyMark, ProposedListing, SeenDomain, Signals, Signature, Verdict
 from petition.moderation import anomalies, settling, similar
 from petition.moderation.anomalies import SPANS, Anomaly, Span
 from petition.postgres.timeouts import TimeLimitError
@@ -98,6 +98,8 @@ class Shown:
     campaign_url: str
     marks: list[AnomalyMark]
     proposal: ProposedListing | None
+    # What the list of mail domains says of it; None: nothing.
+    verdict: Verdict | None
     can_be_listed: bool
 
     @property
@@ -270,8 +272,13 @@ def listing_of(group: dict[str, Any], row: Signature | None) -> dict[str, Any] |
         return values | {"name": group["name"], "network_digest": row.network_digest, "day": row.created_at.date()}
     if group["kind"] == "domain" and row.domain_digest:
         name = SeenDomain.objects.filter(digest=row.domain_digest).values_list("name", flat=True).first()
-        return values | {"name": name} if name and not typos.is_common(name) else None
+        return values | {"name": name} if name and is_listable(name) else None
     return None
+
+
+def is_listable(domain: str) -> bool:
+    """Whether it can be proposed to hold what comes from this mail domain: no large provider, and on no list yet."""
+    return not typos.is_common(domain) and not live_settings.verdict_on_domain(domain)
 
 
 def describe(found: list[Anomaly], request: HttpRequest) -> list[Shown]:
@@ -302,7 +309,7 @@ def describe(found: list[Anomaly], request: HttpRequest) -> list[Shown]:
         name = named[key] or settling.name_of(*key)
         # Once its day has ended, nobody signs from a network by this name.
         is_of_today = anomaly.kind == "network" and anomaly.since.date() == timezone.now().date()
-        is_listable = is_of_today or (bool(named[key]) and not typos.is_common(named[key]))
+        has_name = is_of_today or (bool(named[key]) and is_listable(named[key]))
         shown.append(
             Shown(
                 anomaly,
@@ -314,7 +321,8 @@ def describe(found: list[Anomaly], request: HttpRequest) -> list[Shown]:
                 campaign_url=campaign_url(anomaly, named[key]) if can_campaign and is_crowd else "",
                 marks=settling.marks_of(anomaly, marks),
                 proposal=proposals.get(name),
-                can_be_listed=proposes and is_crowd and is_listable and name not in proposals,
+                verdict=live_settings.verdict_on_domain(named[key]) if named[key] else None,
+                can_be_listed=proposes and is_crowd and has_name and name not in proposals,
             )
         )
     return shown

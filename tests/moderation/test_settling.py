@@ -191,6 +191,17 @@ def test_a_large_provider_is_not_proposed(moderator, attacked):
     assert not ProposedListing.objects.exists()
 
 
+def test_a_domain_that_is_never_held_is_not_proposed(moderator, attacked):
+    ListedDomain.objects.create(domain="*.example", verdict="allow")
+    live_settings._state = None
+    found = entry(moderator, "domain")
+
+    assert not found.can_be_listed
+    assert "This mail domain is on the list: what comes from it is never held." in text(moderator.get(PAGE))
+    moderator.post(PROPOSE, {"group": found.token})
+    assert not ProposedListing.objects.exists()
+
+
 # Proposals.
 
 
@@ -210,6 +221,8 @@ def test_a_moderator_proposes_a_domain_and_an_administrator_lists_it(moderator, 
     assert (listed.domain, listed.verdict) == ("throwaway.example", "block")
     live_settings._state = None
     assert live_settings.reason_to_hold_domain("new@throwaway.example") == "blocked mail domain"
+    assert "This mail domain is on the list: what comes from it is held." in text(moderator.get(PAGE))
+    assert not entry(moderator, "domain").can_be_listed
     assert not ProposedListing.objects.exists()
     actions = StaffAction.objects.filter(action__startswith="listing").order_by("id")
     assert [(entry.username, entry.action, entry.detail) for entry in actions] == [
@@ -276,8 +289,8 @@ def test_an_administrator_refuses(moderator, administrator, attacked):
 
 
 def test_an_entry_of_the_list_is_left_as_it_is(moderator, administrator, attacked):
-    ListedDomain.objects.create(domain="throwaway.example", verdict="allow")
     moderator.post(PROPOSE, {"group": entry(moderator, "domain").token})
+    ListedDomain.objects.create(domain="throwaway.example", verdict="allow")
 
     pk = ProposedListing.objects.get().pk
     page = administrator.post(reverse("admin:petition_proposedlisting_confirm", args=[pk]), follow=True)
