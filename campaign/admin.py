@@ -315,10 +315,14 @@ class FigureAdmin(PublishedAdmin):
 class ReportAdmin(ReadOnlyAdmin):
     """Words of support that readers have reported: they stay, or are hidden. The count stays as it is."""
 
-    list_display = ["shown_id", "words", "name", "times", "reported_on"]
+    list_display = ["number", "words", "name", "times", "reported_on"]
     list_select_related = ["shown"]
     ordering = ["-times", "pk"]
     actions = ["leave", "hide"]
+
+    @admin.display(description=gettext_lazy("No."))
+    def number(self, report: Report) -> int:
+        return report.pk
 
     @admin.display(description=gettext_lazy("words of support"))
     def words(self, report: Report) -> str:

@@ -188,7 +188,7 @@ class CampaignAdmin(ReadOnlyAdmin):
     form = CampaignForm
     permission = "petition.oversee_campaigns"
     list_display = [
-        "id",
+        "number",
         "petition",
         "effect",
         "reason",
@@ -246,12 +246,16 @@ class CampaignAdmin(ReadOnlyAdmin):
     def back(self, pk: int) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:petition_invalidationcampaign_change", args=[pk]))
 
+    @admin.display(description=gettext_lazy("No."))
+    def number(self, campaign: InvalidationCampaign) -> int:
+        return campaign.pk
+
     @admin.display(description=gettext_lazy("how many changed"))
-    def how_many_changed(self, campaign: InvalidationCampaign) -> int | str:
+    def how_many_changed(self, campaign: InvalidationCampaign) -> str:
         return seen_in_crowds(campaign.changed)
 
     @admin.display(description=gettext_lazy("how many undone"))
-    def how_many_restored(self, campaign: InvalidationCampaign) -> int | str:
+    def how_many_restored(self, campaign: InvalidationCampaign) -> str:
         return seen_in_crowds(campaign.restored)
 
     @admin.display(description=gettext_lazy("status"))

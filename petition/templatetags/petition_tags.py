@@ -1,5 +1,6 @@
 from django import template
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import QuerySet
 from django.template.loader import get_template
 from django.utils.html import format_html
@@ -26,9 +27,9 @@ def written_in(shown: ShownWords | Link) -> str:
 
 
 @register.filter
-def seen_in_crowds(number: int) -> int | str:
+def seen_in_crowds(number: int) -> str:
     """How many of a group, for staff: of fewer than 20 not even whether there is one."""
-    return number if number >= similar.SMALLEST else gettext("fewer than 20")
+    return intcomma(number) if number >= similar.SMALLEST else gettext("fewer than 20")
 
 
 @register.simple_tag(takes_context=True)
