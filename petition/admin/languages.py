@@ -2,7 +2,8 @@
 
 from babel import Locale
 from django.conf import settings
-from django.utils.translation import get_language, get_language_info, gettext
+from django.utils.text import capfirst
+from django.utils.translation import get_language, gettext
 
 from petition.moderation import written_language
 
@@ -11,10 +12,9 @@ def name(code: str) -> str:
     """The name in the language of the reader; the code itself where nobody knows a name."""
     if code == written_language.UNKNOWN:
         return gettext("not known")
-    try:
-        return str(get_language_info(code)["name_translated"])
-    except KeyError:
-        return Locale.parse(get_language() or "en", sep="-").languages.get(code, code)
+    # Django knows fewer, and some in a spelling of its own.
+    known = Locale.parse(get_language() or "en", sep="-").languages
+    return capfirst(known.get(code.replace("-", "_"), code))
 
 
 def choices() -> list[tuple[str, str]]:

@@ -6,7 +6,9 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils.translation import override
 
+from petition.admin import languages
 from petition.models import LanguageApproval, StaffAction
 
 pytestmark = pytest.mark.django_db
@@ -126,3 +128,11 @@ def test_the_admin_speaks_the_languages_that_are_complete(asked, spoken):
 @pytest.mark.parametrize(("asked", "path"), [("de-AT", "/de/"), ("es, en", "/es/"), ("fr", "/fr/"), ("ja", "/en/")])
 def test_a_browser_is_led_to_its_own_language(client, asked, path):
     assert client.get("/", headers={"Accept-Language": asked})["Location"] == path
+
+
+def test_languages_of_words_are_spelt_and_ordered_as_their_reader_expects():
+    with override("ru"):
+        names = [name for _code, name in languages.of_words()[:-1]]
+
+    assert {"Белорусский", "Китайский", "Чеченский"} <= set(names)
+    assert names == sorted(names)
