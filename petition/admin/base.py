@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -241,6 +242,8 @@ def shown(value: Any) -> str:
         return "–"
     if isinstance(value, list | QuerySet):
         return ", ".join(sorted(map(str, value))) or "–"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
     return str(value)
 
 

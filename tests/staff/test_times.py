@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.urls import reverse
 
-from petition.models import Petition
+from petition.models import Petition, StaffAction
 from tests.support import links, server
 from tests.support.browser import another, needs_chromium
 
@@ -121,3 +121,12 @@ def test_the_clock_beside_an_input_has_24_hours(browser, tmp_path, petition):
         page.click("#clockbox0 li:has-text('18:00') a")
 
         assert page.input_value("#id_opened_at_1") == "18:00"
+
+
+def test_the_audit_log_writes_times_in_the_same_way(client, make_staff, petition):
+    client.force_login(make_staff("moderator"))
+    campaign = {"petition": petition.pk, "country": "IS", "signed_since": "2026-11-27 12:00", "reason": "Robots"}
+
+    client.post(reverse("admin:petition_invalidationcampaign_add"), campaign)
+
+    assert "signed_since: – → 2026-11-27 12:00 UTC" in StaffAction.objects.get(action="added").detail
