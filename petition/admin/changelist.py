@@ -26,6 +26,10 @@ class CappedPaginator(Paginator):
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         return rows.order_by()[:MAX_COUNT].count()
 
+    @property
+    def is_capped(self) -> bool:
+        return self.count >= MAX_COUNT
+
 
 class Place(NamedTuple):
     """A row's place in a list that is ordered by a time, if by any, and then by the random numbers of its rows."""

@@ -366,3 +366,13 @@ def test_days_of_the_signals_are_kept_as_long_as_the_signals(settings):
     assert all(
         span.since() >= timezone.now() - timedelta(days=settings.ABUSE_SIGNAL_DAYS) for span in anomalies.SPANS.values()
     )
+
+
+def test_a_list_says_how_many_rows_it_has_and_where_it_stopped_counting(moderator, make_signature, monkeypatch):
+    for _ in range(3):
+        make_signature(confirmed=True, held_at=this_hour(), held_reason="busy network")
+    held = reverse("admin:petition_heldsignature_changelist")
+
+    assert "3 in all" in moderator.get(held).content.decode()
+    monkeypatch.setattr("petition.admin.changelist.MAX_COUNT", 2)
+    assert "2 or more" in moderator.get(held).content.decode()
