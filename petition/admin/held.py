@@ -12,9 +12,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from petition.models import Action, HeldReason, HeldSignature
+from petition.models import Action, HeldReason, HeldSignature, InvalidationCampaign
 from petition.models.signature import SignatureQuerySet
-from petition.moderation import held_groups
+from petition.moderation import held_groups, similar
 from petition.moderation.held_groups import HeldGroup
 
 from .anomalies import end_of, list_url, written
@@ -169,7 +169,14 @@ def described(group: HeldGroup) -> Shown:
         return Shown(group, str(reason) or "–", "", held_url(group))
     hour = group.signed_at
     times = {"since": written(hour), "until": written(hour + timedelta(hours=1))}
-    campaign = {"signed_since": times["since"], "signed_until": times["until"], "network_like": group.example}
+    campaign: dict[str, Any] = {
+        "signed_since": times["since"],
+        "signed_until": times["until"],
+        "network_like": group.example,
+    }
+    if group.held and group.mix.counted < similar.SMALLEST:
+        # Hardly anything is left to hold.
+        campaign["effect"] = InvalidationCampaign.Effect.INVALIDATE
     return Shown(
         group,
         gettext("Network %(name)s, signed %(hour)s UTC") % {"name": group.name, "hour": f"{hour:%Y-%m-%d %H:%M}"},

@@ -207,6 +207,13 @@ class CampaignAdmin(ReadOnlyAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("petition.invalidate_signature")
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        if initial.get("state") == InvalidationCampaign.State.HELD:
+            # What is held already cannot be held again.
+            initial.setdefault("effect", InvalidationCampaign.Effect.INVALIDATE)
+        return initial
+
     def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
         given = request.POST or request.GET
         filled = [name for name in LIKE_FIELDS if given.get(name)]

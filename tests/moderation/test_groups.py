@@ -212,7 +212,7 @@ def test_an_administrator_who_is_a_moderator_applies_it_and_the_page_names_no_nu
 
 
 def test_numbers_below_twenty_are_no_numbers():
-    assert [seen_in_crowds(number) for number in (0, 1, 19, 20, 21)] == ["fewer than 20"] * 3 + [20, 21]
+    assert [seen_in_crowds(number) for number in (0, 1, 19, 20, 21)] == ["fewer than 20"] * 3 + ["20", "21"]
 
 
 # The list of all signatures.

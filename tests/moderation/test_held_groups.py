@@ -159,7 +159,7 @@ def test_a_rest_that_takes_two_people_begins_a_campaign_before_a_reason_is_writt
 
     assert "it takes two people" in response.content.decode()
     query = parse_qs(urlsplit(response.redirect_chain[-1][0]).query)
-    assert {"network_like", "signed_since", "signed_until"} <= set(query)
+    assert set(query) == {"network_like", "signed_since", "signed_until"}
 
 
 def test_those_without_a_network_are_released_by_their_reason_and_hour(moderator, signed):
@@ -223,7 +223,16 @@ def test_a_campaign_begins_with_the_network_and_the_hour(moderator, signed):
         "network_like": [str(entry.group.example)],
         "signed_since": [f"{at:%Y-%m-%dT%H:%M}"],
         "signed_until": [f"{at + HOUR:%Y-%m-%dT%H:%M}"],
+        "effect": ["invalidate"],
     }
+
+
+def test_a_campaign_about_a_network_that_is_held_in_part_begins_with_holding_the_rest(moderator, signed):
+    signed(PROGRAM, 50, held=20)
+
+    (entry,) = moderator.get(HELD).context["groups"]
+
+    assert "effect" not in parse_qs(urlsplit(entry.campaign_url).query)
 
 
 def test_a_list_with_a_filter_has_no_groups(moderator, signed):

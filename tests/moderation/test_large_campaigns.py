@@ -137,6 +137,13 @@ def test_a_campaign_finds_what_is_like_a_signature_also_when_that_is_gone(
     assert campaign.network_digest is None
 
 
+@pytest.mark.parametrize(("state", "effect"), [("held", "invalidate"), ("counted", "hold"), ("", "hold")])
+def test_a_campaign_about_held_ones_begins_with_what_can_be_done_with_them(moderator, state, effect):
+    page = moderator.get(reverse("admin:petition_invalidationcampaign_add"), {"country": "IS", "state": state})
+
+    assert page.context["adminform"].form["effect"].value() == effect
+
+
 def test_a_link_fills_the_form_in(moderator, make_signature):
     row = make_signature(confirmed=True, name="Anna_1984")
 
