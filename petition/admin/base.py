@@ -173,15 +173,10 @@ class Audited(admin.ModelAdmin):
         # Without this each row of a list would ask for its own title.
         return rows.prefetch_related("translations") if issubclass(self.model, TranslatableModel) else rows
 
-    # Django's titles put the name into a sentence ("Select %s to change"), which has other forms in many languages.
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        found = super().get_changelist_instance(request)
-        found.title = capfirst(str(self.opts.verbose_name_plural))
-        return found
-
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
+        """The form, under the name alone: in a sentence ("Change %s") it has other forms in many languages."""
         title = {"title": capfirst(self.opts.verbose_name)}
         return super().changeform_view(request, object_id, form_url, {**title, **(extra_context or {})})
 

@@ -87,10 +87,6 @@ class StaffSite(admin.AdminSite):
         told["work"] = start.what_waits(request)
         return super().index(request, {"own_actions": own, **told, **(extra_context or {})})
 
-    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> Any:
-        """Django's list of an app's tables: which app they are in is nothing that staff work by."""
-        return HttpResponseRedirect(reverse("admin:index"))
-
     @method_decorator(never_cache)
     @method_decorator(csrf_protect)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
