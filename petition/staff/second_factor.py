@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from petition.clock import TOLERANCE_SECONDS
 from petition.identity import CODE_LETTERS
 
 BACKUP_CODES = 10
@@ -75,10 +76,22 @@ def give(user: User, code: str) -> TOTPDevice | StaticDevice | None:
 
 
 def _verified(device: TOTPDevice | StaticDevice, token: str) -> TOTPDevice | StaticDevice | None:
+    _forget_other_clock(device)
     allowed, why = device.verify_is_allowed()
     if not allowed:
         raise TooManyTriesError(math.ceil((why["locked_until"] - timezone.now()).total_seconds()))
     return django_otp.verify_token(device.user, device.persistent_id, token)
+
+
+def _forget_other_clock(device: TOTPDevice | StaticDevice) -> None:
+    """Let the wait begin now if the last wrong code is of a time to come.
+
+    While the clock was a day ahead every code was wrong: once it is right, staff would have to wait for a day.
+    """
+    now = timezone.now()
+    if (failed_at := device.throttling_failure_timestamp) and failed_at > now + timedelta(seconds=TOLERANCE_SECONDS):
+        device.throttling_failure_timestamp = now
+        device.save(update_fields=["throttling_failure_timestamp"])
 
 
 def make_backup_codes(user: User) -> list[str]:

@@ -295,6 +295,20 @@ def test_wrong_codes_make_wait_longer_and_longer(client, anna):
     assert audited().count(("anna", "code_refused")) == 4
 
 
+def test_codes_that_a_wrong_clock_refused_lock_nobody_out_once_it_is_right(client, anna):
+    device = phone(anna)
+    log_in(client)
+    client.post(CODE, {"code": "000000"})
+    TOTPDevice.objects.update(throttling_failure_timestamp=timezone.now() + 1440 * MINUTE)
+
+    refused = client.post(CODE, {"code": shown_by(device)})
+    assert (refused.status_code, refused["Retry-After"]) == (429, "1")
+
+    TOTPDevice.objects.update(throttling_failure_timestamp=timezone.now() - MINUTE)
+    client.post(CODE, {"code": shown_by(device)})
+    assert is_in(client)
+
+
 def test_a_backup_code_lets_in_once(client, anna):
     phone(anna)
     code, *rest = second_factor.make_backup_codes(anna)
