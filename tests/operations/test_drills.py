@@ -29,12 +29,12 @@ def test_each_command_takes_these_options(command):
 
 @pytest.mark.django_db
 def test_the_database_understands_each_question():
-    questions = re.findall(r'--command="(SELECT [^"]+)"', BLOCKS)
+    questions = re.findall(r'--command="((?:SELECT|DELETE) [^"]+)"', BLOCKS)
 
     assert questions
     for question in questions:
         with connection.cursor() as cursor:
-            # Without doing it: one of them drops a slot.
+            # Without doing it: one drops a slot, another one logs staff out.
             cursor.execute(f"EXPLAIN {question}")
 
 
@@ -52,6 +52,17 @@ def test_no_unit_is_started_enabled_or_disabled_by_a_star():
     """systemd knows by a star only what it runs; `disable` warns, ends with 0, and leaves the workers running."""
     for verb, units in re.findall(r"systemctl (\w+)((?: --?[\w=]+| '?petition[^\s`;,)]+)+)", DRILLS):
         assert "*" not in units or verb in {"stop", "status"}, f"{verb}{units}"
+
+
+def test_workers_that_a_block_stops_it_starts_again():
+    for block in re.findall(r"^```\n(.*?)^```", DRILLS, re.MULTILINE | re.DOTALL):
+        if "systemctl stop 'petition-worker@*'" in block:
+            assert "systemctl start petition-worker@1 petition-worker@2" in block
+
+
+def test_a_new_password_comes_before_the_new_second_factor():
+    """Or whoever has the old one sets up a phone of their own."""
+    assert 0 < DRILLS.index("deploy/manage changepassword") < DRILLS.index("deploy/manage reset_second_factor")
 
 
 def test_no_command_writes_into_the_folder_of_the_code_which_is_roots():
