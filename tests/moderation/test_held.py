@@ -46,7 +46,7 @@ def test_what_is_decided_is_not_listed(moderator, held, make_signature):
     held(invalidated_at=this_hour())
     make_signature(confirmed=True)
 
-    assert "0 held signatures" in moderator.get(HELD).content.decode()
+    assert "0 in all" in moderator.get(HELD).content.decode()
 
 
 @pytest.mark.parametrize(

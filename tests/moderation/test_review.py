@@ -1,5 +1,6 @@
 """Moderation: names and words wait until somebody approves or hides them, and the count does not move."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
@@ -414,8 +415,10 @@ def test_the_queue_is_read_by_its_index_however_many_are_signed(petition, waitin
         (waiting_words.order_by()[:1001], "words_to_review"),
         (held.order_by("held_at", "pk")[:50], "signatures_held"),
     ):
-        assert index in queue.explain()
-        assert "Seq Scan" not in queue.explain()
+        plan = queue.explain()
+        assert index in plan, plan
+        # The few rows of what colleagues have on their pages may be read as they lie.
+        assert not re.search(r"Seq Scan on petition_(signature|shownwords)\b", plan), plan
 
 
 def test_a_full_page_asks_as_often_as_an_empty_one(moderator, waiting):
