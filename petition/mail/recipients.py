@@ -1,6 +1,9 @@
 """Whose mail it is: opened with the key of its hour, digested, limited. Here alone an address is read."""
 
 import logging
+import os
+import sys
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -22,6 +25,7 @@ logger = logging.getLogger(__name__)
 # How long a mail is remembered as counted against the limit of its address: longer than it is tried.
 COUNTED_SECONDS = 172_800
 DIGEST_THREADS = 2
+NICENESS = 10
 
 # The digests of the addresses that the worker has just read.
 RECOGNISE = """
@@ -53,7 +57,7 @@ def recognise(mails: list[OutgoingMail], ring: Keyring) -> list[Recognised]:
     Digests are slow on purpose and let other threads run meanwhile, so two are made at a time.
     """
     opened = [(mail, text) for mail in mails if (text := _open(mail, ring))]
-    with ThreadPoolExecutor(DIGEST_THREADS) as pool:
+    with ThreadPoolExecutor(DIGEST_THREADS, initializer=give_way) as pool:
         digests = list(pool.map(lambda pair: identity.email_digest(pair[1].address), opened))
     recognised = [Recognised(*pair, digest) for pair, digest in zip(opened, digests, strict=True)]
     signed = [known for known in recognised if known.mail.kind == OutgoingMail.Kind.SIGN]
@@ -72,6 +76,17 @@ def recognise(mails: list[OutgoingMail], ring: Keyring) -> list[Recognised]:
             tokens, emails = map(list, zip(*of_links, strict=True))
             cursor.execute(RECOGNISE_LINK, {"tokens": tokens, "emails": emails})
     return recognised
+
+
+def give_way() -> None:
+    """Have this thread alone leave the processors to whoever signs, where they are short: a mail can wait.
+
+    Only Linux knows the priority of a thread.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        # No process may make itself less nice than it was started.
+        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 def _open(mail: OutgoingMail, ring: Keyring) -> Opened | None:

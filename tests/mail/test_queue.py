@@ -1,8 +1,11 @@
 """The mail queue: which mail is due, and the one letter that it becomes, whosever address it is."""
 
 import logging
+import os
 import re
 import secrets
+import sys
+import threading
 from collections import Counter
 from datetime import timedelta
 
@@ -420,6 +423,23 @@ def test_a_mail_that_a_stalled_worker_sent_after_all_costs_nobody_her_signature(
 
     assert len(sent()) == 1
     assert Signature.objects.get() == signature
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Threads have a priority of their own on Linux alone.")
+def test_the_slow_digests_leave_the_processors_to_whoever_signs(sign, monkeypatch):
+    sign("anna@example.org")
+    priorities, digest = [], identity.email_digest
+
+    def digest_noting_priority(address):
+        priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return digest(address)
+
+    monkeypatch.setattr(identity, "email_digest", digest_noting_priority)
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    recipients.recognise(claims.claim(Keyring()), Keyring())
+
+    assert priorities == [recipients.NICENESS]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own < recipients.NICENESS
 
 
 @pytest.mark.parametrize("number", [1, 40])
