@@ -217,7 +217,7 @@ class Site:
         """The shipped nginx, with the lines for several servers that docs/nodes.md writes."""
         folder = VAR / "nginx"
         text = nginx.site(folder, "APP", VAR / "static")
-        for queue in ("max_conns=32", "max_conns=48", "max_conns=128"):
+        for queue in ("max_conns=32", "max_conns=128", "max_conns=256"):
             servers = "\n    ".join(f"server {app}:{APP_PORT} {queue};" for app in self.apps)
             text = text.replace(f"server APP {queue};", servers)
         text = text.replace("listen [::]:80;", "").replace("listen [::]:443 ssl backlog=4096;", "")

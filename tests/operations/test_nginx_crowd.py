@@ -23,7 +23,7 @@ CONFIRM = "/en/confirm/x/"
 CODE = "/en/petitions/chechnya/confirm-code/"
 PUBLIC = "public, max-age=0, s-maxage=1, stale-while-revalidate=1"
 # How long each queue is, in nginx.conf.
-PAGES, FORMS = 32, 48
+PAGES, FORMS = 32, 128
 # So many requests by the onion are at work at one time.
 ONION = 24
 
@@ -104,16 +104,21 @@ def port(app, tmp_path):
         yield ports[0]
 
 
-def ask(port, path, method="GET", **headers):
+def ask(port, path, method="GET", sender="127.0.0.1", **headers):
     """The answer, its body and the seconds it took, over a connection of its own."""
     begin = time.monotonic()
-    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", port, timeout=30, source_address=(sender, 0))
     connection.request(method, path, "x=1" if method == "POST" else None, headers)
     answer = connection.getresponse()
     answer.text = answer.read().decode()
     connection.close()
     answer.seconds = time.monotonic() - begin
     return answer
+
+
+def senders(number):
+    """Addresses of so many people: no address has all places in a queue."""
+    return [f"127.0.0.{2 + place % 4}" for place in range(number)]
 
 
 def test_a_number_is_never_older_than_its_page_may_be(app, port):
@@ -137,9 +142,9 @@ def test_a_number_is_never_older_than_its_page_may_be(app, port):
 def test_whoever_finds_the_queue_full_is_told_so_at_once(app, port):
     app.slow = lambda method, path: method == "POST"
     with ThreadPoolExecutor(FORMS + 10) as people:
-        signers = [people.submit(ask, port, SIGN, "POST") for _number in range(FORMS)]
+        signers = [people.submit(ask, port, SIGN, "POST", sender) for sender in senders(FORMS)]
         server.wait_until(lambda: len(app.asked) == FORMS)
-        late = [people.submit(ask, port, SIGN, "POST") for _number in range(10)]
+        late = [people.submit(ask, port, SIGN, "POST", "127.0.0.9") for _number in range(10)]
         told = [signer.result() for signer in late]
         app.at_work.set()
         served = [signer.result() for signer in signers]
@@ -166,7 +171,7 @@ def test_nothing_that_is_sent_is_lost_while_the_app_restarts(app, port, path):
 def test_a_crowd_at_the_door_holds_up_neither_numbers_nor_those_who_have_signed(app, port):
     app.slow = lambda method, path: path == SIGN
     with ThreadPoolExecutor(FORMS + 10) as people:
-        signers = [people.submit(ask, port, SIGN, "POST") for _number in range(FORMS + 10)]
+        signers = [people.submit(ask, port, SIGN, "POST", sender) for sender in senders(FORMS + 10)]
         server.wait_until(lambda: len(app.asked) == FORMS)
 
         assert ask(port, HOME).status == 200
