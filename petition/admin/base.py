@@ -1,5 +1,6 @@
 """The base classes of the admin, its pages with templates of our own, and the fields that several forms have."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -100,7 +101,7 @@ class HourField(forms.DateTimeField):
 
     def prepare_value(self, value: Any) -> Any:
         # Links fill it in as addresses write a time; it has one face on all pages.
-        return super().prepare_value(value.replace("T", " ") if isinstance(value, str) else value)
+        return super().prepare_value(re.sub(r"(?<=\d)T(?=\d)", " ", value) if isinstance(value, str) else value)
 
 
 class DayField(forms.DateField):

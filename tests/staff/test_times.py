@@ -68,6 +68,13 @@ def test_a_time_is_typed_as_it_is_read(read, language):
     assert re.search(r'name="closed_at_1" value="12:00"', html)
 
 
+@pytest.mark.parametrize("typed", ["Tuesday", "at Ten"])
+def test_what_is_no_time_stays_as_it_was_typed(read, typed):
+    html = read("petition_invalidationcampaign_add", signed_since=typed)
+
+    assert f'name="signed_since" value="{typed}"' in html
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 @pytest.mark.parametrize("typed", ["2026-11-27 12:00", "2026-11-27T12:00", "2026-11-27 12:00:00", "2026-11-27"])
 def test_filters_take_and_show_24_hours(read, typed, language):
