@@ -271,7 +271,7 @@ def test_the_guide_to_several_machines_leads_all_three_queues_to_all_apps(tmp_pa
     subprocess.run(["bash", "-c", lines.replace("/etc/nginx/sites-available/petition", str(conf))], check=True)
 
     assert "web.sock" not in conf.read_text()
-    for queue in (32, 48, 128):
+    for queue in (32, 128, 256):
         assert [f"server 10.0.0.{node}:8000 max_conns={queue};" in conf.read_text() for node in (11, 12, 13)] == [
             True
         ] * 3
