@@ -47,6 +47,8 @@ def open_mail(page, kind):
         return page.locator("main section").first.locator(f"a[href*='/{kind}/']").first
 
     server.wait_until(lambda: link().count())
+    # No error happened, whose number could be quoted.
+    assert not page.get_by_text("If you write to us about this").count()
     return link().get_attribute("href").replace("http://127.0.0.1:8000", "")
 
 
