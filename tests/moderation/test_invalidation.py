@@ -603,7 +603,7 @@ def test_a_worker_that_is_killed_leaves_nothing_half_done(tmp_path, make_campaig
     assert Signature.objects.filter(campaign=campaign).count() == at_kill.changed
 
     with server.worker(tmp_path / "worker.log"), server.worker(tmp_path / "worker.log"):
-        server.wait_until(lambda: of(campaign).get().finished_at, seconds=90)
+        server.wait_until(lambda: of(campaign).get().finished_at)
 
     assert of(campaign).get().changed == 30_000
     assert Signature.objects.invalidated().count() == 30_000

@@ -268,7 +268,7 @@ def test_a_worker_stops_within_a_small_step(tmp_path, make_campaign, make_many):
     of(campaign).apply(None)
 
     with server.worker(tmp_path / "worker.log"):
-        server.wait_until(lambda: of(campaign).get().changed > 0, seconds=60)
+        server.wait_until(lambda: of(campaign).get().changed > 0)
         before = of(campaign).get().changed
         assert invalidation.stop(campaign.pk)
         at_stop = of(campaign).get().changed

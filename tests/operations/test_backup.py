@@ -543,7 +543,7 @@ def test_a_drill_that_is_ended_leaves_no_database_behind(petition, make_signatur
         server.wait_until(scratch_databases)
         server.wait_until((tmp_path / "begun").exists)
         process.send_signal(how)
-        process.wait(30)
+        process.wait(server.PATIENCE_SECONDS)
 
         if how == signal.SIGKILL:
             # What a worker does before anything else.
@@ -581,7 +581,7 @@ def test_a_worker_drills_by_itself_once_a_month(petition, make_signature, tmp_pa
     tools = Path(postgres_tools.find("pg_restore")).parent
 
     with MailServer() as smtp, worker(smtp, tmp_path / "log", tools):
-        server.wait_until(lambda: "drill" in Heartbeat.ages(), seconds=60)
+        server.wait_until(lambda: "drill" in Heartbeat.ages())
 
     assert not drills.is_due()
     beat("drill", 31 * DAY)
@@ -590,13 +590,13 @@ def test_a_worker_drills_by_itself_once_a_month(petition, make_signature, tmp_pa
 
 def test_mail_goes_on_during_a_drill_which_ends_with_its_worker(petition, tmp_path):
     with MailServer() as smtp, worker(smtp, tmp_path / "log", slow_pg_restore(tmp_path)) as process:
-        server.wait_until((tmp_path / "begun").exists, seconds=60)
+        server.wait_until((tmp_path / "begun").exists)
         signing.sign(petition.slug, signing.Answers(email=ANNA), language="en", network="192.0.2.1")
 
         server.wait_until(lambda: smtp.received)
         assert scratch_databases()
         process.terminate()
-        process.wait(30)
+        process.wait(server.PATIENCE_SECONDS)
 
     assert not scratch_databases()
     # It was stopped, and did not fail: the next worker begins anew.
@@ -615,7 +615,7 @@ def test_a_backup_that_is_killed_leaves_nothing_that_can_be_read(petition, make_
     with server.process(sys.executable, "manage.py", "backup", log=tmp_path / "log", **variables) as process:
         server.wait_until((tmp_path / "dumped").exists)
         process.kill()
-        process.wait(30)
+        process.wait(server.PATIENCE_SECONDS)
 
     assert [path.name for path in folder.iterdir()] == [making.UNFINISHED]
     content = (folder / making.UNFINISHED).read_bytes()

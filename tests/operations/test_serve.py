@@ -36,7 +36,7 @@ def answers(path):
 def serving(path, log):
     serve = (server.PYTHON, "-m", "config.serve", "--workers", "1", "--uds", str(path))
     with server.process(*serve, log=log) as process:
-        server.wait_until(lambda: answers(path), 60)
+        server.wait_until(lambda: answers(path))
         yield process
 
 

@@ -28,7 +28,7 @@ COUNT = "/petitions/chechnya/count.json"
 # The home page with style and script, without and with the headers of the three; and every other page of the way.
 HOME_BYTES, HOME_WITH_HEADERS_BYTES, PAGE_BYTES = 10_240, 12_288, 8_192
 # So long a browser may wait for a page or a button before the visitor has given up.
-PATIENCE_MS = 10_000
+PATIENCE_MS = 60_000
 
 
 @pytest.fixture

