@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_lazy
 
 from petition.models import (
     InvalidationCampaign,
@@ -96,6 +96,8 @@ def age(waited: timedelta) -> str:
     """How long, as somebody in a hurry would say it."""
     minutes = max(int(waited.total_seconds()) // 60, 0)
     hours = minutes // MINUTES_PER_HOUR
+    if not minutes:
+        return gettext("less than a minute")
     if not hours:
         return ngettext("%(count)d minute", "%(count)d minutes", minutes) % {"count": minutes}
     if hours < HOURS_TO_DAYS:

@@ -32,6 +32,7 @@ from math import log
 from typing import Any
 
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext_lazy, ngettext
 
 from petition.models.signature import this_hour
@@ -185,35 +186,37 @@ def reason(anomaly: Anomaly) -> str:
     """The sentence that tells a moderator why this stands in the list."""
     count = anomaly.cell.count
     if anomaly.peak:
-        return ngettext(
-            "One network: %(count)d confirmed in an hour, of %(everybody)d; the largest usually have %(usual)d.",
-            "One network: %(count)d confirmed in an hour, of %(everybody)d; the largest usually have %(usual)d.",
+        text = ngettext(
+            "One network: %(count)s confirmed in an hour, of %(everybody)s; the largest usually have %(usual)s.",
+            "One network: %(count)s confirmed in an hour, of %(everybody)s; the largest usually have %(usual)s.",
             anomaly.peak,
-        ) % {"count": anomaly.peak, "everybody": anomaly.everybody, "usual": anomaly.usual}
+        )
+        numbers = {"count": anomaly.peak, "everybody": anomaly.everybody, "usual": anomaly.usual}
+        return text % {name: intcomma(number) for name, number in numbers.items()}
     if anomaly.kind == "network":
         text = ngettext(
-            "%(percent)d%% of %(count)d signature share what others from the same countries do not: %(features)s.",
-            "%(percent)d%% of %(count)d signatures share what others from the same countries do not: %(features)s.",
+            "%(percent)d%% of %(count)s signature share what others from the same countries do not: %(features)s.",
+            "%(percent)d%% of %(count)s signatures share what others from the same countries do not: %(features)s.",
             count,
         )
         features = ", ".join(str(FEATURE_NAMES[feature]) for feature in anomaly.alike)
-        return text % {"percent": int(100 * anomaly.share), "count": count, "features": features}
+        return text % {"percent": int(100 * anomaly.share), "count": intcomma(count), "features": features}
     expected = round(anomaly.expected)
     if expected:
         text = ngettext(
-            "%(count)d signature in %(time)s; going by this group’s share at other times,"
-            " about %(expected)d would be expected.",
-            "%(count)d signatures in %(time)s; going by this group’s share at other times,"
-            " about %(expected)d would be expected.",
+            "%(count)s signature in %(time)s; going by this group’s share at other times,"
+            " about %(expected)s would be expected.",
+            "%(count)s signatures in %(time)s; going by this group’s share at other times,"
+            " about %(expected)s would be expected.",
             count,
         )
     else:
         text = ngettext(
-            "%(count)d signature in %(time)s; going by this group’s share at other times, none would be expected.",
-            "%(count)d signatures in %(time)s; going by this group’s share at other times, none would be expected.",
+            "%(count)s signature in %(time)s; going by this group’s share at other times, none would be expected.",
+            "%(count)s signatures in %(time)s; going by this group’s share at other times, none would be expected.",
             count,
         )
-    return text % {"count": count, "time": duration(anomaly.hours), "expected": expected}
+    return text % {"count": intcomma(count), "time": duration(anomaly.hours), "expected": intcomma(expected)}
 
 
 def duration(hours: int) -> str:

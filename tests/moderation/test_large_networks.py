@@ -89,7 +89,7 @@ def test_five_hundred_of_one_address_are_first_beside_any_number_of_others(petit
             assert found[0].cell.confirmed == 500
             said = anomalies.reason(found[0])
             assert said.startswith("One network: 500 confirmed in an hour, of "), said
-            assert f"; the largest usually have {found[0].usual}." in said
+            assert f"; the largest usually have {found[0].usual:,}." in said
             assert found[0].usual < 100
             assert (found[0].since, found[0].until) == (at, at + HOUR)
 

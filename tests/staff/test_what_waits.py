@@ -179,13 +179,13 @@ def test_where_nothing_waits_the_page_says_so(look, client):
 @pytest.mark.parametrize(
     ("waited", "said"),
     [
-        (timedelta(seconds=59), "0 minutes"),
+        (timedelta(seconds=59), "less than a minute"),
         (timedelta(minutes=1), "1 minute"),
         (timedelta(minutes=59, seconds=59), "59 minutes"),
         (timedelta(hours=1), "1 hour"),
         (timedelta(hours=47, minutes=59), "47 hours"),
         (timedelta(hours=48), "2 days"),
-        (timedelta(minutes=-3), "0 minutes"),
+        (timedelta(minutes=-3), "less than a minute"),
     ],
 )
 def test_an_age_is_said_in_one_unit(waited, said):
