@@ -5,9 +5,10 @@ import json
 import os
 from contextlib import contextmanager
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
-from django.db import OperationalError, ProgrammingError, connection
+from django.db import OperationalError, ProgrammingError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -306,6 +307,31 @@ def test_a_real_server_tells_an_outage_and_recovers(tmp_path):
 
         assert server.wait_until(lambda: server.fetch(port, "GET", "/healthz").status_code == 200)
     assert "FATAL" not in (tmp_path / "web.log").read_text()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("command", [("recount",), ("export_counts", "--by", "day"), ("migrate",)])
+def test_a_command_in_an_outage_says_where_to_look(tmp_path, command):
+    log = tmp_path / "log"
+    with closed_database(), server.process(server.PYTHON, "manage.py", *command, log=log) as asked:
+        assert asked.wait(server.PATIENCE_SECONDS) == 1
+
+    said = log.read_text()
+    assert "The database cannot be reached. Look whether it runs, and at DATABASE_URL." in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_fault_within_a_statement_keeps_its_traceback(tmp_path):
+    log = tmp_path / "log"
+    url = f"{server.database_url()}&{urlencode({'options': '-c lock_timeout=100ms'})}"
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE petition_signature")
+        with server.process(server.PYTHON, "manage.py", "recount", log=log, DATABASE_URL=url) as asked:
+            assert asked.wait(server.PATIENCE_SECONDS) == 1
+
+    assert "Traceback" in log.read_text()
+    assert "lock timeout" in log.read_text()
 
 
 @pytest.mark.django_db(transaction=True)
