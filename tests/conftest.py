@@ -26,12 +26,14 @@ from petition.moderation import similar
 from petition.web import filled_pages
 from tests.support import accounts, database
 from tests.support.browser import chromium
+from tests.support.patience import be_patient
 
 numbers = count(1)
 # A busy machine is slow, which is no fault of the code. `soak` is what `make soak` looks at for longer.
 for profile in ("soak", "tests"):
     hypothesis_settings.register_profile(profile, deadline=None)
 hypothesis_settings.load_profile("tests")
+be_patient()
 
 
 def pytest_configure():

@@ -228,7 +228,8 @@ def overrides_for_production():
 def test_a_server_that_is_refused_says_why_and_serves_nothing(tmp_path):
     log = tmp_path / "web.log"
     port = server.free_port()
-    with server.process(*server.GRANIAN, "--port", str(port), log=log, LOCAL=None, SITE_URL=None) as started:
+    command = (*server.GRANIAN, server.IN_EARNEST, "--port", str(port))
+    with server.process(*command, log=log, LOCAL=None, SITE_URL=None) as started:
         server.wait_until(lambda: started.poll() is not None or "petition.E001" in log.read_text())
         with suppress(OSError):
             assert server.fetch(port, "GET", "/healthz").status_code >= 500

@@ -149,7 +149,7 @@ def locked_signatures():
 def site(tmp_path, transactional_db):
     make_petition()
     Keyring().rotate()
-    with server.web(tmp_path / "web.log") as port:
+    with server.web(tmp_path / "web.log", app=server.IN_EARNEST) as port:
         assert server.fetch(port, "POST", SIGN, FORM).status_code == 303
         yield port
 
@@ -209,7 +209,7 @@ def test_when_everything_hangs_a_crowd_is_told_in_time_and_health_within_two_sec
         for command in ("migrate", "load_campaign", "worker --once"):
             with server.process(server.PYTHON, "manage.py", *command.split(), **worker) as done:
                 assert done.wait(60) == 0
-        with server.web(tmp_path / "web.log", **own) as port:
+        with server.web(tmp_path / "web.log", app=server.IN_EARNEST, **own) as port:
             assert fetch(port, "GET", "/healthz")[0].json()["database"] == "ok"
 
             def attempt(_time):

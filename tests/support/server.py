@@ -25,8 +25,10 @@ START_SECONDS = 60
 PATIENCE_SECONDS = 120
 Found = TypeVar("Found")
 
+# What a server is given to serve: patient, or as visitors have it.
+PATIENT, IN_EARNEST = "tests.support.wsgi:application", "config.wsgi:application"
 GRANIAN = (
-    *(str(Path(PYTHON).with_name("granian")), "config.wsgi:application", "--interface", "wsgi", "--no-ws"),
+    *(str(Path(PYTHON).with_name("granian")), "--interface", "wsgi", "--no-ws"),
     *("--workers", "1", "--blocking-threads", "4", "--workers-kill-timeout", "10"),
     *("--access-log", "--access-log-fmt", "%(method)s %(status)d %(dt_ms).1f"),
 )
@@ -105,10 +107,10 @@ def process(*command: str, log: Path, **overrides: str | None) -> Iterator[subpr
 
 
 @contextmanager
-def web(log: Path, *options: str, **overrides: str | None) -> Iterator[int]:
+def web(log: Path, *options: str, app: str = PATIENT, **overrides: str | None) -> Iterator[int]:
     """The port of a granian that answers."""
     port = free_port()
-    with process(*GRANIAN, "--port", str(port), *options, log=log, **overrides) as server:
+    with process(*GRANIAN, app, "--port", str(port), *options, log=log, **overrides) as server:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
