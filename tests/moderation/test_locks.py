@@ -12,7 +12,7 @@ from petition import confirmation, retention, withdrawal
 from petition.models import AddressMark, InvalidationCampaign, Signature
 from petition.models.signature import this_hour
 from petition.moderation import invalidation
-from tests.support.server import wait_until
+from tests.support.server import PATIENCE_SECONDS, wait_until
 
 ANNA = "anna@example.org"
 WAITING = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
@@ -39,7 +39,7 @@ def meanwhile(action):
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             acting = []
-            yield lambda: (acting.append(pool.submit(act)), wait_until(lambda: sql(WAITING), seconds=10))
+            yield lambda: (acting.append(pool.submit(act)), wait_until(lambda: sql(WAITING)))
         acting[0].result()
 
 
@@ -146,7 +146,7 @@ def test_the_purge_waits_for_nobody(make_signature, overrides, what):
 
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         lock(busy)
-        assert pool.submit(purge).result(timeout=20) == 1
+        assert pool.submit(purge).result(PATIENCE_SECONDS) == 1
     assert retention.purge()[what] == 1
 
 

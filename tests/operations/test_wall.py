@@ -27,8 +27,6 @@ pytestmark = [
 COUNT = "/petitions/chechnya/count.json"
 # The home page with style and script, without and with the headers of the three; and every other page of the way.
 HOME_BYTES, HOME_WITH_HEADERS_BYTES, PAGE_BYTES = 10_240, 12_288, 8_192
-# So long a browser may wait for a page or a button before the visitor has given up.
-PATIENCE_MS = 60_000
 
 
 @pytest.fixture
@@ -64,7 +62,6 @@ def mailed_link(app_port):
 
 def journey(page, language, app_port):
     """Sign as a first visitor does, until the thanks are there. Each page is there once its style and script are."""
-    page.set_default_timeout(PATIENCE_MS)
     page.goto(f"/{language}/")
     page.fill("#id_email", "anna@example.org")
     page.check("#id_consent")

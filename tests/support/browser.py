@@ -10,6 +10,8 @@ import pytest
 from django.db import connections
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tests.support.server import PATIENCE_SECONDS
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = ("--no-sandbox", "--disable-background-networking", "--disable-quic")
 Test = TypeVar("Test", bound=Callable[..., object])
@@ -55,6 +57,7 @@ def is_complaint(message: ConsoleMessage) -> bool:
 def visitor(browser: Browser, base_url: str, **options: Any) -> Iterator[Page]:
     """A page of a fresh visitor. On leaving: nothing was blocked or asked of another host, and no cookie was set."""
     context = browser.new_context(base_url=base_url, **options)
+    context.set_default_timeout(1_000 * PATIENCE_SECONDS)
     complaints: list[str] = []
     context.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
