@@ -14,7 +14,7 @@ from campaign.share import links, pictures
 from petition.models import OutgoingMail, Petition, PublishedHour, Signature, Source
 from petition.models.signature import this_hour
 from tests.support import server
-from tests.support.browser import needs_chromium, visitor
+from tests.support.browser import follow, needs_chromium, visitor
 
 SHARE = "/en/share/"
 WORDS = "/en/share/words/"
@@ -387,19 +387,19 @@ def test_she_takes_the_picture_changes_the_words_and_finds_her_links(browser, si
             assert not page.locator("[data-fallback]").is_visible()
         else:
             assert not page.locator("[data-copy], [data-device]").first.is_visible()
-            page.locator("[data-fallback]").click()
+            follow(page, "[data-fallback]")
         assert parse_qs(urlsplit(telegram.get_attribute("href")).query)["text"] == ["Мои слова"]
 
         # Mastodon.
         page.fill("#id_host", "mastodon.social")
-        page.locator("button[name=mastodon]").click()
+        follow(page, "button[name=mastodon]")
         mastodon = page.locator("a[href^='https://mastodon.social/share?']")
         assert "Мои слова" in unquote(mastodon.get_attribute("href"))
 
         # Her own picture.
         page.goto(f"/{language}/share/")
         page.fill("#id_words", "Love ❤")
-        page.locator("form[action$='/words/'] button").click()
+        follow(page, "form[action$='/words/'] button")
         assert page.input_value("#id_words") == "Love ❤"
         page.fill("#id_words", "Love")
         with page.expect_download() as download:

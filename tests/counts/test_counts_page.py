@@ -24,7 +24,7 @@ from petition.models.signature import this_hour
 from tests.conftest import make_petition
 from tests.counts.test_tally import HOUR
 from tests.support import server
-from tests.support.browser import needs_chromium
+from tests.support.browser import follow, needs_chromium
 
 pytestmark = pytest.mark.django_db
 
@@ -422,12 +422,12 @@ def test_an_organiser_reads_chooses_and_downloads_in_a_browser_without_scripts(
         page.goto(START)
         page.fill("#id_username", "organiser")
         page.fill("#id_password", PASSWORD)
-        page.locator("[type=submit]").click()
+        follow(page, "[type=submit]")
 
         assert "151,210" in page.locator(".figure.all").inner_text()
         page.get_by_role("checkbox", name="Countries").check()
         page.fill("#id_since", "2026-02-23")
-        page.get_by_role("button", name="Show").click()
+        follow(page, page.get_by_role("button", name="Show"))
         assert "by=country" in page.url
         assert page.locator("#series tbody tr").all_inner_texts() == ["Germany\t1,200", "Spain\t10"]
         assert page.locator(".chart.bars rect").first.bounding_box()["width"] > 100

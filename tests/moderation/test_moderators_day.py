@@ -11,7 +11,7 @@ from petition.models import ShownWords, Signature, StaffAction
 from petition.models.signature import this_hour
 from petition.staff import second_factor
 from tests.support import server
-from tests.support.browser import needs_chromium
+from tests.support.browser import follow, needs_chromium
 
 PASSWORD = "a long password for a test"
 
@@ -37,26 +37,26 @@ def test_a_moderator_approves_and_undoes_a_campaign(browser, tmp_path, make_sign
         page.goto("/admin/")
         page.fill("#id_username", "vera")
         page.fill("#id_password", PASSWORD)
-        page.locator("#login-form [type=submit]").click()
+        follow(page, "#login-form [type=submit]")
         page.fill("#id_code", f"{totp(phone.bin_key):06}")
-        page.locator(".login-form [type=submit]").click()
+        follow(page, ".login-form [type=submit]")
         page.wait_for_selector("#content-main")
 
-        page.click("#content-main >> text=Names and words to review")
-        page.click("[name=approve]")
+        follow(page, "#content-main >> text=Names and words to review")
+        follow(page, "[name=approve]")
         page.wait_for_selector("text=1 approved.")
 
         page.goto("/admin/")
-        page.click("#content-main .model-invalidationcampaign .addlink")
+        follow(page, "#content-main .model-invalidationcampaign .addlink")
         page.fill("[name=name]", "robot*")
         page.check("[name=effect][value=invalidate]")
         page.select_option("[name=country]", "DE")
         page.fill("[name=reason]", "Robots at night")
-        page.click("[name=_save]")
+        follow(page, "[name=_save]")
         page.wait_for_selector("text=finds 30 signatures")
         assert "150,031" in page.content()
         assert "150,001" in page.content()
-        page.click("[value=Apply]")
+        follow(page, "[value=Apply]")
         page.wait_for_selector("text=30 signatures were invalidated.")
         page.wait_for_selector("[value='Undo the campaign']")
         assert tally.current("chechnya").confirmed_here == 1

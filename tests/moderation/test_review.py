@@ -17,7 +17,7 @@ from petition.models import ReviewClaim, ShownWords, Signature, StaffAction, Tal
 from petition.models.signature import this_hour
 from petition.moderation import review
 from tests.support import links, server
-from tests.support.browser import needs_chromium
+from tests.support.browser import follow, needs_chromium
 
 DESK = reverse("admin:petition_review_changelist")
 
@@ -452,26 +452,26 @@ def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_
         page.goto(DESK)
         page.fill("#id_username", "vera")
         page.fill("#id_password", "a long password for a test")
-        page.keyboard.press("Enter")
-        page.wait_for_selector(".moderation")
+        follow(page, "#id_password", "Enter")
 
         def at(signature):
             # The card, not its button: who still holds Return down would approve what nobody has read.
             focused = page.evaluate("document.activeElement.querySelector('[name=seen]')?.value") or ""
             return focused.startswith(f"{signature.pk}:")
 
+        def leads_to(key, message):
+            with page.expect_navigation():
+                page.keyboard.press(key)
+            assert page.get_by_text(message).is_visible()
+
         if scripts:
-            page.keyboard.press("a")
-            page.wait_for_selector("text=1 approved.")
-            page.keyboard.press("u")
-            page.wait_for_selector("text=1 waits again.")
-            page.keyboard.press("a")
-            page.wait_for_selector("text=1 approved.")
+            leads_to("a", "1 approved.")
+            leads_to("u", "1 waits again.")
+            leads_to("a", "1 approved.")
             page.keyboard.press("j")
             page.keyboard.press("h")
             assert page.locator("[name=hide]").nth(1).evaluate("button => button === document.activeElement")
-            page.keyboard.press("h")
-            page.wait_for_selector("text=1 hidden.")
+            leads_to("h", "1 hidden.")
             assert at(signatures[3])
             page.keyboard.press("k")
             page.keyboard.press("s")
@@ -482,14 +482,12 @@ def test_a_moderator_decides_with_the_keyboard(browser, tmp_path, waiting, make_
             assert page.locator("[name=selected]").first.is_checked()
         else:
             page.locator("[name=approve]").first.focus()
-            page.keyboard.press("Enter")
-            page.wait_for_selector("text=1 approved.")
+            leads_to("Enter", "1 approved.")
             assert at(signatures[1])
             page.locator("[name=selected]").first.focus()
             page.keyboard.press("Enter")  # decides nothing
             page.locator("[name=hide]").nth(1).focus()
-            page.keyboard.press("Enter")
-            page.wait_for_selector("text=1 hidden.")
+            leads_to("Enter", "1 hidden.")
             assert at(signatures[3])
         context.close()
 

@@ -17,7 +17,7 @@ from petition.models import Heartbeat, MailTally, OutgoingMail, Sample
 from petition.staff import roles
 from tests.conftest import make_petition
 from tests.support import links, server
-from tests.support.browser import needs_chromium
+from tests.support.browser import follow, needs_chromium
 
 pytestmark = pytest.mark.django_db
 
@@ -194,7 +194,7 @@ def test_the_charts_fit_a_phone_and_a_wide_screen(browser, tmp_path, petition):
         page.goto(PAGE)
         page.fill("#id_username", "operator")
         page.fill("#id_password", PASSWORD)
-        page.locator("[type=submit]").click()
+        follow(page, "[type=submit]")
         for width in (390, 1_280):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.locator("svg.chart").count() == 7

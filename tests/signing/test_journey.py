@@ -8,7 +8,7 @@ from django.core.management import call_command
 
 from petition.models import Signature
 from tests.support import server
-from tests.support.browser import needs_chromium, visitor
+from tests.support.browser import follow, needs_chromium, visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,14 +71,14 @@ def test_sign_confirm_see_the_counter_rise_and_withdraw(browser, site, language,
         page.fill("#id_name", "Анна К.")
         page.check("#id_shows_name")
         page.check("#id_consent")
-        page.locator("form[action$='/sign/'] button").click()
+        follow(page, "form[action$='/sign/'] button")
         assert page.url == f"{site}/{language}/petitions/chechnya/check-inbox/"
 
         # She opens the mail, and nothing counts before she presses the button.
         page.goto(open_mail(page, "confirm"))
         assert "Анна К." in page.locator("main").text_content()
         assert not Signature.objects.counted().exists()
-        page.locator("main form button").first.click()
+        follow(page, "main form button")
         assert page.url == f"{site}/{language}/petitions/chechnya/thanks/"
 
         # The counter shows it: by itself, or when she looks again.
@@ -90,13 +90,13 @@ def test_sign_confirm_see_the_counter_rise_and_withdraw(browser, site, language,
         server.wait_until(lambda: shown() == words["after"])
 
         # She changes her mind.
-        page.locator("footer a[href$='/withdraw/']").click()
+        follow(page, "footer a[href$='/withdraw/']")
         page.fill("#id_email", "Anna.K+private@example.org")
-        page.locator("main form button").click()
+        follow(page, "main form button")
         page.goto(open_mail(page, f"{language}/withdraw"))
         # It asks twice.
-        page.locator("main form button").click()
-        page.locator("main form button").click()
+        follow(page, "main form button")
+        follow(page, "main form button")
         assert page.url == f"{site}/{language}/petitions/chechnya/withdrawn/"
         assert not Signature.objects.exists()
         server.wait_until(lambda: shown() == words["before"])
@@ -113,7 +113,7 @@ def test_mistakes_keep_what_was_typed_and_move_the_focus(browser, site, script):
         page.fill("#id_words", "With <you>")
         page.fill("#id_country", "Spain")
         with page.expect_response(lambda response: response.status == 422):
-            page.locator("form[action$='/sign/'] button").click()
+            follow(page, "form[action$='/sign/'] button")
 
         assert page.title().startswith("Error:")
         assert page.locator("#errors:focus, .errors:focus, [autofocus]:focus").count() == 1
@@ -130,9 +130,9 @@ def test_the_code_works_in_place_of_the_link_and_a_slip_is_asked_about_once(brow
         page.goto("/en/")
         page.fill("#id_email", "anna@gmial.com")
         page.check("#id_consent")
-        page.locator("form[action$='/sign/'] button").click()
+        follow(page, "form[action$='/sign/'] button")
         assert "anna@gmail.com" in page.locator("main").text_content()
-        page.get_by_role("button", name="Sign", exact=True).click()
+        follow(page, page.get_by_role("button", name="Sign", exact=True))
         assert page.url.endswith("/check-inbox/")
         inbox = page.url
 
@@ -141,7 +141,7 @@ def test_the_code_works_in_place_of_the_link_and_a_slip_is_asked_about_once(brow
         code = re.search(r"\b\d{4}-\d{3}-\d{3}\b", mail).group()
         page.goto(inbox)
         page.fill("#id_code", code.replace("-", " "))
-        page.locator("main form button").click()
+        follow(page, "main form button")
         assert page.url.endswith("/thanks/")
         assert Signature.objects.counted().count() == 1
 
@@ -153,11 +153,11 @@ def test_a_button_takes_the_suggestion_and_the_enter_key_does_not(browser, site,
         page.goto("/en/")
         page.fill("#id_email", "anna@gmial.com")
         page.check("#id_consent")
-        page.press("#id_email", "Enter")
+        follow(page, "#id_email", "Enter")
         if takes:
-            page.get_by_role("button", name="Sign with anna@gmail.com").click()
+            follow(page, page.get_by_role("button", name="Sign with anna@gmail.com"))
         else:
-            page.press("#id_email", "Enter")
+            follow(page, "#id_email", "Enter")
         assert page.url.endswith("/check-inbox/")
 
         open_mail(page, "confirm")

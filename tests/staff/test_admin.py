@@ -15,7 +15,7 @@ from petition.mail import claims
 from petition.mail.keys import Keyring
 from petition.models import Action, Heartbeat, OutgoingMail, Petition, ShownWords, Signature, StaffAction
 from tests.support import links, server
-from tests.support.browser import needs_chromium
+from tests.support.browser import follow, needs_chromium
 
 pytestmark = pytest.mark.django_db
 
@@ -222,8 +222,7 @@ def test_no_admin_page_breaks_under_its_own_policy_or_leaves_a_cookie_elsewhere(
         page.goto("/admin/")
         page.fill("#id_username", "admin")
         page.fill("#id_password", "a long password for a test")
-        page.locator("[type=submit]").click()
-        page.wait_for_selector("#user-tools")
+        follow(page, "[type=submit]")
 
         lists = [link.get_attribute("href") for link in page.locator(".sections li > a:first-child").all()]
         for url in lists:

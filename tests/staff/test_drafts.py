@@ -19,7 +19,7 @@ from petition.models import Action, Draft, Petition, Source, StaffAction, TextVe
 from petition.staff import differences, drafts
 from tests.conftest import make_petition
 from tests.support import server
-from tests.support.browser import needs_chromium
+from tests.support.browser import follow, needs_chromium
 
 pytestmark = pytest.mark.django_db
 TEXT = {"title": "Title", "description": "About it", "body": "Text", "published_at_0": "", "published_at_1": ""}
@@ -593,15 +593,14 @@ def test_a_browser_asks_before_a_changed_form_is_left(browser, tmp_path, make_st
         page.goto(admin_url(Page.objects.get()))
         page.fill("#id_username", "olga")
         page.fill("#id_password", "a long password for a test")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#id_title")
+        follow(page, "#id_password", "Enter")
         page.goto("/admin/")
         assert asked == []
         page.go_back()
         page.fill("#id_title", "Typed")
 
-        page.click("[name=_tab][value=ru]")
-        page.wait_for_selector("[value='Старый']")
+        follow(page, "[name=_tab][value=ru]")
+        assert page.input_value("#id_title") == "Старый"
         assert asked == []
         page.fill("#id_title", "Напечатано")
         page.click("text=Pages")

@@ -26,7 +26,7 @@ from petition.staff import second_factor
 from tests.operations.test_checks import production, run
 from tests.support import server
 from tests.support.accounts import QuickHasher
-from tests.support.browser import needs_chromium
+from tests.support.browser import follow, needs_chromium
 
 pytestmark = pytest.mark.django_db
 
@@ -746,37 +746,32 @@ def test_setting_up_and_coming_in_with_a_browser(browser, tmp_path, make_staff, 
         complaints = []
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
 
-        def press(selector):
-            # A click alone does not wait for the page that it leads to.
-            with page.expect_navigation():
-                page.locator(selector).click()
-
         def password_typed():
             page.goto(INDEX)
             page.fill("#id_username", "anna")
             page.fill("#id_password", PASSWORD)
-            press("#login-form [type=submit]")
+            follow(page, "#login-form [type=submit]")
 
         def leave():
-            press("#logout-form button")
+            follow(page, "#logout-form button")
             page.goto(INDEX)
             assert page.locator("#login-form").count() == 1
 
         def give(code):
             page.fill("#id_code", code)
-            press(".login-form [type=submit]")
+            follow(page, ".login-form [type=submit]")
 
         password_typed()
         page.wait_for_url(f"**{SET_UP}")
         page.fill("#id_password", PASSWORD)
-        press(".login-form [type=submit]")
+        follow(page, ".login-form [type=submit]")
         page.wait_for_url(f"**{SCAN}")
         assert page.locator(".qr svg").bounding_box()["width"] > 150
         key = base64.b32decode("".join(page.locator(".key").inner_text().split()))
         give(code_of(key))
         codes = page.locator(".codes code").all_inner_texts()
         assert len(codes) == 10
-        press(".leave a")
+        follow(page, ".leave a")
         page.wait_for_selector("#user-tools")
 
         leave()

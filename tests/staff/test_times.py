@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from petition.models import Petition, StaffAction
 from tests.support import links, server
-from tests.support.browser import another, needs_chromium
+from tests.support.browser import another, follow, needs_chromium
 
 pytestmark = pytest.mark.django_db
 
@@ -121,7 +121,7 @@ def test_the_clock_beside_an_input_has_24_hours(browser, tmp_path, petition):
         page.goto(f"http://127.0.0.1:{port}{reverse('admin:petition_petition_change', args=[petition.pk])}")
         page.fill("#id_username", "admin")
         page.fill("#id_password", "a long password for a test")
-        page.click("input[type=submit]")
+        follow(page, "input[type=submit]")
         page.click("#clocklink0")
         assert page.locator("#clockbox0 li a").all_inner_texts() == ["Now", "00:00", "06:00", "12:00", "18:00"]
 

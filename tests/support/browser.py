@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 from django.db import connections
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
 from tests.support.server import PATIENCE_SECONDS
 
@@ -46,6 +46,16 @@ def another(browser: Browser, *options: str) -> Iterator[Browser]:
     started = browser.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, *options])
     yield started
     started.close()
+
+
+def follow(page: Page, button: str | Locator, key: str = "") -> None:
+    """Click, or press this key there, and wait for the page that it leads to: by themselves they wait for no script."""
+    place = page.locator(button).first if isinstance(button, str) else button
+    with page.expect_navigation():
+        if key:
+            place.press(key)
+        else:
+            place.click()
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
