@@ -39,16 +39,16 @@ def wrong_clock(monkeypatch):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("seconds", "is_right"), [(0, True), (50, True), (-50, True), (70, False), (-70, False)])
+@pytest.mark.parametrize(("seconds", "is_right"), [(0, True), (55, True), (-55, True), (65, False), (-65, False)])
 def test_a_minute_is_borne(wrong_clock, seconds, is_right):
     wrong_clock(seconds)
 
     assert clock.is_right() == is_right
-    assert clock.seconds_ahead() == pytest.approx(seconds, abs=9)
+    assert clock.seconds_ahead() == pytest.approx(seconds, abs=3)
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("seconds", [DAYS * 86_400, 2 * 86_400, -3_600, 70])
+@pytest.mark.parametrize("seconds", [DAYS * 86_400, 2 * 86_400, -3_600, 61])
 @pytest.mark.parametrize("job", [retention.purge, forgetting.forget_ended_hour])
 def test_what_the_clock_decides_is_refused_while_it_is_wrong(make_signature, wrong_clock, seconds, job):
     make_signature(created_at=this_hour() - timedelta(days=30))
